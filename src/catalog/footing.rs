@@ -1,0 +1,104 @@
+//! Catalog and policies taken together, and what follows from both: which relations are governed, and how.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::snapshot::CatalogSnapshot;
+use crate::name::{Name, QualifiedName};
+use crate::policy::{Mechanism, Oid, PolicySnapshot};
+
+/// How a governed table is read and written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GovernedTable {
+    /// The table under a row filter (its own or an ancestor's).
+    pub filtered: bool,
+    /// How the filter is enforced.
+    pub mechanism: Mechanism,
+    /// The masked columns (its own masks or an ancestor's), in table order.
+    pub masked: Vec<Name>,
+    /// What reads go to: the table itself (filter by `rls`, no mask), else its governed view with the table's columns in order.
+    pub read: QualifiedName,
+    /// What writes go to: the table itself, its governed view (mechanism `view`, no mask), or its write twin (masks).
+    /// A write twin has the table's columns in order, where a masked column `c` is called `c$raw` (writable, not readable),
+    /// and after them one column `c` per masked column (readable as the mask, not writable).
+    pub write: QualifiedName,
+}
+
+impl GovernedTable {
+    /// The write twin's name for the raw values of a masked column.
+    pub fn raw_column(column: &str) -> String {
+        format!("{column}$raw")
+    }
+
+    /// Whether a column is masked.
+    pub fn masks(&self, column: &str) -> bool {
+        self.masked.iter().any(|m| m.as_str() == column)
+    }
+
+    /// Whether writes go to a write twin.
+    pub fn twin(&self) -> bool {
+        !self.masked.is_empty()
+    }
+}
+
+/// What stands between a statement and a relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Governed {
+    /// A table under a filter or mask.
+    Table(GovernedTable),
+    /// A view made upstream that reads governed relations: reads go to its governed twin; it cannot be written.
+    View {
+        /// The twin.
+        read: QualifiedName,
+    },
+    /// A view made through pgusher (owned upstream by `pgusher_viewer`) that reads governed relations: used as it is, and
+    /// what upstream says about it may concern governed rows.
+    Derived,
+    /// Refused to everybody but administrators until mended: why.
+    Refused(Arc<str>),
+}
+
+/// Everything that a statement is analysed and decided on, taken together once.
+#[derive(Debug)]
+pub struct Footing {
+    /// What exists.
+    pub catalog: Arc<CatalogSnapshot>,
+    /// Who may do what.
+    pub policies: Arc<PolicySnapshot>,
+    /// What is governed, by relation; a relation that is missing here is not governed.
+    pub governed: HashMap<Oid, Governed>,
+}
+
+impl Footing {
+    /// (catalog version, policy version): equal pairs mean equal footing within one process.
+    pub fn versions(&self) -> (u64, i64) {
+        (self.catalog.version, self.policies.version)
+    }
+
+    /// How a relation is governed, if it is.
+    pub fn governed(&self, relation: Oid) -> Option<&Governed> {
+        self.governed.get(&relation)
+    }
+}
+
+/// A session's search path, as PostgreSQL resolves names with it: `pg_catalog` first unless it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SearchPath {
+    /// The schemas as set, `"$user"` left out, in order.
+    pub schemas: Vec<Name>,
+}
+
+impl Default for SearchPath {
+    fn default() -> Self {
+        Self { schemas: vec![Name::exact("public")] }
+    }
+}
+
+impl SearchPath {
+    /// The schemas to look into for a relation, function or type, in order: `pg_catalog` comes first unless listed.
+    /// (`pg_temp` goes before all for relations; a session's private catalog shows it as a schema named `pg_temp`.)
+    pub fn lookup(&self) -> impl Iterator<Item = &str> {
+        let listed = self.schemas.iter().any(|s| s.as_str() == "pg_catalog");
+        (!listed).then_some("pg_catalog").into_iter().chain(self.schemas.iter().map(Name::as_str))
+    }
+}

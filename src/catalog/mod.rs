@@ -1,0 +1,12 @@
+//! The upstream's catalog as a statement sees it.
+//!
+//! In: rows of pg_class, pg_attribute, pg_proc … (`load`, over any [`load::Source`]). Out: [`CatalogSnapshot`], immutable, and
+//! [`Footing`]: catalog, policies and what is governed, taken together. Never: decisions, SQL text of clients.
+
+mod footing;
+mod snapshot;
+
+pub use footing::{Footing, Governed, GovernedTable, SearchPath};
+pub use snapshot::{
+    CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server,
+};

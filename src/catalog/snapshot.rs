@@ -1,0 +1,353 @@
+//! What exists upstream, indexed by oid and by name.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::name::{Name, QualifiedName};
+use crate::policy::Oid;
+
+/// A schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: Name,
+    /// `pg_catalog`, `information_schema`, `pg_toast`.
+    pub system: bool,
+    /// `pgusher` and the schemas of governed views.
+    pub ours: bool,
+}
+
+/// What kind of relation it is (`pg_class.relkind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RelationKind {
+    /// `r`
+    Table,
+    /// `p`
+    PartitionedTable,
+    /// `v`
+    View,
+    /// `m`
+    MaterializedView,
+    /// `f`
+    ForeignTable,
+    /// `S`
+    Sequence,
+    /// `c`
+    CompositeType,
+    /// `i`, `I`
+    Index,
+}
+
+impl RelationKind {
+    /// From `pg_class.relkind`.
+    pub fn from_code(code: char) -> Option<Self> {
+        Some(match code {
+            'r' => Self::Table,
+            'p' => Self::PartitionedTable,
+            'v' => Self::View,
+            'm' => Self::MaterializedView,
+            'f' => Self::ForeignTable,
+            'S' => Self::Sequence,
+            'c' => Self::CompositeType,
+            'i' | 'I' => Self::Index,
+            _ => return None,
+        })
+    }
+
+    /// The word PostgreSQL uses in "permission denied for …".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Table | Self::PartitionedTable => "table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+            Self::Sequence => "sequence",
+            Self::CompositeType => "type",
+            Self::Index => "index",
+        }
+    }
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// `pg_attribute.attnum`.
+    pub number: i16,
+    /// Its name.
+    pub name: Name,
+    /// Its type's oid.
+    pub type_oid: Oid,
+    /// Its type as SQL, length and precision included (`format_type`).
+    pub type_sql: Arc<str>,
+    /// `atttypmod`; -1 for none.
+    pub type_modifier: i32,
+    /// GENERATED ALWAYS AS (…) STORED.
+    pub generated: bool,
+    /// GENERATED … AS IDENTITY: `a` always, `d` by default, blank none.
+    pub identity: char,
+}
+
+/// A relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its schema's oid.
+    pub schema: Oid,
+    /// Its name.
+    pub name: Name,
+    /// Its kind.
+    pub kind: RelationKind,
+    /// The upstream role that owns it.
+    pub owner: Name,
+    /// Its columns in order; dropped and system columns left out.
+    pub columns: Vec<Column>,
+    /// What it inherits from or is a partition of.
+    pub parents: Vec<Oid>,
+    /// For a view or materialized view: the relations its definition reads (pg_depend of its rule).
+    pub reads: Vec<Oid>,
+    /// For a view: runs with the rights of whoever asks (`security_invoker`).
+    pub security_invoker: bool,
+    /// Row security is enabled on it.
+    pub row_security: bool,
+    /// For a sequence: the table whose column owns it.
+    pub owned_by: Option<Oid>,
+    /// For a foreign table: its server's oid.
+    pub server: Option<Oid>,
+    /// In `pg_temp` of this session (only in a session's private catalog).
+    pub temporary: bool,
+}
+
+impl Relation {
+    /// A column by name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name.as_str() == name)
+    }
+}
+
+/// What kind of function it is (`pg_proc.prokind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FunctionKind {
+    /// `f`
+    Function,
+    /// `p`
+    Procedure,
+    /// `a`
+    Aggregate,
+    /// `w`
+    Window,
+}
+
+/// A function outside pg_catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its schema's oid.
+    pub schema: Oid,
+    /// Its name.
+    pub name: Name,
+    /// Its kind.
+    pub kind: FunctionKind,
+    /// The fewest arguments a call can give (defaults taken into account).
+    pub min_args: i16,
+    /// The most; `i16::MAX` when variadic.
+    pub max_args: i16,
+    /// Its input arguments' names (empty text where unnamed), in order.
+    pub arg_names: Vec<Arc<str>>,
+    /// Its input arguments' types as SQL, in order.
+    pub arg_types: Vec<Arc<str>>,
+    /// SECURITY DEFINER.
+    pub security_definer: bool,
+    /// Its language.
+    pub language: Name,
+    /// Its result type as SQL.
+    pub result_type: Arc<str>,
+    /// Returns a set.
+    pub returns_set: bool,
+}
+
+/// An operator outside pg_catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Its schema's oid.
+    pub schema: Oid,
+    /// Its symbol.
+    pub name: Name,
+    /// The function behind it.
+    pub function: Oid,
+}
+
+/// A foreign server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its name.
+    pub name: Name,
+}
+
+/// What the loader collects; [`CatalogSnapshot::new`] indexes it.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogParts {
+    /// The connected database's name.
+    pub database: Arc<str>,
+    /// `server_version_num`.
+    pub server_version: i32,
+    /// Schemas, system ones included.
+    pub schemas: Vec<Schema>,
+    /// Relations, those of pg_catalog and information_schema included.
+    pub relations: Vec<Relation>,
+    /// Functions outside pg_catalog.
+    pub functions: Vec<Function>,
+    /// Operators outside pg_catalog.
+    pub operators: Vec<Operator>,
+    /// Functions outside pg_catalog behind casts: (target type oid's name in `pg_type`, function).
+    pub casts: Vec<(Name, Oid)>,
+    /// Foreign servers.
+    pub servers: Vec<Server>,
+}
+
+/// An immutable view of the catalog.
+#[derive(Debug, Default)]
+pub struct CatalogSnapshot {
+    /// Counts up with each load that found a change; unique within the process.
+    pub version: u64,
+    /// The connected database's name.
+    pub database: Arc<str>,
+    /// `server_version_num`, for example 150018.
+    pub server_version: i32,
+    schemas: HashMap<Oid, Schema>,
+    schema_by_name: HashMap<Name, Oid>,
+    relations: HashMap<Oid, Relation>,
+    relation_by_name: HashMap<(Oid, Name), Oid>,
+    children: HashMap<Oid, Vec<Oid>>,
+    functions: HashMap<Oid, Function>,
+    functions_by_name: HashMap<Name, Vec<Oid>>,
+    operators_by_name: HashMap<Name, Vec<Operator>>,
+    casts: HashMap<Name, Vec<Oid>>,
+    servers: HashMap<Oid, Server>,
+}
+
+impl CatalogSnapshot {
+    /// Indexes the parts.
+    pub fn new(version: u64, parts: CatalogParts) -> Self {
+        let mut catalog = Self { version, database: parts.database, server_version: parts.server_version, ..Self::default() };
+        for schema in parts.schemas {
+            catalog.schema_by_name.insert(schema.name.clone(), schema.oid);
+            catalog.schemas.insert(schema.oid, schema);
+        }
+        for relation in parts.relations {
+            catalog.relation_by_name.insert((relation.schema, relation.name.clone()), relation.oid);
+            for parent in &relation.parents {
+                catalog.children.entry(*parent).or_default().push(relation.oid);
+            }
+            catalog.relations.insert(relation.oid, relation);
+        }
+        for function in parts.functions {
+            catalog.functions_by_name.entry(function.name.clone()).or_default().push(function.oid);
+            catalog.functions.insert(function.oid, function);
+        }
+        for operator in parts.operators {
+            catalog.operators_by_name.entry(operator.name.clone()).or_default().push(operator);
+        }
+        for (target, function) in parts.casts {
+            catalog.casts.entry(target).or_default().push(function);
+        }
+        catalog.servers.extend(parts.servers.into_iter().map(|s| (s.oid, s)));
+        catalog
+    }
+
+    /// A schema by oid.
+    pub fn schema(&self, oid: Oid) -> Option<&Schema> {
+        self.schemas.get(&oid)
+    }
+
+    /// A schema by name.
+    pub fn schema_named(&self, name: &str) -> Option<&Schema> {
+        self.schema_by_name.get(name).and_then(|oid| self.schemas.get(oid))
+    }
+
+    /// Every schema, in no order.
+    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        self.schemas.values()
+    }
+
+    /// A relation by oid.
+    pub fn relation(&self, oid: Oid) -> Option<&Relation> {
+        self.relations.get(&oid)
+    }
+
+    /// A relation by schema and name.
+    pub fn relation_in(&self, schema: Oid, name: &Name) -> Option<&Relation> {
+        self.relation_by_name.get(&(schema, name.clone())).and_then(|oid| self.relations.get(oid))
+    }
+
+    /// Every relation, in no order.
+    pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values()
+    }
+
+    /// Partitions and inheritance children, direct ones.
+    pub fn children(&self, oid: Oid) -> &[Oid] {
+        self.children.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// A relation's qualified name.
+    pub fn qualified(&self, relation: &Relation) -> Option<QualifiedName> {
+        self.schema(relation.schema).map(|s| QualifiedName { schema: s.name.clone(), name: relation.name.clone() })
+    }
+
+    /// A function outside pg_catalog by oid.
+    pub fn function(&self, oid: Oid) -> Option<&Function> {
+        self.functions.get(&oid)
+    }
+
+    /// Functions outside pg_catalog with a name, in every schema.
+    pub fn functions_named(&self, name: &str) -> impl Iterator<Item = &Function> {
+        self.functions_by_name.get(name).into_iter().flatten().filter_map(|oid| self.functions.get(oid))
+    }
+
+    /// Every function outside pg_catalog, in no order.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+
+    /// Operators outside pg_catalog with a symbol, in every schema.
+    pub fn operators_named(&self, name: &str) -> &[Operator] {
+        self.operators_by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Functions outside pg_catalog that a cast to a type of this name calls.
+    pub fn cast_functions(&self, type_name: &str) -> &[Oid] {
+        self.casts.get(type_name).map_or(&[], Vec::as_slice)
+    }
+
+    /// A foreign server by oid.
+    pub fn server(&self, oid: Oid) -> Option<&Server> {
+        self.servers.get(&oid)
+    }
+
+    /// A foreign server by name.
+    pub fn server_named(&self, name: &str) -> Option<&Server> {
+        self.servers.values().find(|s| s.name.as_str() == name)
+    }
+
+    /// A relation's ancestors by inheritance or partitioning, nearest first, each once.
+    pub fn ancestors(&self, oid: Oid) -> Vec<Oid> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::from([oid]);
+        let mut open = std::collections::VecDeque::from([oid]);
+        while let Some(next) = open.pop_front() {
+            for parent in self.relation(next).map_or(&[][..], |r| &r.parents) {
+                if seen.insert(*parent) {
+                    found.push(*parent);
+                    open.push_back(*parent);
+                }
+            }
+        }
+        found
+    }
+}

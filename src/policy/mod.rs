@@ -1,0 +1,15 @@
+//! The policy model and the decision.
+//!
+//! In: principals, memberships, grants, owners, row filters and column masks, as the store loaded them.
+//! Out: [`decide`]: allow or deny, with reasons. Never: SQL text to run, I/O, clocks.
+
+mod decide;
+mod model;
+mod snapshot;
+
+pub use decide::{Allowed, Decision, Denied, Missing, decide, holds};
+pub use model::{
+    ColumnMask, Grant, Holder, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind, Privilege, Requirement,
+    RowFilter, Securable, SecurableKind, Subject,
+};
+pub use snapshot::{PolicyParts, PolicySnapshot};

@@ -1,0 +1,194 @@
+//! The immutable view of the policies that a statement is decided on.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::model::{
+    ColumnMask, Grant, Mechanism, Oid, Principal, PrincipalId, PrincipalKind, Privilege, RowFilter, Securable, Subject,
+};
+
+/// What the store loads; [`PolicySnapshot::new`] indexes it.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyParts {
+    /// Every principal.
+    pub principals: Vec<Principal>,
+    /// (group, member) rows, direct memberships only.
+    pub memberships: Vec<(PrincipalId, PrincipalId)>,
+    /// Every grant.
+    pub grants: Vec<Grant>,
+    /// Owners of securables.
+    pub owners: Vec<(Securable, PrincipalId)>,
+    /// Row filters.
+    pub filters: Vec<RowFilter>,
+    /// Column masks.
+    pub masks: Vec<ColumnMask>,
+    /// Relations whose filter mechanism was chosen by hand.
+    pub mechanisms: Vec<(Oid, Mechanism)>,
+    /// Relations an administrator marked trusted although they read governed tables.
+    pub trusted: Vec<Oid>,
+    /// What is wrong with the policies of a relation (dangling function, re-created table): such a relation is refused.
+    pub broken: Vec<(Oid, Arc<str>)>,
+}
+
+/// An immutable view of the policies, with its version.
+#[derive(Debug, Default)]
+pub struct PolicySnapshot {
+    /// The store's policy version that this snapshot shows.
+    pub version: i64,
+    principals: HashMap<PrincipalId, Principal>,
+    by_name: HashMap<Arc<str>, PrincipalId>,
+    parents: HashMap<PrincipalId, Vec<PrincipalId>>,
+    members: HashMap<PrincipalId, Vec<PrincipalId>>,
+    grants: HashMap<(Securable, Privilege), HashSet<PrincipalId>>,
+    owners: HashMap<Securable, PrincipalId>,
+    filters: HashMap<Oid, RowFilter>,
+    masks: HashMap<Oid, Vec<ColumnMask>>,
+    mechanisms: HashMap<Oid, Mechanism>,
+    trusted: HashSet<Oid>,
+    broken: HashMap<Oid, Arc<str>>,
+    users: Option<PrincipalId>,
+    admins: Option<PrincipalId>,
+}
+
+impl PolicySnapshot {
+    /// Indexes the parts.
+    pub fn new(version: i64, parts: PolicyParts) -> Self {
+        let mut snapshot = Self { version, ..Self::default() };
+        for principal in parts.principals {
+            snapshot.by_name.insert(principal.name.clone(), principal.id);
+            if principal.kind == PrincipalKind::Group && &*principal.name == "users" {
+                snapshot.users = Some(principal.id);
+            }
+            if principal.kind == PrincipalKind::Group && &*principal.name == "admins" {
+                snapshot.admins = Some(principal.id);
+            }
+            snapshot.principals.insert(principal.id, principal);
+        }
+        for (group, member) in parts.memberships {
+            snapshot.parents.entry(member).or_default().push(group);
+            snapshot.members.entry(group).or_default().push(member);
+        }
+        for grant in parts.grants {
+            snapshot.grants.entry((grant.securable, grant.privilege)).or_default().insert(grant.principal);
+        }
+        snapshot.owners.extend(parts.owners);
+        snapshot.filters.extend(parts.filters.into_iter().map(|f| (f.relation, f)));
+        for mask in parts.masks {
+            snapshot.masks.entry(mask.relation).or_default().push(mask);
+        }
+        snapshot.mechanisms.extend(parts.mechanisms);
+        snapshot.trusted.extend(parts.trusted);
+        snapshot.broken.extend(parts.broken);
+        snapshot
+    }
+
+    /// A principal by number.
+    pub fn principal(&self, id: PrincipalId) -> Option<&Principal> {
+        self.principals.get(&id)
+    }
+
+    /// A principal by name, compared exactly.
+    pub fn principal_named(&self, name: &str) -> Option<&Principal> {
+        self.by_name.get(name).and_then(|id| self.principals.get(id))
+    }
+
+    /// Every principal, in no order.
+    pub fn principals(&self) -> impl Iterator<Item = &Principal> {
+        self.principals.values()
+    }
+
+    /// The direct members of a group.
+    pub fn members(&self, group: PrincipalId) -> &[PrincipalId] {
+        self.members.get(&group).map_or(&[], Vec::as_slice)
+    }
+
+    /// The groups a principal is in directly (`users` left out).
+    pub fn parents(&self, member: PrincipalId) -> &[PrincipalId] {
+        self.parents.get(&member).map_or(&[], Vec::as_slice)
+    }
+
+    /// The group that everybody is in.
+    pub fn users(&self) -> Option<PrincipalId> {
+        self.users
+    }
+
+    /// The group of administrators.
+    pub fn admins(&self) -> Option<PrincipalId> {
+        self.admins
+    }
+
+    /// Every group a principal is in, directly or through groups, `users` included. Cycles do no harm.
+    pub fn groups_of(&self, principal: PrincipalId) -> HashSet<PrincipalId> {
+        let mut found: HashSet<PrincipalId> = self.users.into_iter().collect();
+        let mut open = vec![principal];
+        open.extend(self.users);
+        while let Some(next) = open.pop() {
+            for parent in self.parents(next) {
+                if found.insert(*parent) {
+                    open.push(*parent);
+                }
+            }
+        }
+        found
+    }
+
+    /// The subject that decisions are made for; `None` for a principal that is missing or disabled.
+    pub fn subject(&self, principal: PrincipalId) -> Option<Subject> {
+        let found = self.principals.get(&principal).filter(|p| p.enabled)?;
+        let groups = self.groups_of(principal);
+        let admin = self.admins.is_some_and(|a| groups.contains(&a));
+        Some(Subject { principal, name: found.name.clone(), groups: Arc::new(groups), admin })
+    }
+
+    /// Who holds a privilege on exactly this securable.
+    pub fn holders(&self, securable: Securable, privilege: Privilege) -> Option<&HashSet<PrincipalId>> {
+        self.grants.get(&(securable, privilege))
+    }
+
+    /// Every grant, in no order.
+    pub fn grants(&self) -> impl Iterator<Item = Grant> + '_ {
+        self.grants.iter().flat_map(|((securable, privilege), holders)| {
+            holders.iter().map(|principal| Grant { principal: *principal, privilege: *privilege, securable: *securable })
+        })
+    }
+
+    /// The owner of a securable.
+    pub fn owner(&self, securable: Securable) -> Option<PrincipalId> {
+        self.owners.get(&securable).copied()
+    }
+
+    /// Every owner row, in no order.
+    pub fn owners(&self) -> impl Iterator<Item = (Securable, PrincipalId)> + '_ {
+        self.owners.iter().map(|(s, p)| (*s, *p))
+    }
+
+    /// The row filter set on a relation itself.
+    pub fn filter(&self, relation: Oid) -> Option<&RowFilter> {
+        self.filters.get(&relation)
+    }
+
+    /// The masks set on a relation itself.
+    pub fn masks(&self, relation: Oid) -> &[ColumnMask] {
+        self.masks.get(&relation).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every relation with a filter or mask of its own.
+    pub fn governed(&self) -> HashSet<Oid> {
+        self.filters.keys().chain(self.masks.keys()).copied().collect()
+    }
+
+    /// The mechanism chosen by hand for a relation.
+    pub fn mechanism(&self, relation: Oid) -> Option<Mechanism> {
+        self.mechanisms.get(&relation).copied()
+    }
+
+    /// Whether an administrator marked a relation trusted.
+    pub fn trusted(&self, relation: Oid) -> bool {
+        self.trusted.contains(&relation)
+    }
+
+    /// Why a relation's policies cannot be enforced.
+    pub fn broken(&self, relation: Oid) -> Option<&Arc<str>> {
+        self.broken.get(&relation)
+    }
+}

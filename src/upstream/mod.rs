@@ -1,0 +1,29 @@
+//! The PostgreSQL we connect to.
+//!
+//! In: `Rewritten` statements and [`Housekeeping`]. Out: raw frames, headers only read. Never: SQL text from anywhere else.
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future, for the traits that are used through `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An error of upstream as one of our own statements met it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct OwnerError {
+    /// Its SQLSTATE.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+}
+
+/// Runs statements with the rights of `pgusher_owner`, in the transaction that is open or in one of its own.
+/// Two implementations: a session's own upstream connection (through `pgusher.execute`, signed) and the control connection.
+pub trait OwnerChannel: Send {
+    /// Runs one statement, its result thrown away.
+    fn execute<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<(), OwnerError>>;
+
+    /// Runs one SELECT (or WITH … RETURNING … SELECT) and gives its rows as a JSON array of objects.
+    fn fetch<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<serde_json::Value, OwnerError>>;
+}
