@@ -4,6 +4,8 @@
 //! reasons about tokens, upstream addresses, names the principal may not see. One file per group of stages, one exhaustive match
 //! per enum, no wildcard arm.
 
+mod governance;
+
 use tokio_postgres::error::SqlState;
 
 /// How bad it is. FATAL always means that the connection closes after it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Footing;
+use crate::catalog::{Footing, SearchPath};
 use crate::governance::Command;
 use crate::policy::Subject;
 use crate::upstream::{BoxFuture, OwnerChannel};
@@ -25,11 +25,13 @@ pub trait Governor: Send + Sync {
     /// The latest published footing, or why there is none that may be used.
     fn footing(&self) -> Result<Arc<Footing>, crate::error::Report>;
 
-    /// Carries out a governance command for a subject, inside the transaction of the channel.
+    /// Carries out a governance command for a subject, inside the transaction of the channel. Names without a schema are found
+    /// by the session's search path.
     fn govern<'a>(
         &'a self,
         command: &'a Command,
         subject: &'a Subject,
+        search_path: &'a SearchPath,
         channel: &'a mut dyn OwnerChannel,
     ) -> BoxFuture<'a, Result<Reply, crate::error::Report>>;
 
