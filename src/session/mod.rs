@@ -36,10 +36,15 @@ pub trait Governor: Send + Sync {
     ) -> BoxFuture<'a, Result<Reply, crate::error::Report>>;
 
     /// Loads catalog and policies as the channel's open transaction sees them.
-    fn footing_within<'a>(&'a self, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<Arc<Footing>, crate::error::Report>>;
+    fn footing_within<'a>(&'a self, channel: &'a mut dyn OwnerChannel)
+    -> BoxFuture<'a, Result<Arc<Footing>, crate::error::Report>>;
 
     /// After an administrator's DDL: records owners, gives privileges, rebuilds governed views, in the channel's transaction.
-    fn follow_ddl<'a>(&'a self, subject: &'a Subject, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), crate::error::Report>>;
+    fn follow_ddl<'a>(
+        &'a self,
+        subject: &'a Subject,
+        channel: &'a mut dyn OwnerChannel,
+    ) -> BoxFuture<'a, Result<(), crate::error::Report>>;
 
     /// Loads and publishes what was committed; returns when it is published.
     fn refresh(&self) -> BoxFuture<'_, Result<(), crate::error::Report>>;
