@@ -6,7 +6,10 @@
 
 mod governance;
 
+use bytes::BytesMut;
 use tokio_postgres::error::SqlState;
+
+use crate::wire::backend::write_error;
 
 /// How bad it is. FATAL always means that the connection closes after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,5 +64,24 @@ impl Report {
     pub fn position(mut self, position: Option<usize>) -> Self {
         self.position = position;
         self
+    }
+
+    /// Writes it as an ErrorResponse.
+    pub fn write(&self, out: &mut BytesMut) {
+        let severity = match self.severity {
+            Severity::Error => "ERROR",
+            Severity::Fatal => "FATAL",
+        };
+        let position = self.position.map(|p| p.to_string());
+        let fields = [
+            (b'S', Some(severity)),
+            (b'V', Some(severity)),
+            (b'C', Some(self.code.code())),
+            (b'M', Some(self.message.as_str())),
+            (b'D', self.detail.as_deref()),
+            (b'H', self.hint.as_deref()),
+            (b'P', position.as_deref()),
+        ];
+        write_error(out, fields.into_iter().filter_map(|(kind, text)| text.map(|text| (kind, text))));
     }
 }

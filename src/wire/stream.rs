@@ -1,0 +1,87 @@
+//! The two kinds of byte streams: to a client, and to the upstream.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// The stream to a client.
+#[derive(Debug)]
+pub enum ClientStream {
+    /// Plain TCP.
+    Tcp(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// A pipe in memory, for tests.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
+}
+
+/// The stream to the upstream.
+#[derive(Debug)]
+pub enum UpstreamStream {
+    /// Plain TCP.
+    Tcp(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// A pipe in memory, for tests.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
+}
+
+macro_rules! forward {
+    ($stream:ident) => {
+        impl AsyncRead for $stream {
+            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+                    Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+                    Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+                    #[cfg(test)]
+                    Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
+                }
+            }
+        }
+
+        impl AsyncWrite for $stream {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+                match self.get_mut() {
+                    Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+                    Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+                    Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+                    #[cfg(test)]
+                    Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+                }
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+                    Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+                    Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+                    #[cfg(test)]
+                    Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
+                }
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                match self.get_mut() {
+                    Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+                    Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+                    Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+                    #[cfg(test)]
+                    Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+                }
+            }
+        }
+    };
+}
+
+forward!(ClientStream);
+forward!(UpstreamStream);
