@@ -6,7 +6,11 @@
 //! The tokenizer and the cursor over tokens are sqlparser's, with a dialect of ours; the grammar is in `grammar`.
 
 mod command;
+mod cursor;
 mod error;
+mod grammar;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use command::{Argument, Command, Member, MemberChange, ObjectName, PolicyBody, SecurableName, columns};
@@ -14,6 +18,5 @@ pub use error::GovernanceError;
 
 /// Parses the text of one governance statement; a semicolon may end it.
 pub fn parse(text: &str) -> Result<Command, GovernanceError> {
-    let _ = text;
-    Err(GovernanceError::Unsupported { what: "this governance statement".to_owned(), hint: None, position: None })
+    grammar::statement(text)
 }

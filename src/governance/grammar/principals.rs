@@ -1,0 +1,156 @@
+//! Users, service principals, groups, and how principals are written.
+
+use sqlparser::tokenizer::Token;
+
+use super::super::command::{Command, Member, MemberChange};
+use super::super::cursor::Cursor;
+use super::super::error::GovernanceError;
+use super::{Parsed, unsupported};
+use crate::policy::PrincipalKind;
+
+/// The most bytes of a principal's name.
+const MAX_NAME: usize = 256;
+
+/// A principal: in double quotes or backticks as it is; bare (`ann@example.com`) folded to lower case.
+pub(super) fn name(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    let position = cursor.position();
+    let name = match cursor.peek() {
+        Token::Word(word) if word.quote_style.is_some() => {
+            let name = word.value.clone();
+            if name.is_empty() {
+                return Err(cursor.empty_name());
+            }
+            cursor.next();
+            name
+        }
+        Token::Word(_) | Token::Number(..) => bare(cursor)?,
+        _ => return Err(cursor.unexpected()),
+    };
+    if name.len() > MAX_NAME {
+        return Err(GovernanceError::InvalidValue {
+            message: format!("principal name is longer than {MAX_NAME} bytes"),
+            position,
+        });
+    }
+    if name.chars().any(char::is_control) || name.trim() != name {
+        let message = "principal name holds control characters or spaces at its ends".to_owned();
+        return Err(GovernanceError::InvalidValue { message, position });
+    }
+    Ok(name)
+}
+
+fn bare(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    let reserved = ["ON", "TO", "FROM", "FOR", "WITH", "NULL", "ALL", "TABLE", "SELECT"];
+    if reserved.iter().any(|word| cursor.sees(0, word)) {
+        return Err(cursor.unexpected());
+    }
+    let text = cursor.run(|token| match token {
+        Token::Word(word) => word.quote_style.is_none(),
+        Token::Number(..) | Token::Period | Token::AtSign | Token::Minus | Token::Plus => true,
+        _ => false,
+    });
+    Ok(text.to_ascii_lowercase())
+}
+
+/// Several principals.
+pub(super) fn names(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
+    let mut found = vec![name(cursor)?];
+    while cursor.token(&Token::Comma) {
+        let next = name(cursor)?;
+        if !found.contains(&next) {
+            found.push(next);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    let kind = kind(cursor)?;
+    let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
+    let name = name(cursor)?;
+    let members = match kind {
+        PrincipalKind::Group if cursor.word("WITH") => members(cursor)?,
+        PrincipalKind::User if cursor.sees(0, "WITH") || cursor.sees(0, "PASSWORD") => {
+            let hint = "Principals log in with tokens: use CREATE TOKEN FOR …";
+            return Err(unsupported(cursor, "an option of CREATE USER", Some(hint)));
+        }
+        PrincipalKind::User | PrincipalKind::ServicePrincipal | PrincipalKind::Group => Vec::new(),
+    };
+    Ok(Command::CreatePrincipal { kind, name, if_not_exists, members })
+}
+
+pub(super) fn drop(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    let kind = kind(cursor)?;
+    let if_exists = cursor.words(&["IF", "EXISTS"]);
+    Ok(Command::DropPrincipal { kind, name: name(cursor)?, if_exists })
+}
+
+pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    let kind = kind(cursor)?;
+    let name = name(cursor)?;
+    match kind {
+        PrincipalKind::User | PrincipalKind::ServicePrincipal => match cursor.one_of(&["ENABLE", "DISABLE"]) {
+            Some(word) => Ok(Command::EnablePrincipal { kind, name, enabled: word == "ENABLE" }),
+            None => Err(cursor.unexpected()),
+        },
+        PrincipalKind::Group => {
+            let change = match cursor.one_of(&["ADD", "DROP"]) {
+                Some("ADD") => MemberChange::Add,
+                Some(_) => MemberChange::Drop,
+                None => return Err(cursor.unexpected()),
+            };
+            Ok(Command::AlterGroup { group: name, change, members: members(cursor)? })
+        }
+    }
+}
+
+pub(super) fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
+    if cursor.word("USERS") {
+        return Ok(Command::ShowPrincipals { kind: PrincipalKind::User });
+    }
+    if cursor.words(&["SERVICE", "PRINCIPALS"]) {
+        return Ok(Command::ShowPrincipals { kind: PrincipalKind::ServicePrincipal });
+    }
+    cursor.expect_words(&["GROUPS"])?;
+    let with = if cursor.word("WITH") {
+        let kind = kind(cursor)?;
+        Some(Member { kind, name: name(cursor)? })
+    } else {
+        None
+    };
+    Ok(Command::ShowGroups { with })
+}
+
+/// `USER a, b, GROUP c`: a kind word holds until the next one; commas before kind words may be left out.
+fn members(cursor: &mut Cursor<'_>) -> Parsed<Vec<Member>> {
+    let mut kind = kind(cursor)?;
+    let mut found = vec![Member { kind, name: name(cursor)? }];
+    loop {
+        let comma = cursor.token(&Token::Comma);
+        if let Some(next) = maybe_kind(cursor) {
+            kind = next;
+        } else if !comma {
+            return Ok(found);
+        }
+        let next = Member { kind, name: name(cursor)? };
+        if !found.contains(&next) {
+            found.push(next);
+        }
+    }
+}
+
+fn kind(cursor: &mut Cursor<'_>) -> Parsed<PrincipalKind> {
+    maybe_kind(cursor).ok_or_else(|| cursor.unexpected())
+}
+
+fn maybe_kind(cursor: &mut Cursor<'_>) -> Option<PrincipalKind> {
+    if cursor.word("USER") {
+        Some(PrincipalKind::User)
+    } else if cursor.words(&["SERVICE", "PRINCIPAL"]) {
+        Some(PrincipalKind::ServicePrincipal)
+    } else if cursor.word("GROUP") {
+        Some(PrincipalKind::Group)
+    } else {
+        None
+    }
+}
