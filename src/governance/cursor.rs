@@ -204,11 +204,7 @@ impl<'a> Cursor<'a> {
     /// The error of a next token that does not fit.
     pub(super) fn unexpected(&self) -> GovernanceError {
         let next = self.parser.peek_token_ref();
-        if next.token == Token::EOF {
-            GovernanceError::End { position: self.offsets.len() }
-        } else {
-            self.syntax_at(next.span)
-        }
+        if next.token == Token::EOF { GovernanceError::End { position: self.offsets.len() } } else { self.syntax_at(next.span) }
     }
 
     /// Where the next token starts, in characters from 1.
@@ -265,7 +261,7 @@ fn is_word(token: &Token, word: &str) -> bool {
 
 /// Words that are names only in quotes: those of PostgreSQL's reserved ones (manual, appendix C) that begin a clause here.
 const RESERVED: [&str; 40] = [
-    "ALL", "AND", "ANY", "AS", "ASC", "CASE", "CHECK", "COLUMN", "CREATE", "DEFAULT", "DESC", "DISTINCT", "DO", "ELSE", "END", "FALSE",
-    "FOR", "FROM", "GRANT", "GROUP", "HAVING", "IN", "INTO", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "SELECT", "TABLE", "THEN",
-    "TO", "TRUE", "UNION", "USER", "USING", "WHEN", "WHERE", "WITH",
+    "ALL", "AND", "ANY", "AS", "ASC", "CASE", "CHECK", "COLUMN", "CREATE", "DEFAULT", "DESC", "DISTINCT", "DO", "ELSE", "END",
+    "FALSE", "FOR", "FROM", "GRANT", "GROUP", "HAVING", "IN", "INTO", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "SELECT",
+    "TABLE", "THEN", "TO", "TRUE", "UNION", "USER", "USING", "WHEN", "WHERE", "WITH",
 ];

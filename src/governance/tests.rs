@@ -6,13 +6,22 @@ use super::{Command, GovernanceError, parse};
 fn every_statement_of_the_dialect_is_understood() {
     let cases = [
         ("grant select on employees to ann", r#"GRANT SELECT ON TABLE "employees" TO "ann""#),
-        ("GRANT SELECT, MODIFY ON TABLE shop.orders TO `Ann@Example.com`, \"b b\";", r#"GRANT SELECT, MODIFY ON TABLE "shop"."orders" TO "Ann@Example.com", "b b""#),
+        (
+            "GRANT SELECT, MODIFY ON TABLE shop.orders TO `Ann@Example.com`, \"b b\";",
+            r#"GRANT SELECT, MODIFY ON TABLE "shop"."orders" TO "Ann@Example.com", "b b""#,
+        ),
         ("GRANT ALL ON SCHEMA s TO users", r#"GRANT ALL PRIVILEGES ON SCHEMA "s" TO "users""#),
-        ("GRANT ALL PRIVILEGES ON DATABASE d.s TO User-1@Ex-ample.com", r#"GRANT ALL PRIVILEGES ON SCHEMA "d"."s" TO "user-1@ex-ample.com""#),
+        (
+            "GRANT ALL PRIVILEGES ON DATABASE d.s TO User-1@Ex-ample.com",
+            r#"GRANT ALL PRIVILEGES ON SCHEMA "d"."s" TO "user-1@ex-ample.com""#,
+        ),
         ("GRANT USE CONNECTION ON CONNECTION c TO a.b+c@d.e", r#"GRANT USE CONNECTION ON CONNECTION "c" TO "a.b+c@d.e""#),
         ("GRANT SELECT ON CATALOG TO g", r#"GRANT SELECT ON CATALOG TO "g""#),
         ("GRANT MANAGE ON CATALOG shop TO g", r#"GRANT MANAGE ON CATALOG "shop" TO "g""#),
-        ("GRANT EXECUTE ON FUNCTION f(int, timestamp with time zone, numeric(10,2), text[]) TO g", r#"GRANT EXECUTE ON FUNCTION "f"(int, timestamp with time zone, numeric, text[]) TO "g""#),
+        (
+            "GRANT EXECUTE ON FUNCTION f(int, timestamp with time zone, numeric(10,2), text[]) TO g",
+            r#"GRANT EXECUTE ON FUNCTION "f"(int, timestamp with time zone, numeric, text[]) TO "g""#,
+        ),
         ("GRANT EXECUTE ON FUNCTION s.f TO g", r#"GRANT EXECUTE ON FUNCTION "s"."f" TO "g""#),
         ("GRANT MODIFY ON ANY FILE TO g", r#"GRANT MODIFY ON ANY FILE TO "g""#),
         ("GRANT SELECT ON ANONYMOUS FUNCTION TO g", r#"GRANT SELECT ON ANONYMOUS FUNCTION TO "g""#),
@@ -29,7 +38,10 @@ fn every_statement_of_the_dialect_is_understood() {
         ("ALTER FUNCTION f(int) OWNER TO g", r#"ALTER FUNCTION "f"(int) OWNER TO "g""#),
         ("CREATE USER IF NOT EXISTS ann@example.com", r#"CREATE USER IF NOT EXISTS "ann@example.com""#),
         ("CREATE SERVICE PRINCIPAL bi", r#"CREATE SERVICE PRINCIPAL "bi""#),
-        ("CREATE GROUP g WITH USER u, v GROUP h, SERVICE PRINCIPAL s", r#"CREATE GROUP "g" WITH USER "u", USER "v", GROUP "h", SERVICE PRINCIPAL "s""#),
+        (
+            "CREATE GROUP g WITH USER u, v GROUP h, SERVICE PRINCIPAL s",
+            r#"CREATE GROUP "g" WITH USER "u", USER "v", GROUP "h", SERVICE PRINCIPAL "s""#,
+        ),
         ("DROP GROUP IF EXISTS g", r#"DROP GROUP IF EXISTS "g""#),
         ("DROP USER ann", r#"DROP USER "ann""#),
         ("ALTER USER ann DISABLE", r#"ALTER USER "ann" DISABLE"#),
@@ -40,18 +52,33 @@ fn every_statement_of_the_dialect_is_understood() {
         ("SHOW SERVICE PRINCIPALS", "SHOW SERVICE PRINCIPALS"),
         ("SHOW GROUPS WITH USER ann", r#"SHOW GROUPS WITH USER "ann""#),
         ("CREATE TOKEN", "CREATE TOKEN"),
-        ("CREATE TOKEN LIFETIME '90 days' FOR ann COMMENT 'it''s' SCOPES (sql, 'sql:read', sql:write)", r#"CREATE TOKEN FOR "ann" COMMENT 'it''s' LIFETIME 7776000 SECONDS SCOPES (sql, sql:read, sql:write)"#),
+        (
+            "CREATE TOKEN LIFETIME '90 days' FOR ann COMMENT 'it''s' SCOPES (sql, 'sql:read', sql:write)",
+            r#"CREATE TOKEN FOR "ann" COMMENT 'it''s' LIFETIME 7776000 SECONDS SCOPES (sql, sql:read, sql:write)"#,
+        ),
         ("CREATE TOKEN LIFETIME 2 HOURS", "CREATE TOKEN LIFETIME 7200 SECONDS"),
         ("SHOW TOKENS FOR ann", r#"SHOW TOKENS FOR "ann""#),
         ("REVOKE TOKEN 12e4ab", "REVOKE TOKEN '12e4ab'"),
         ("REVOKE TOKEN 'ab12'", "REVOKE TOKEN 'ab12'"),
-        ("ALTER TABLE t SET ROW FILTER f ON (a, \"B\", 'x''y', -1.5, TRUE, NULL, INTERVAL '1 day')", r#"ALTER TABLE "t" SET ROW FILTER "f" ON ("a", "B", 'x''y', -1.5, TRUE, NULL, INTERVAL '1 day')"#),
+        (
+            "ALTER TABLE t SET ROW FILTER f ON (a, \"B\", 'x''y', -1.5, TRUE, NULL, INTERVAL '1 day')",
+            r#"ALTER TABLE "t" SET ROW FILTER "f" ON ("a", "B", 'x''y', -1.5, TRUE, NULL, INTERVAL '1 day')"#,
+        ),
         ("ALTER TABLE t SET ROW FILTER s.f ON ()", r#"ALTER TABLE "t" SET ROW FILTER "s"."f" ON ()"#),
-        ("ALTER TABLE t SET ROW FILTER ( owner = current_user() /* ) */ OR note = ')' )", r#"ALTER TABLE "t" SET ROW FILTER (owner = current_user() /* ) */ OR note = ')')"#),
+        (
+            "ALTER TABLE t SET ROW FILTER ( owner = current_user() /* ) */ OR note = ')' )",
+            r#"ALTER TABLE "t" SET ROW FILTER (owner = current_user() /* ) */ OR note = ')')"#,
+        ),
         ("ALTER TABLE t DROP ROW FILTER", r#"ALTER TABLE "t" DROP ROW FILTER"#),
         ("ALTER TABLE t ALTER COLUMN c SET MASK f", r#"ALTER TABLE "t" ALTER COLUMN "c" SET MASK "f" USING COLUMNS ()"#),
-        ("ALTER TABLE t ALTER c SET MASK f USING COLUMNS (a, 1)", r#"ALTER TABLE "t" ALTER COLUMN "c" SET MASK "f" USING COLUMNS ("a", 1)"#),
-        ("ALTER TABLE t ALTER c SET MASK (left(c, 1) || '***')", r#"ALTER TABLE "t" ALTER COLUMN "c" SET MASK (left(c, 1) || '***')"#),
+        (
+            "ALTER TABLE t ALTER c SET MASK f USING COLUMNS (a, 1)",
+            r#"ALTER TABLE "t" ALTER COLUMN "c" SET MASK "f" USING COLUMNS ("a", 1)"#,
+        ),
+        (
+            "ALTER TABLE t ALTER c SET MASK (left(c, 1) || '***')",
+            r#"ALTER TABLE "t" ALTER COLUMN "c" SET MASK (left(c, 1) || '***')"#,
+        ),
         ("ALTER TABLE t ALTER COLUMN c DROP MASK", r#"ALTER TABLE "t" ALTER COLUMN "c" DROP MASK"#),
         ("ALTER TABLE t SET FILTER MECHANISM view", r#"ALTER TABLE "t" SET FILTER MECHANISM VIEW"#),
         ("ALTER TABLE t SET FILTER MECHANISM DEFAULT", r#"ALTER TABLE "t" SET FILTER MECHANISM DEFAULT"#),
@@ -116,7 +143,10 @@ fn nothing_that_is_typed_makes_the_parser_panic() {
         "CREATE TOKEN FOR \"ä\" COMMENT 'é' LIFETIME '9 days' SCOPES (a, 'b:c')",
         "EXPLAIN ACCESS FOR x SELECT ')' ;",
     ];
-    let noise = ["(", ")", "'", "\"", "`", "$", "$$", "/*", "*/", "--", "\n", "\r", "\0", "é", "😀", ";", ".", ",", "@", "U&'\\", "E'\\", "1e", "0x", ""];
+    let noise = [
+        "(", ")", "'", "\"", "`", "$", "$$", "/*", "*/", "--", "\n", "\r", "\0", "é", "😀", ";", ".", ",", "@", "U&'\\", "E'\\",
+        "1e", "0x", "",
+    ];
     for seed in seeds {
         let cuts: Vec<usize> = seed.char_indices().map(|(at, _)| at).collect();
         for at in cuts {

@@ -69,7 +69,11 @@ fn privileges(cursor: &mut Cursor<'_>, direction: &str) -> Parsed<Vec<Privilege>
             found.push(privilege);
         }
         if *cursor.peek() == Token::LParen {
-            return Err(unsupported(cursor, "a privilege on single columns", Some("Set a mask on the column, or grant on a view.")));
+            return Err(unsupported(
+                cursor,
+                "a privilege on single columns",
+                Some("Set a mask on the column, or grant on a view."),
+            ));
         }
         if !cursor.token(&Token::Comma) {
             break;

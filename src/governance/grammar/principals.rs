@@ -27,10 +27,7 @@ pub(super) fn name(cursor: &mut Cursor<'_>) -> Parsed<String> {
         _ => return Err(cursor.unexpected()),
     };
     if name.len() > MAX_NAME {
-        return Err(GovernanceError::InvalidValue {
-            message: format!("principal name is longer than {MAX_NAME} bytes"),
-            position,
-        });
+        return Err(GovernanceError::InvalidValue { message: format!("principal name is longer than {MAX_NAME} bytes"), position });
     }
     if name.chars().any(char::is_control) || name.trim() != name {
         let message = "principal name holds control characters or spaces at its ends".to_owned();
