@@ -1,0 +1,33 @@
+# pgusher: make help
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench setup-bench
+
+DIR ?=
+PORT ?= 6432
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Debian and Ubuntu packages, Python drivers for the tests)
+	@scripts/setup
+
+demo: setup ## start a shop behind pgusher and print what to try (PORT=6432, DIR=a scratch directory)
+	cargo build --locked
+	target/debug/pgusher demo --port $(PORT) $(if $(DIR),--dir $(DIR))
+
+test: ## formatting, lints, documentation, doc tests, every test
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	cargo test --locked --doc
+	cargo test --locked --lib --bins --tests
+
+setup-bench:
+	@scripts/setup bench
+
+bench: setup-bench ## direct, pgusher and PgBouncer side by side (release build; about five minutes)
+	cargo build --locked --release
+	benches/run --pgusher target/release/pgusher

@@ -1,0 +1,47 @@
+//! The neighbours of pgusher as objects: [`Upstream`] is a PostgreSQL cluster, [`Proxy`] a running pgusher, [`Client`] a driver,
+//! [`RawClient`] a socket that speaks frames. [`Shop`] puts them together: the demo's shop, its policies, its people.
+//!
+//! Nothing here sleeps for a condition: [`until`] asks again for a bounded time.
+
+mod client;
+mod keeper;
+mod proxy;
+mod raw;
+mod shop;
+mod upstream;
+
+pub use client::{Client, NULL, Refusal, connect_upstream};
+pub use keeper::Kept;
+pub use proxy::{Proxy, ProxySettings};
+pub use raw::{Frame, RawClient, frame};
+pub(crate) use shop::both_mechanisms;
+pub use shop::{ADMIN, Mechanism, Shop, statements};
+pub use upstream::{Upstream, program};
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to come true before the test fails: generous, because the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer, for at most [`PATIENCE`].
+pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, ask)
+}
+
+/// Asks until there is an answer, for at most `limit`.
+pub fn within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A TCP port on the loopback that nobody listened on a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("no free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}

@@ -1,0 +1,92 @@
+//! A running pgusher: the real program with a configuration of its own.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::keeper::{Kept, tail};
+use super::upstream::scratch;
+use super::{Mechanism, Upstream, free_port, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pgusher");
+
+/// How a proxy is to be set up.
+#[derive(Clone, Debug)]
+pub struct ProxySettings {
+    database: String,
+    mechanism: Mechanism,
+    more: String,
+}
+
+impl ProxySettings {
+    /// The usual settings for a database.
+    pub fn new(database: &str, mechanism: Mechanism) -> Self {
+        Self { database: database.into(), mechanism, more: String::new() }
+    }
+
+    /// The same with more lines of configuration at the end.
+    pub fn with(mut self, toml: &str) -> Self {
+        self.more.push_str(toml);
+        self
+    }
+
+    fn write(&self, upstream: &Upstream, port: u16, directory: &std::path::Path) -> PathBuf {
+        let path = directory.join("pgusher.toml");
+        let _ = (upstream, port, &self.database, self.mechanism, &self.more);
+        path
+    }
+
+    /// Runs `pgusher init` as the superuser; the first administrator's token.
+    pub fn init(&self, upstream: &Upstream, admin: &str) -> String {
+        let directory = scratch("init");
+        let config = self.write(upstream, free_port(), &directory);
+        let output = Command::new(PROGRAM)
+            .args(["init", "--config"])
+            .arg(&config)
+            .args(["--admin", admin])
+            .output()
+            .expect("pgusher starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "pgusher init:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        let _ = std::fs::remove_dir_all(directory);
+        text.split_whitespace()
+            .find(|w| w.starts_with("pgu_"))
+            .unwrap_or_else(|| panic!("init printed no token:\n{text}"))
+            .to_string()
+    }
+}
+
+/// A running proxy.
+pub struct Proxy {
+    /// Its TCP port on 127.0.0.1.
+    pub port: u16,
+    /// Its scratch directory.
+    pub directory: PathBuf,
+    process: Kept,
+}
+
+impl Proxy {
+    /// Starts one and waits until it takes connections.
+    pub fn start(upstream: &Upstream, settings: ProxySettings) -> Proxy {
+        let port = free_port();
+        let directory = scratch("proxy");
+        let config = settings.write(upstream, port, &directory);
+        let log = directory.join("pgusher.log");
+        let config = config.to_string_lossy();
+        let mut process = Kept::start(&[PROGRAM, "serve", "--config", &config], "TERM", Some(&directory), &log);
+        until("pgusher to listen", || {
+            assert!(process.running(), "pgusher ended at once:\n{}", tail(&log));
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Proxy { port, directory, process }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("pgusher.log")).unwrap_or_default()
+    }
+
+    /// Ends it.
+    pub fn stop(mut self) {
+        self.process.stop();
+    }
+}

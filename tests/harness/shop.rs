@@ -1,0 +1,194 @@
+//! The demo's shop (small), its policies and its people, behind a running pgusher.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use super::{Client, Proxy, ProxySettings, RawClient, Refusal, Upstream};
+
+const SHOP: &str = include_str!("../../config/demo/shop.sql");
+const POLICIES: &str = include_str!("../../config/demo/policies.sql");
+
+/// The administrator.
+pub const ADMIN: &str = "admin@example.com";
+/// Who gets a token.
+const PEOPLE: [&str; 5] = ["ana@example.com", "bob@example.com", "hana@example.com", "ivan@example.com", "bi_tool"];
+
+/// How row filters are enforced upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    Rls,
+    View,
+}
+
+impl Mechanism {
+    /// As the configuration spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mechanism::Rls => "rls",
+            Mechanism::View => "view",
+        }
+    }
+}
+
+/// Makes of each function two tests, one per mechanism. `fn name(shop: shared)` gets a shop that others read too and must
+/// leave it as it is; `fn name(shop: fresh)` gets one of its own.
+macro_rules! both_mechanisms {
+    ($($(#[$meta:meta])* fn $name:ident($shop:ident: $kind:ident) $body:block)*) => { $(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            fn proven($shop: &$crate::harness::Shop) $body
+            #[test]
+            fn rls() { proven(&$crate::harness::Shop::$kind($crate::harness::Mechanism::Rls)); }
+            #[test]
+            fn view() { proven(&$crate::harness::Shop::$kind($crate::harness::Mechanism::View)); }
+        }
+    )* };
+}
+pub(crate) use both_mechanisms;
+
+/// A database with the shop in it and a proxy before it.
+pub struct Shop {
+    pub upstream: &'static Upstream,
+    pub mechanism: Mechanism,
+    /// The database's name.
+    pub database: String,
+    pub proxy: Proxy,
+    tokens: HashMap<String, String>,
+}
+
+struct Template {
+    database: String,
+    tokens: HashMap<String, String>,
+}
+
+impl Shop {
+    /// A shop that tests only read.
+    pub fn shared(mechanism: Mechanism) -> &'static Shop {
+        static RLS: OnceLock<Shop> = OnceLock::new();
+        static VIEW: OnceLock<Shop> = OnceLock::new();
+        match mechanism {
+            Mechanism::Rls => &RLS,
+            Mechanism::View => &VIEW,
+        }
+        .get_or_init(|| Shop::fresh(mechanism))
+    }
+
+    /// A shop of one's own.
+    pub fn fresh(mechanism: Mechanism) -> Shop {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let template = Template::of(mechanism);
+        let upstream = Upstream::shared();
+        let database = format!("{}_{}", template.database, NUMBER.fetch_add(1, Ordering::Relaxed));
+        upstream.copy_database(&template.database, &database);
+        let proxy = Proxy::start(upstream, ProxySettings::new(&database, mechanism));
+        Shop { upstream, mechanism, database, proxy, tokens: template.tokens.clone() }
+    }
+
+    /// A principal's token.
+    pub fn token(&self, user: &str) -> &str {
+        &self.tokens[user]
+    }
+
+    /// A session of a principal.
+    pub fn connect(&self, user: &str) -> Client {
+        self.try_connect(user, self.token(user)).unwrap_or_else(|refusal| panic!("{user}: {refusal}"))
+    }
+
+    /// A session with any user name and password.
+    pub fn try_connect(&self, user: &str, password: &str) -> Result<Client, Refusal> {
+        Client::try_connect(self.proxy.port, &self.database, user, password)
+    }
+
+    /// The administrator's session.
+    pub fn admin(&self) -> Client {
+        self.connect(ADMIN)
+    }
+
+    /// The EMEA analyst's session.
+    pub fn ana(&self) -> Client {
+        self.connect("ana@example.com")
+    }
+
+    /// The AMER analyst's session.
+    pub fn bob(&self) -> Client {
+        self.connect("bob@example.com")
+    }
+
+    /// HR's session.
+    pub fn hana(&self) -> Client {
+        self.connect("hana@example.com")
+    }
+
+    /// The intern's session.
+    pub fn ivan(&self) -> Client {
+        self.connect("ivan@example.com")
+    }
+
+    /// The truth: a superuser's connection straight to the upstream.
+    pub fn truth(&self) -> Client {
+        self.upstream.superuser(&self.database)
+    }
+
+    /// A raw connection of a principal, logged in.
+    pub fn raw(&self, user: &str) -> RawClient {
+        let mut raw = RawClient::connect(self.proxy.port);
+        raw.login(&self.database, user, self.token(user), &[]);
+        raw
+    }
+
+    /// Makes a token for a principal with the given clauses of CREATE TOKEN; its text.
+    pub fn make_token(&self, user: &str, clauses: &str) -> String {
+        token_of(&self.admin(), user, clauses)
+    }
+}
+
+impl Template {
+    fn of(mechanism: Mechanism) -> &'static Template {
+        static RLS: OnceLock<Template> = OnceLock::new();
+        static VIEW: OnceLock<Template> = OnceLock::new();
+        // Roles belong to the whole cluster, so the two templates are made one after the other.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let cell = match mechanism {
+            Mechanism::Rls => &RLS,
+            Mechanism::View => &VIEW,
+        };
+        cell.get_or_init(|| {
+            let _turn = ONE_AT_A_TIME.lock();
+            Template::make(mechanism)
+        })
+    }
+
+    fn make(mechanism: Mechanism) -> Template {
+        let upstream = Upstream::shared();
+        let database = format!("shop_{}", mechanism.as_str());
+        upstream.superuser("postgres").run(&format!("CREATE DATABASE {database}"));
+        upstream.superuser(&database).run(&format!("SET shop.orders = 3000; {SHOP}"));
+        let settings = ProxySettings::new(&database, mechanism);
+        let admin_token = settings.init(upstream, ADMIN);
+        let proxy = Proxy::start(upstream, settings);
+        let admin = Client::try_connect(proxy.port, &database, ADMIN, &admin_token)
+            .unwrap_or_else(|refusal| panic!("the first administrator: {refusal}"));
+        for statement in statements(POLICIES) {
+            admin.run(&statement);
+        }
+        let mut tokens: HashMap<String, String> =
+            PEOPLE.iter().map(|who| ((*who).to_string(), token_of(&admin, who, ""))).collect();
+        tokens.insert(ADMIN.into(), admin_token);
+        Template { database, tokens }
+    }
+}
+
+/// The statements of a script in which each ends with a semicolon at the end of a line.
+pub fn statements(script: &str) -> Vec<String> {
+    let lines: Vec<&str> = script.lines().filter(|l| !l.trim_start().starts_with("--")).collect();
+    lines.join("\n").split_inclusive(";\n").map(|s| s.trim().to_string()).filter(|s| !s.is_empty()).collect()
+}
+
+fn token_of(admin: &Client, user: &str, clauses: &str) -> String {
+    let statement = format!("CREATE TOKEN FOR \"{user}\" {clauses}");
+    let rows = admin.rows(&statement);
+    rows[0].iter().find(|v| v.starts_with("pgu_")).unwrap_or_else(|| panic!("no token in {rows:?}")).clone()
+}
