@@ -1,1 +1,54 @@
-//! authn
+//! Credential → principal.
+//!
+//! In: what a client gave (a user name and a token) and the [`Directory`]'s record of that token. Out: a [`Proven`] principal, or a
+//! [`Refusal`] for the log. Never: a reason that reaches the client, a token kept in the clear, or less work for one reason than
+//! for another.
+
+mod check;
+mod token;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use check::{ANY_USER, Proven, Refusal, check};
+pub use token::{PREFIX, Token, TokenHash, hash};
+
+use crate::policy::PrincipalId;
+
+/// What the policy store knows of a token and of the principal it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// The token's id: shown in logs and to `REVOKE TOKEN`.
+    pub token: Arc<str>,
+    /// The principal it belongs to.
+    pub principal: PrincipalId,
+    /// The principal's name.
+    pub name: Arc<str>,
+    /// Whether the principal may log in.
+    pub enabled: bool,
+    /// Whether the principal is an admin now.
+    pub admin: bool,
+    /// When the token ends, if ever.
+    pub expires: Option<SystemTime>,
+    /// When it was revoked, if it was.
+    pub revoked: Option<SystemTime>,
+    /// What the token is narrowed to; empty: not narrowed.
+    pub scopes: Vec<Arc<str>>,
+}
+
+/// The directory could not answer. The cause is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DirectoryError(pub String);
+
+/// A look-up under way.
+pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>, DirectoryError>> + Send + 'a>>;
+
+/// Where credentials are kept; the policy store implements it. It must do the same work whether or not it finds the token, and must
+/// not serve a revoked token or disabled principal from a cache as good.
+pub trait Directory: Send + Sync {
+    /// The credential whose token has this hash, revoked, expired and disabled ones too.
+    fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a>;
+}

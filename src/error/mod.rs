@@ -4,7 +4,9 @@
 //! reasons about tokens, upstream addresses, names the principal may not see. One file per group of stages, one exhaustive match
 //! per enum, no wildcard arm.
 
+pub mod edge;
 mod governance;
+mod upstream;
 
 use bytes::BytesMut;
 use tokio_postgres::error::SqlState;

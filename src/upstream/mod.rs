@@ -2,8 +2,18 @@
 //!
 //! In: `Rewritten` statements and [`Housekeeping`]. Out: raw frames, headers only read. Never: SQL text from anywhere else.
 
+mod cancel;
+pub mod connect;
+mod login;
+mod pool;
+pub mod tls;
+
 use std::future::Future;
 use std::pin::Pin;
+
+pub use cancel::{CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Registry};
+pub use connect::{Account, Connection, Host, Secret, Upstream, UpstreamError};
+pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 
 /// A boxed future, for the traits that are used through `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,173 @@
+//! The check itself: pure, and the same work whatever the outcome.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Credential;
+use crate::policy::PrincipalId;
+
+/// The user name that stands for "whoever this token belongs to".
+pub const ANY_USER: &str = "token";
+
+/// The scope that lets a token run SQL. Narrower ones (`sql:read`) are refused until they can be enforced.
+const SQL_SCOPE: &str = "sql";
+
+/// The scope that lets a token use its principal's admin rights.
+const ADMIN_SCOPE: &str = "admin";
+
+/// Why a credential was not accepted: for the log and the audit, never for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// No such token.
+    #[error("unknown token")]
+    Unknown,
+    /// It was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its principal may not log in.
+    #[error("the principal is disabled")]
+    Disabled,
+    /// The user name given is not its principal's.
+    #[error("the token belongs to another principal")]
+    OtherPrincipal,
+    /// It was made for other uses than SQL.
+    #[error("the token lacks the scope \"sql\"")]
+    Scope,
+}
+
+/// A principal that has shown a good token. Only [`check`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// Who.
+    pub principal: PrincipalId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// By which token.
+    pub token: Arc<str>,
+    /// Until when.
+    pub expires: Option<SystemTime>,
+    /// With admin rights.
+    pub admin: bool,
+    checked: (),
+}
+
+/// Decides whether the credential found for a token (if one was) proves that the client is `user` at the time `now`.
+/// Every test is made every time, so that how long it takes says nothing about why it failed.
+pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<Proven, Refusal> {
+    let unknown = found.is_none();
+    let credential = found.unwrap_or_else(nobody);
+    let revoked = credential.revoked.is_some();
+    let expired = credential.expires.is_some_and(|expires| expires <= now);
+    let disabled = !credential.enabled;
+    let other = (user != &*credential.name) & (user != ANY_USER);
+    let narrowed = !credential.scopes.is_empty();
+    let scope = narrowed & !credential.scopes.iter().any(|s| &**s == SQL_SCOPE);
+    let admin = credential.admin & (!narrowed | credential.scopes.iter().any(|s| &**s == ADMIN_SCOPE));
+    let refusals = [
+        (unknown, Refusal::Unknown),
+        (revoked, Refusal::Revoked),
+        (expired, Refusal::Expired),
+        (disabled, Refusal::Disabled),
+        (other, Refusal::OtherPrincipal),
+        (scope, Refusal::Scope),
+    ];
+    match refusals.into_iter().find(|(holds, _)| *holds) {
+        Some((_, refusal)) => Err(refusal),
+        None => Ok(Proven {
+            principal: credential.principal,
+            name: credential.name,
+            token: credential.token,
+            expires: credential.expires,
+            admin,
+            checked: (),
+        }),
+    }
+}
+
+/// What stands in for the credential of an unknown token; it passes no test.
+fn nobody() -> Credential {
+    Credential {
+        token: Arc::from(""),
+        principal: PrincipalId(0),
+        name: Arc::from(""),
+        enabled: false,
+        admin: false,
+        expires: Some(SystemTime::UNIX_EPOCH),
+        revoked: Some(SystemTime::UNIX_EPOCH),
+        scopes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn good() -> Credential {
+        Credential {
+            token: Arc::from("7"),
+            principal: PrincipalId(7),
+            name: Arc::from("alice@example.com"),
+            enabled: true,
+            admin: true,
+            expires: Some(now() + Duration::from_secs(1)),
+            revoked: None,
+            scopes: Vec::new(),
+        }
+    }
+
+    fn refusal(credential: Credential) -> Refusal {
+        check(Some(credential), "alice@example.com", now()).unwrap_err()
+    }
+
+    #[test]
+    fn a_good_token_proves_its_principal_by_name_or_by_the_word_token() {
+        for user in ["alice@example.com", "token"] {
+            let proven = check(Some(good()), user, now()).unwrap();
+            assert_eq!((proven.principal, &*proven.name, &*proven.token, proven.admin), (PrincipalId(7), "alice@example.com", "7", true));
+        }
+    }
+
+    #[test]
+    fn an_unknown_token_is_refused_whatever_the_name() {
+        for user in ["alice@example.com", "token", ""] {
+            assert_eq!(check(None, user, now()), Err(Refusal::Unknown));
+        }
+    }
+
+    #[test]
+    fn a_revoked_expired_or_disabled_credential_is_refused() {
+        assert_eq!(refusal(Credential { revoked: Some(now() + Duration::from_secs(9)), ..good() }), Refusal::Revoked);
+        assert_eq!(refusal(Credential { expires: Some(now()), ..good() }), Refusal::Expired);
+        assert_eq!(refusal(Credential { enabled: false, ..good() }), Refusal::Disabled);
+    }
+
+    #[test]
+    fn a_token_without_an_end_does_not_expire() {
+        assert!(check(Some(Credential { expires: None, ..good() }), "token", now()).is_ok());
+    }
+
+    #[test]
+    fn names_are_compared_exactly() {
+        for user in ["Alice@example.com", "alice@example.com ", "bob", "", "TOKEN"] {
+            assert_eq!(check(Some(good()), user, now()), Err(Refusal::OtherPrincipal));
+        }
+    }
+
+    #[test]
+    fn a_narrowed_token_needs_the_sql_scope_and_keeps_admin_rights_only_by_the_admin_scope() {
+        let narrowed = |scopes: &[&str]| Credential { scopes: scopes.iter().map(|s| Arc::from(*s)).collect(), ..good() };
+        assert_eq!(refusal(narrowed(&["data"])), Refusal::Scope);
+        assert_eq!(refusal(narrowed(&["sql:read"])), Refusal::Scope);
+        assert!(!check(Some(narrowed(&["sql"])), "token", now()).unwrap().admin);
+        assert!(check(Some(narrowed(&["sql", "admin"])), "token", now()).unwrap().admin);
+    }
+}

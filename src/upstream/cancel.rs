@@ -1,0 +1,309 @@
+//! Open sessions as others may reach them: to cancel a statement, or to end them.
+//!
+//! In: our own cancel keys and the reasons to end sessions. Out: a CancelRequest on exactly the upstream connection of one session,
+//! and a signal that its loop waits for. Never: upstream's keys shown to a client, or a cancel that reaches somebody else's statement.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Mutex, watch};
+
+use super::connect::{Upstream, UpstreamError, dial};
+use crate::event::SessionId;
+use crate::policy::PrincipalId;
+
+/// The code of a CancelRequest.
+const CANCEL_CODE: i32 = 80_877_102;
+
+/// The length of a secret in protocol 3.2 and in older ones.
+const LONG_SECRET: usize = 32;
+const SHORT_SECRET: usize = 4;
+
+/// The protocol's minor from which secrets are long.
+const LONG_SECRET_MINOR: u16 = 2;
+
+/// How long upstream may take to close after a CancelRequest.
+const CANCEL_TIME: Duration = Duration::from_secs(10);
+
+/// What a client must show to cancel: our own numbers, unrelated to upstream's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CancelKey {
+    /// The process id.
+    pub process_id: i32,
+    /// The secret: 32 bytes from protocol 3.2 on, else 4.
+    pub secret: Bytes,
+}
+
+impl std::fmt::Debug for CancelKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CancelKey({})", self.process_id)
+    }
+}
+
+/// Where a CancelRequest for a session must go: its upstream backend.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CancelTarget {
+    /// The backend's process id.
+    pub process_id: i32,
+    /// The backend's secret.
+    pub secret: Bytes,
+}
+
+/// Why a session has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its token was revoked or its principal disabled: 28000.
+    Revoked,
+    /// We are shutting down: 57P01.
+    Draining,
+}
+
+/// An open session as the store sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenSession {
+    /// Our number of it.
+    pub session: SessionId,
+    /// The number that `pgusher.attach` gave it.
+    pub slot: i64,
+    /// Whose it is.
+    pub principal: PrincipalId,
+}
+
+/// Every open session.
+pub struct Registry {
+    upstream: Upstream,
+    sessions: DashMap<i32, Arc<Seat>>,
+    draining: AtomicBool,
+}
+
+struct Seat {
+    session: SessionId,
+    principal: PrincipalId,
+    token: Arc<str>,
+    secret: Bytes,
+    slot: std::sync::Mutex<Option<i64>>,
+    // Held while a CancelRequest is under way, so that the target cannot pass to another session before upstream has acted on it.
+    target: Mutex<Option<CancelTarget>>,
+    ending: watch::Sender<Option<Ending>>,
+}
+
+/// A session's place in the [`Registry`]; it leaves when this is dropped.
+pub struct Enlisted {
+    registry: Arc<Registry>,
+    seat: Arc<Seat>,
+    ending: watch::Receiver<Option<Ending>>,
+    key: CancelKey,
+}
+
+impl Registry {
+    /// A registry whose cancels go to this upstream.
+    pub fn new(upstream: Upstream) -> Arc<Self> {
+        Arc::new(Self { upstream, sessions: DashMap::new(), draining: AtomicBool::new(false) })
+    }
+
+    /// Takes a session in and issues its cancel key, of the length that protocol 3.`minor` has.
+    pub fn enlist(self: &Arc<Self>, minor: u16, session: SessionId, principal: PrincipalId, token: Arc<str>) -> Enlisted {
+        let secret = if minor >= LONG_SECRET_MINOR {
+            Bytes::copy_from_slice(&rand::random::<[u8; LONG_SECRET]>())
+        } else {
+            Bytes::copy_from_slice(&rand::random::<[u8; SHORT_SECRET]>())
+        };
+        let (sender, ending) = watch::channel(None);
+        let seat = Arc::new(Seat {
+            session,
+            principal,
+            token,
+            secret: secret.clone(),
+            slot: std::sync::Mutex::new(None),
+            target: Mutex::new(None),
+            ending: sender,
+        });
+        let process_id = self.seat(&seat);
+        // Read after the seat is in the map: a drain that begins now either sees the seat there or is seen here.
+        if self.draining.load(Ordering::SeqCst) {
+            seat.end(Ending::Draining);
+        }
+        Enlisted { registry: Arc::clone(self), seat, ending, key: CancelKey { process_id, secret } }
+    }
+
+    /// Cancels what the session with this key runs upstream. Whether there is such a session cannot be told from the outcome;
+    /// the error is for the log.
+    pub async fn cancel(&self, process_id: i32, secret: &[u8]) -> Result<(), UpstreamError> {
+        // The clone lets go of the map before anything is awaited.
+        let Some(seat) = self.sessions.get(&process_id).map(|seat| Arc::clone(&seat)) else { return Ok(()) };
+        if same(&seat.secret, secret) { seat.cancel(&self.upstream).await } else { Ok(()) }
+    }
+
+    /// The sessions that are attached upstream. To compare them with the rows of `pgusher.session`, take this list *before*
+    /// reading the rows: a session that attaches in between would else look like one whose row is gone.
+    pub fn open(&self) -> Vec<OpenSession> {
+        self.sessions
+            .iter()
+            .filter_map(|seat| {
+                let slot = seat.slot()?;
+                Some(OpenSession { session: seat.session, slot, principal: seat.principal })
+            })
+            .collect()
+    }
+
+    /// How many sessions there are, attached or not.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Ends the session that is attached as `slot`.
+    pub fn terminate(&self, slot: i64, ending: Ending) {
+        self.end_where(ending, |seat| seat.slot() == Some(slot));
+    }
+
+    /// Ends every session of a principal.
+    pub fn terminate_principal(&self, principal: PrincipalId, ending: Ending) {
+        self.end_where(ending, |seat| seat.principal == principal);
+    }
+
+    /// Ends every session that logged in with a token.
+    pub fn terminate_token(&self, token: &str, ending: Ending) {
+        self.end_where(ending, |seat| &*seat.token == token);
+    }
+
+    /// Ends every session, and every one that enlists from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.end_where(Ending::Draining, |_| true);
+    }
+
+    fn end_where(&self, ending: Ending, matches: impl Fn(&Seat) -> bool) {
+        for seat in self.sessions.iter().filter(|seat| matches(seat)) {
+            seat.end(ending);
+        }
+    }
+
+    /// Puts a seat under a process id that nobody has.
+    fn seat(&self, seat: &Arc<Seat>) -> i32 {
+        loop {
+            let process_id = rand::random_range(1..=i32::MAX);
+            if let Entry::Vacant(vacant) = self.sessions.entry(process_id) {
+                vacant.insert(Arc::clone(seat));
+                return process_id;
+            }
+        }
+    }
+}
+
+impl Seat {
+    fn slot(&self) -> Option<i64> {
+        *self.slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The first reason stands.
+    fn end(&self, ending: Ending) {
+        self.ending.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(ending);
+            }
+            first
+        });
+    }
+
+    async fn cancel(&self, upstream: &Upstream) -> Result<(), UpstreamError> {
+        let target = self.target.lock().await;
+        match &*target {
+            Some(target) => send_cancel(upstream, target).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Enlisted {
+    /// What the client is told in BackendKeyData.
+    pub fn key(&self) -> &CancelKey {
+        &self.key
+    }
+
+    /// Cancels for this session go to this backend from now on.
+    pub async fn aim(&self, process_id: i32, secret: Bytes) {
+        *self.seat.target.lock().await = Some(CancelTarget { process_id, secret });
+    }
+
+    /// Cancels for this session go nowhere from now on. Returns when none is under way, so that the connection may be given away.
+    pub async fn disarm(&self) {
+        *self.seat.target.lock().await = None;
+    }
+
+    /// The session is attached upstream under this number.
+    pub fn attached(&self, slot: i64) {
+        *self.seat.slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(slot);
+    }
+
+    /// Cancels what this session itself runs upstream: for a session that has to end while a statement is in flight.
+    pub async fn cancel(&self) -> Result<(), UpstreamError> {
+        self.seat.cancel(&self.registry.upstream).await
+    }
+
+    /// Returns when the session has to end. May be dropped and called again.
+    pub async fn ended(&mut self) -> Ending {
+        loop {
+            if let Some(ending) = *self.ending.borrow_and_update() {
+                return ending;
+            }
+            if self.ending.changed().await.is_err() {
+                // The sender lives in our own seat, so this cannot be; if it were, nobody could end us any more.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Why the session has to end, if it has to.
+    pub fn ending(&self) -> Option<Ending> {
+        *self.ending.borrow()
+    }
+}
+
+impl Drop for Enlisted {
+    fn drop(&mut self) {
+        self.registry.sessions.remove(&self.key.process_id);
+    }
+}
+
+/// Opens a connection by the same rules as for a session, sends the request and waits until upstream has closed: only then has it
+/// signaled the backend.
+async fn send_cancel(upstream: &Upstream, target: &CancelTarget) -> Result<(), UpstreamError> {
+    let attempt = async {
+        let mut stream = dial(upstream).await?.stream;
+        stream.write_all(&cancel_request(target)).await.map_err(UpstreamError::Lost)?;
+        stream.flush().await.map_err(UpstreamError::Lost)?;
+        let mut end = [0u8; 16];
+        while matches!(stream.read(&mut end).await, Ok(count) if count > 0) {}
+        Ok(())
+    };
+    tokio::time::timeout(CANCEL_TIME, attempt).await.unwrap_or(Err(UpstreamError::TooSlow))
+}
+
+fn cancel_request(target: &CancelTarget) -> BytesMut {
+    let mut request = BytesMut::with_capacity(12 + target.secret.len());
+    request.put_u32(u32::try_from(12 + target.secret.len()).unwrap_or(u32::MAX));
+    request.put_i32(CANCEL_CODE);
+    request.put_i32(target.process_id);
+    request.put_slice(&target.secret);
+    request
+}
+
+/// Equality in a time that depends on the lengths only.
+fn same(ours: &[u8], given: &[u8]) -> bool {
+    let difference = ours.iter().zip(given).fold(0u8, |difference, (a, b)| std::hint::black_box(difference | (a ^ b)));
+    (ours.len() == given.len()) & (difference == 0)
+}
+
+#[cfg(test)]
+mod tests;

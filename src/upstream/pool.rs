@@ -1,0 +1,154 @@
+//! The only way to get an upstream connection.
+//!
+//! In: which login. Out: a [`Connection`], one per session for now. Never: more connections of a login than the settings allow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
+
+/// Which upstream login a connection uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Login {
+    /// `pgusher_session`: everybody but admins.
+    Session,
+    /// `pgusher_control`: admins.
+    Control,
+}
+
+/// One login's part of the pool.
+#[derive(Clone, Debug)]
+pub struct LaneSettings {
+    /// Who logs in.
+    pub account: Account,
+    /// How many connections there may be at once.
+    pub max_connections: usize,
+}
+
+/// What a pool needs to know.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Where upstream is.
+    pub upstream: Upstream,
+    /// The login of sessions.
+    pub session: LaneSettings,
+    /// The login of admins' sessions.
+    pub control: LaneSettings,
+    /// How long a session may wait for a connection.
+    pub wait: Duration,
+}
+
+/// Upstream connections, counted per login.
+#[derive(Debug)]
+pub struct Pool {
+    upstream: Upstream,
+    session: Lane,
+    control: Lane,
+    wait: Duration,
+}
+
+#[derive(Debug)]
+struct Lane {
+    account: Account,
+    places: Arc<Semaphore>,
+}
+
+/// A connection's place in the pool; dropping it frees the place.
+#[derive(Debug)]
+pub struct Permit(#[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
+
+impl Pool {
+    /// A pool without connections yet.
+    pub fn new(settings: PoolSettings) -> Self {
+        Self {
+            upstream: settings.upstream,
+            session: Lane::new(settings.session),
+            control: Lane::new(settings.control),
+            wait: settings.wait,
+        }
+    }
+
+    /// A fresh connection of this login, at its first ReadyForQuery.
+    pub async fn acquire(&self, login: Login) -> Result<Connection, UpstreamError> {
+        let lane = self.lane(login);
+        let permit = lane.place(self.wait).await?;
+        connect(&self.upstream, &lane.account, permit).await
+    }
+
+    /// How many connections of this login may still be opened, for metrics.
+    pub fn free(&self, login: Login) -> usize {
+        self.lane(login).places.available_permits()
+    }
+
+    /// Gives out no more connections; waiting ones are told so.
+    pub fn close(&self) {
+        self.session.places.close();
+        self.control.places.close();
+    }
+
+    fn lane(&self, login: Login) -> &Lane {
+        match login {
+            Login::Session => &self.session,
+            Login::Control => &self.control,
+        }
+    }
+}
+
+impl Lane {
+    fn new(settings: LaneSettings) -> Self {
+        Self { account: settings.account, places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    async fn place(&self, wait: Duration) -> Result<Permit, UpstreamError> {
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(permit) => return Ok(Permit(permit)),
+            Err(TryAcquireError::Closed) => return Err(UpstreamError::Closed),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        match tokio::time::timeout(wait, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Permit(permit)),
+            Ok(Err(_)) => Err(UpstreamError::Closed),
+            Err(_) => Err(UpstreamError::NoneFree),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(max_connections: usize) -> Lane {
+        Lane::new(LaneSettings { account: Account { user: "u".into(), password: None }, max_connections })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_lane_makes_one_wait_and_then_refuses() {
+        let lane = lane(1);
+        let held = lane.place(Duration::from_secs(1)).await.unwrap();
+        assert!(matches!(lane.place(Duration::from_secs(1)).await, Err(UpstreamError::NoneFree)));
+        drop(held);
+        assert!(lane.place(Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_comes_back_goes_to_the_one_who_waits() {
+        let lane = Arc::new(lane(1));
+        let held = lane.place(Duration::ZERO).await.unwrap();
+        let waiting = tokio::spawn({
+            let lane = Arc::clone(&lane);
+            async move { lane.place(Duration::from_secs(60)).await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        drop(held);
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_closed_lane_gives_nothing() {
+        let lane = lane(1);
+        lane.places.close();
+        assert!(matches!(lane.place(Duration::ZERO).await, Err(UpstreamError::Closed)));
+    }
+}
