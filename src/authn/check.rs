@@ -132,7 +132,10 @@ mod tests {
     fn a_good_token_proves_its_principal_by_name_or_by_the_word_token() {
         for user in ["alice@example.com", "token"] {
             let proven = check(Some(good()), user, now()).unwrap();
-            assert_eq!((proven.principal, &*proven.name, &*proven.token, proven.admin), (PrincipalId(7), "alice@example.com", "7", true));
+            assert_eq!(
+                (proven.principal, &*proven.name, &*proven.token, proven.admin),
+                (PrincipalId(7), "alice@example.com", "7", true)
+            );
         }
     }
 

@@ -176,11 +176,10 @@ impl From<&StartupError> for Report {
                 Report::fatal(SqlState::FEATURE_NOT_SUPPORTED, "replication connections are not supported")
                     .detail("A replication stream bypasses row filters and column masks.")
             }
-            StartupError::NoUser => Report::fatal(
-                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-                "no PostgreSQL user name specified in startup packet",
-            )
-            .hint("Give the principal's name, or the word token, as the user."),
+            StartupError::NoUser => {
+                Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "no PostgreSQL user name specified in startup packet")
+                    .hint("Give the principal's name, or the word token, as the user.")
+            }
             StartupError::TlsRequired { offered } => tls_required(*offered),
             StartupError::NoToken => {
                 Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "empty password returned by client")
@@ -218,15 +217,13 @@ impl From<&ParameterError> for Report {
                 Report::fatal(SqlState::FEATURE_NOT_SUPPORTED, format!("client encoding \"{value}\" is not supported"))
                     .hint("Use UTF8.")
             }
-            ParameterError::Value { name, value } => Report::fatal(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("invalid value for parameter \"{name}\": \"{value}\""),
-            ),
-            ParameterError::Argument(argument) => Report::fatal(
-                SqlState::SYNTAX_ERROR,
-                format!("invalid command-line argument for server process: {argument}"),
-            )
-            .hint("Only -c name=value and --name=value are accepted."),
+            ParameterError::Value { name, value } => {
+                Report::fatal(SqlState::INVALID_PARAMETER_VALUE, format!("invalid value for parameter \"{name}\": \"{value}\""))
+            }
+            ParameterError::Argument(argument) => {
+                Report::fatal(SqlState::SYNTAX_ERROR, format!("invalid command-line argument for server process: {argument}"))
+                    .hint("Only -c name=value and --name=value are accepted.")
+            }
             ParameterError::Schema(schema) => {
                 Report::fatal(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for schema {schema}"))
                     .detail("The schema belongs to pgusher and cannot be on the search path.")
@@ -236,9 +233,8 @@ impl From<&ParameterError> for Report {
 }
 
 fn tls_required(offered: bool) -> Report {
-    let report =
-        Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "TLS is required for connections over the network")
-            .detail("A token would cross the network unencrypted.");
+    let report = Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "TLS is required for connections over the network")
+        .detail("A token would cross the network unencrypted.");
     if offered {
         report.hint("Connect with sslmode=verify-full.")
     } else {

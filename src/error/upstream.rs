@@ -21,10 +21,8 @@ impl From<&UpstreamError> for Report {
             UpstreamError::Violation(_) | UpstreamError::Lost(_) => {
                 Report::fatal(SqlState::CONNECTION_FAILURE, "connection to the upstream server was lost")
             }
-            UpstreamError::NoneFree => {
-                Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "no upstream connection became free in time")
-                    .hint("Try again, or ask the administrator to raise the number of upstream connections.")
-            }
+            UpstreamError::NoneFree => Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "no upstream connection became free in time")
+                .hint("Try again, or ask the administrator to raise the number of upstream connections."),
             UpstreamError::Closed => Report::fatal(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down"),
         }
     }
@@ -53,7 +51,10 @@ mod tests {
     #[test]
     fn a_client_learns_neither_addresses_nor_roles() {
         for error in [
-            UpstreamError::Refused { code: "28P01".into(), message: "password authentication failed for user \"pgusher_session\"".into() },
+            UpstreamError::Refused {
+                code: "28P01".into(),
+                message: "password authentication failed for user \"pgusher_session\"".into(),
+            },
             UpstreamError::Unreachable(std::io::Error::other("10.1.2.3:5432 refused")),
         ] {
             let report = Report::from(&error);

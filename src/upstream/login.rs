@@ -26,12 +26,7 @@ const PARAMETERS: [(&str, &str); 3] =
     [("client_encoding", "UTF8"), ("standard_conforming_strings", "on"), ("application_name", "pgusher")];
 
 /// Logs in on a fresh socket.
-pub(super) async fn login(
-    dialed: Dialed,
-    database: &str,
-    account: &Account,
-    permit: Permit,
-) -> Result<Connection, UpstreamError> {
+pub(super) async fn login(dialed: Dialed, database: &str, account: &Account, permit: Permit) -> Result<Connection, UpstreamError> {
     let mut line = Line { stream: dialed.stream, buffer: BytesMut::with_capacity(1024), messages: 0 };
     line.send(|out| {
         let named = [("user", account.user.as_str()), ("database", database)];
@@ -51,12 +46,7 @@ pub(super) async fn login(
 }
 
 /// Answers whatever upstream asks until it says AuthenticationOk.
-async fn authenticate(
-    line: &mut Line,
-    account: &Account,
-    private: bool,
-    end_point: Option<Vec<u8>>,
-) -> Result<(), UpstreamError> {
+async fn authenticate(line: &mut Line, account: &Account, private: bool, end_point: Option<Vec<u8>>) -> Result<(), UpstreamError> {
     let mut body = line.receive_authentication().await?;
     match take_i32(&mut body)? {
         0 => return Ok(()),
@@ -66,7 +56,10 @@ async fn authenticate(
         }
         3 => return Err(UpstreamError::Cleartext),
         5 => {
-            let salt: [u8; 4] = body.get(..4).and_then(|salt| salt.try_into().ok()).ok_or(UpstreamError::Violation("an MD5 salt of a wrong length"))?;
+            let salt: [u8; 4] = body
+                .get(..4)
+                .and_then(|salt| salt.try_into().ok())
+                .ok_or(UpstreamError::Violation("an MD5 salt of a wrong length"))?;
             let answer = md5_hash(account.user.as_bytes(), password(account)?.expose().as_bytes(), salt);
             line.send(|out| frontend::password_message(answer.as_bytes(), out)).await?;
         }
@@ -181,7 +174,8 @@ impl Line {
         self.fill(5).await?;
         let tag = self.buffer.get_u8();
         let length = usize::try_from(self.buffer.get_u32()).unwrap_or(usize::MAX);
-        let length = length.checked_sub(4).filter(|l| *l <= MAX_MESSAGE).ok_or(UpstreamError::Violation("a message of a wrong length"))?;
+        let length =
+            length.checked_sub(4).filter(|l| *l <= MAX_MESSAGE).ok_or(UpstreamError::Violation("a message of a wrong length"))?;
         self.fill(length).await?;
         Ok((tag, self.buffer.split_to(length).freeze()))
     }

@@ -97,8 +97,9 @@ impl UpstreamTls {
 impl TlsRules {
     /// Encrypts a connection to `host`.
     pub(super) async fn connect(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, UpstreamError> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| UpstreamError::Tls(io::Error::new(io::ErrorKind::InvalidInput, "the host is no DNS name or IP address")))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            UpstreamError::Tls(io::Error::new(io::ErrorKind::InvalidInput, "the host is no DNS name or IP address"))
+        })?;
         self.0.connect(name, stream).await.map_err(UpstreamError::Tls)
     }
 }
