@@ -123,16 +123,16 @@ mod tests {
         Lane::new(LaneSettings { account: Account { user: "u".into(), password: None }, max_connections })
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_full_lane_makes_one_wait_and_then_refuses() {
         let lane = lane(1);
         let held = lane.place(Duration::from_secs(1)).await.unwrap();
-        assert!(matches!(lane.place(Duration::from_secs(1)).await, Err(UpstreamError::NoneFree)));
+        assert!(matches!(lane.place(Duration::from_millis(10)).await, Err(UpstreamError::NoneFree)));
         drop(held);
         assert!(lane.place(Duration::ZERO).await.is_ok());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_place_that_comes_back_goes_to_the_one_who_waits() {
         let lane = Arc::new(lane(1));
         let held = lane.place(Duration::ZERO).await.unwrap();
