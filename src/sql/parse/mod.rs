@@ -1,19 +1,21 @@
 //! Text → [`Parsed`]: PostgreSQL's own grammar under hard limits; a closed list of statement kinds; the router.
+//!
+//! In: a client's text. Out: its statements, each with the grammar's tree and its kind. Never: names resolved, anything sent.
 
-use std::sync::Arc;
+mod kinds;
+pub mod lexer;
+mod limits;
+pub(in crate::sql) mod tree;
 
-/// Hard limits, checked before and while parsing.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// The most bytes of one client text.
-    pub statement_bytes: usize,
-}
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { statement_bytes: 1 << 20 }
-    }
-}
+use pg_query::{Node, protobuf};
+
+pub use kinds::{StatementKind, Support};
+pub use limits::Limits;
+
+use lexer::{Lexer, TokenKind};
 
 /// Why a text was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,15 +42,29 @@ pub enum ParseError {
         /// What there is too much of.
         what: &'static str,
     },
+    /// A zero byte, which no text of PostgreSQL may hold (22021).
+    #[error("invalid byte sequence for encoding \"UTF8\": 0x00")]
+    NulByte {
+        /// Where, in bytes from 0.
+        position: usize,
+    },
+    /// It is valid SQL that the parser's library cannot hand over (0A000).
+    #[error("statement cannot be analyzed")]
+    Unreadable,
 }
-
-/// The kind of a statement; the closed list is `kinds.rs`.
-pub type StatementKind = &'static str;
 
 /// One statement of a client's text.
 #[derive(Debug)]
 pub struct Parsed {
+    /// The client's text of this statement.
     text: Arc<str>,
+    /// The text that was parsed: `text`, with blanks for the parentheses of `current_user()` and its like. Same length.
+    pub(in crate::sql) sql: Arc<str>,
+    /// Where `text` begins in the client's whole text.
+    pub(in crate::sql) offset: usize,
+    /// The grammar's tree of `sql`; its locations are byte offsets into `sql`.
+    pub(in crate::sql) tree: Node,
+    kind: StatementKind,
 }
 
 impl Parsed {
@@ -56,12 +72,151 @@ impl Parsed {
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
+
+    /// Where it begins in the client's whole text, in bytes.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> StatementKind {
+        self.kind
+    }
 }
 
-/// Splits and parses a client's text; an empty text gives no statement.
+/// Splits and parses a client's text; an empty text gives no statement. As in PostgreSQL, one mistake anywhere refuses all.
 pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Parsed>, ParseError> {
-    if text.len() > limits.statement_bytes {
-        return Err(ParseError::TooLong { bytes: text.len(), limit: limits.statement_bytes });
+    let survey = limits::survey(text, limits)?;
+    if survey.tokens == 0 {
+        return Ok(Vec::new());
     }
-    Ok(vec![Parsed { text: text.into() }])
+    let blanked = blank(text, &survey.blanks);
+    let sql = blanked.as_deref().unwrap_or(text);
+    let statements = raw(sql).map_err(|error| error.into_parse_error(sql))?;
+    let alone = statements.len() == 1;
+    let mut parsed = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let start = usize::try_from(statement.stmt_location).unwrap_or(0);
+        let length = usize::try_from(statement.stmt_len).unwrap_or(0);
+        let end = if length == 0 { sql.len() } else { start + length };
+        // A single statement keeps the comments before it, and its tree's locations are right as they are.
+        let (range, tree) = if alone {
+            (0..end, statement.stmt.map(|node| *node))
+        } else {
+            let slice = sql.get(start..end).ok_or(ParseError::Unreadable)?;
+            (start..end, only(slice).map_err(|error| error.into_parse_error(slice))?)
+        };
+        let (Some(text), Some(slice)) = (text.get(range.clone()), sql.get(range.clone())) else {
+            return Err(ParseError::Unreadable);
+        };
+        let tree = tree.ok_or(ParseError::Unreadable)?;
+        if survey.tokens > SHALLOW && !tree::depth_within(&tree, limits.tree_depth) {
+            return Err(ParseError::TooComplex { what: "nested too deeply" });
+        }
+        let kind = tree.node.as_ref().and_then(StatementKind::of).ok_or(ParseError::Unreadable)?;
+        let text: Arc<str> = Arc::from(text);
+        let sql = if blanked.is_some() { Arc::from(slice) } else { text.clone() };
+        parsed.push(Parsed { text, sql, offset: range.start, tree, kind });
+    }
+    Ok(parsed)
+}
+
+/// So few tokens cannot make a tree deeper than any limit of use.
+const SHALLOW: usize = 300;
+
+fn blank(text: &str, blanks: &[usize]) -> Option<String> {
+    if blanks.is_empty() {
+        return None;
+    }
+    let mut blanked = String::with_capacity(text.len());
+    let mut from = 0;
+    for at in blanks {
+        blanked.push_str(&text[from..*at]);
+        blanked.push(' ');
+        from = at + 1;
+    }
+    blanked.push_str(&text[from..]);
+    Some(blanked)
+}
+
+/// What went wrong in the grammar.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::sql) enum Fault {
+    /// PostgreSQL's message.
+    Message(String),
+    /// The grammar ran out of stack or memory.
+    Exhausted,
+    /// The library failed.
+    Broken,
+}
+
+impl Fault {
+    fn into_parse_error(self, text: &str) -> ParseError {
+        match self {
+            Self::Message(message) => {
+                let position = position(text, &message);
+                ParseError::Syntax { message, position }
+            }
+            Self::Exhausted => ParseError::TooComplex { what: "nested too deeply" },
+            Self::Broken => ParseError::Unreadable,
+        }
+    }
+}
+
+/// The library points the process's standard error elsewhere while it parses, and puts back what it found: two parses at
+/// once would leave it lost for good.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// PostgreSQL's grammar on a text, without limits.
+fn raw(text: &str) -> Result<Vec<protobuf::RawStmt>, Fault> {
+    let parsed = {
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // The library panics on a few statements while it collects what we never ask it for.
+        catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, pg_query::ParserOptions::DEFAULT))).map_err(|_| Fault::Broken)?
+    };
+    match parsed {
+        Ok(result) => Ok(result.protobuf.stmts),
+        Err(pg_query::Error::Parse(message)) if exhausted(&message) => Err(Fault::Exhausted),
+        Err(pg_query::Error::Parse(message)) => Err(Fault::Message(message)),
+        Err(pg_query::Error::Decode(_)) => Err(Fault::Exhausted),
+        Err(
+            pg_query::Error::Conversion(_)
+            | pg_query::Error::InvalidJson(_)
+            | pg_query::Error::InvalidPointer
+            | pg_query::Error::Scan(_)
+            | pg_query::Error::IsUtility(_)
+            | pg_query::Error::Split(_),
+        ) => Err(Fault::Broken),
+    }
+}
+
+/// The tree of a text that is exactly one statement; `None` when it is none or several.
+pub(in crate::sql) fn only(text: &str) -> Result<Option<Node>, Fault> {
+    let mut statements = raw(text)?;
+    let last = statements.pop();
+    if !statements.is_empty() {
+        return Ok(None);
+    }
+    Ok(last.and_then(|statement| statement.stmt).map(|node| *node))
+}
+
+fn exhausted(message: &str) -> bool {
+    message.starts_with("stack depth limit exceeded")
+        || message.starts_with("memory exhausted")
+        || message.starts_with("out of memory")
+}
+
+/// Where the token is that PostgreSQL's message quotes, when the text has only one like it.
+fn position(text: &str, message: &str) -> Option<usize> {
+    if message.ends_with(" at end of input") {
+        return Some(text.len());
+    }
+    let (_, quoted) = message.split_once(" at or near \"")?;
+    let quoted = quoted.strip_suffix('"')?;
+    let mut found = Lexer::new(text).significant().filter(|t| match t.kind {
+        TokenKind::Unterminated => text[t.start..].starts_with(quoted),
+        _ => t.spelling(text) == quoted,
+    });
+    let first = found.next()?;
+    found.next().is_none().then_some(first.start)
 }

@@ -1,5 +1,8 @@
 //! [`Permitted`] → [`Rewritten`]: the edits are made, and the guard proves that the text says what was authorized.
 
+pub mod guard;
+pub mod splice;
+
 use std::sync::Arc;
 
 use super::{Effect, Permitted, Remembered, StatementKind, Touched};
@@ -69,7 +72,7 @@ pub fn rewrite(permitted: Permitted) -> Result<Rewritten, RewriteError> {
     let Permitted { resolved, reasons } = permitted;
     Ok(Rewritten {
         text: resolved.parsed.text().clone(),
-        kind: "SELECT",
+        kind: resolved.parsed.kind(),
         effect: resolved.effect,
         touched: resolved.touched,
         requirements: resolved.requirements,
