@@ -4,6 +4,7 @@
 //! [`Footing`]: catalog, policies and what is governed, taken together. Never: decisions, SQL text of clients.
 
 mod footing;
+pub mod load;
 mod snapshot;
 
 pub use footing::{Footing, Governed, GovernedTable, SearchPath};

@@ -190,7 +190,7 @@ pub struct Server {
 }
 
 /// What the loader collects; [`CatalogSnapshot::new`] indexes it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogParts {
     /// The connected database's name.
     pub database: Arc<str>,
@@ -208,6 +208,8 @@ pub struct CatalogParts {
     pub casts: Vec<(Name, Oid)>,
     /// Foreign servers.
     pub servers: Vec<Server>,
+    /// Upstream roles whose relations `pgusher_owner` may not alter: superusers, and roles it is no member of.
+    pub unalterable_owners: Vec<Name>,
 }
 
 /// An immutable view of the catalog.
@@ -229,6 +231,7 @@ pub struct CatalogSnapshot {
     operators_by_name: HashMap<Name, Vec<Operator>>,
     casts: HashMap<Name, Vec<Oid>>,
     servers: HashMap<Oid, Server>,
+    unalterable_owners: HashSet<Name>,
 }
 
 impl CatalogSnapshot {
@@ -256,6 +259,7 @@ impl CatalogSnapshot {
         for (target, function) in parts.casts {
             catalog.casts.entry(target).or_default().push(function);
         }
+        catalog.unalterable_owners.extend(parts.unalterable_owners);
         catalog.servers.extend(parts.servers.into_iter().map(|s| (s.oid, s)));
         catalog
     }
@@ -333,6 +337,11 @@ impl CatalogSnapshot {
     /// A foreign server by name.
     pub fn server_named(&self, name: &str) -> Option<&Server> {
         self.servers.values().find(|s| s.name.as_str() == name)
+    }
+
+    /// Whether `pgusher_owner` may alter a relation (a superuser's it may not).
+    pub fn alterable(&self, relation: &Relation) -> bool {
+        !self.unalterable_owners.contains(&relation.owner)
     }
 
     /// A relation's ancestors by inheritance or partitioning, nearest first, each once.

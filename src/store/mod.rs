@@ -1,1 +1,11 @@
-//! store
+//! The policy store in PostgreSQL, and what it makes of policies upstream.
+//!
+//! In: rows of the schema `pgusher` and of the upstream's catalog. Out: published [`crate::catalog::Footing`]s; roles, governed views
+//! and row-security policies upstream that agree with them. Never: client SQL, sockets of clients.
+
+pub mod channel;
+mod error;
+pub mod load;
+pub mod reconcile;
+
+pub use error::StoreError;

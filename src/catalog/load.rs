@@ -1,0 +1,267 @@
+//! Rows of the upstream's catalog → [`CatalogParts`].
+//!
+//! One query per kind of object, each answering with one JSON array, so that it works over the control connection and inside a
+//! session's own transaction alike, whatever it has done to its catalog there.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::snapshot::{
+    CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server,
+};
+use crate::name::Name;
+use crate::policy::Oid;
+
+/// Something that answers SELECTs with JSON arrays of objects, under `search_path = pg_catalog, pg_temp`.
+pub trait Source: Send {
+    /// What goes wrong.
+    type Error: Send;
+
+    /// Runs one SELECT.
+    fn rows<'a>(
+        &'a mut self,
+        sql: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, Self::Error>> + Send + 'a>>;
+}
+
+/// Why the catalog could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError<E> {
+    /// A query failed.
+    #[error("a catalog query failed")]
+    Source(E),
+    /// A row is not as it was asked for.
+    #[error("a catalog row is malformed: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+/// What to load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything but temporary objects.
+    Shared,
+    /// The session's temporary objects too, as a schema named `pg_temp`.
+    Session,
+}
+
+/// Loads the catalog.
+pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<CatalogParts, LoadError<S::Error>> {
+    let schemas: Vec<SchemaRow> = rows(source, SCHEMAS).await?;
+    let temporary = match scope {
+        Scope::Shared => None,
+        Scope::Session => rows::<_, TemporaryRow>(source, TEMPORARY).await?.into_iter().find_map(|r| r.oid).filter(|oid| *oid != 0),
+    };
+    let relations: Vec<RelationRow> = rows(source, RELATIONS).await?;
+    let functions: Vec<FunctionRow> = rows(source, FUNCTIONS).await?;
+    let rest = rows::<_, RestRow>(source, REST).await?.into_iter().next().unwrap_or_default();
+    Ok(CatalogParts {
+        database: rest.database.into(),
+        server_version: rest.version,
+        schemas: schemas.into_iter().filter_map(|s| s.schema(temporary)).collect(),
+        relations: relations.into_iter().filter_map(|r| r.relation(temporary)).collect(),
+        functions: functions.into_iter().filter_map(FunctionRow::function).collect(),
+        operators: rest.operators.into_iter().map(|(schema, name, function)| Operator { schema, name, function }).collect(),
+        casts: rest.casts,
+        servers: rest.servers.into_iter().map(|(oid, name)| Server { oid, name }).collect(),
+        unalterable_owners: rest.unalterable,
+    })
+}
+
+async fn rows<S: Source + ?Sized, T: DeserializeOwned>(source: &mut S, sql: &str) -> Result<Vec<T>, LoadError<S::Error>> {
+    let value = source.rows(sql).await.map_err(LoadError::Source)?;
+    Ok(serde_json::from_value(value)?)
+}
+
+#[derive(Deserialize)]
+struct SchemaRow {
+    oid: Oid,
+    name: Name,
+    system: bool,
+    ours: bool,
+    temp: bool,
+}
+
+impl SchemaRow {
+    fn schema(self, temporary: Option<Oid>) -> Option<Schema> {
+        if self.temp {
+            return (temporary == Some(self.oid)).then(|| Schema { oid: self.oid, name: Name::exact("pg_temp"), system: false, ours: false });
+        }
+        Some(Schema { oid: self.oid, name: self.name, system: self.system, ours: self.ours })
+    }
+}
+
+#[derive(Deserialize)]
+struct TemporaryRow {
+    oid: Option<Oid>,
+}
+
+/// Keys are short: this is by far the largest answer.
+#[derive(Deserialize)]
+struct RelationRow {
+    o: Oid,
+    s: Oid,
+    n: Name,
+    k: char,
+    w: Name,
+    /// Columns: number, name, type, type as SQL, modifier, generated, identity.
+    c: Option<Vec<(i16, Name, Oid, Arc<str>, i32, bool, String)>>,
+    p: Option<Vec<Oid>>,
+    r: Option<Vec<Oid>>,
+    i: bool,
+    l: bool,
+    b: Option<Oid>,
+    f: Option<Oid>,
+    t: bool,
+}
+
+impl RelationRow {
+    fn relation(self, temporary: Option<Oid>) -> Option<Relation> {
+        if self.t && temporary != Some(self.s) {
+            return None;
+        }
+        let columns = self.c.unwrap_or_default().into_iter().map(|(number, name, type_oid, type_sql, type_modifier, generated, identity)| {
+            let identity = identity.chars().next().unwrap_or(' ');
+            Column { number, name, type_oid, type_sql, type_modifier, generated, identity }
+        });
+        Some(Relation {
+            oid: self.o,
+            schema: self.s,
+            name: self.n,
+            kind: RelationKind::from_code(self.k)?,
+            owner: self.w,
+            columns: columns.collect(),
+            parents: self.p.unwrap_or_default(),
+            reads: self.r.unwrap_or_default(),
+            security_invoker: self.i,
+            row_security: self.l,
+            owned_by: self.b,
+            server: self.f,
+            temporary: self.t,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct FunctionRow {
+    o: Oid,
+    s: Oid,
+    n: Name,
+    k: char,
+    /// Fewest and most arguments.
+    a: (i16, i16),
+    /// Names of the input arguments.
+    m: Vec<Arc<str>>,
+    /// Types of the input arguments.
+    t: Vec<Arc<str>>,
+    d: bool,
+    l: Name,
+    r: Option<Arc<str>>,
+    e: bool,
+}
+
+impl FunctionRow {
+    fn function(self) -> Option<Function> {
+        let kind = match self.k {
+            'f' => FunctionKind::Function,
+            'p' => FunctionKind::Procedure,
+            'a' => FunctionKind::Aggregate,
+            'w' => FunctionKind::Window,
+            _ => return None,
+        };
+        Some(Function {
+            oid: self.o,
+            schema: self.s,
+            name: self.n,
+            kind,
+            min_args: self.a.0,
+            max_args: self.a.1,
+            arg_names: self.m,
+            arg_types: self.t,
+            security_definer: self.d,
+            language: self.l,
+            result_type: self.r.unwrap_or_else(|| Arc::from("void")),
+            returns_set: self.e,
+        })
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct RestRow {
+    database: String,
+    version: i32,
+    operators: Vec<(Oid, Name, Oid)>,
+    casts: Vec<(Name, Oid)>,
+    servers: Vec<(Oid, Name)>,
+    unalterable: Vec<Name>,
+}
+
+const SCHEMAS: &str = r"SELECT n.oid::pg_catalog.int8 AS oid, n.nspname AS name,
+  n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname LIKE 'pg\_toast%' AS system,
+  n.nspname = 'pgusher' OR (n.nspname LIKE 'pgusher\_%' AND r.rolname = 'pgusher_owner') AS ours,
+  n.nspname LIKE 'pg\_temp\_%' OR n.nspname LIKE 'pg\_toast\_temp\_%' AS temp
+FROM pg_catalog.pg_namespace AS n LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = n.nspowner
+ORDER BY n.oid";
+
+const TEMPORARY: &str = "SELECT pg_catalog.pg_my_temp_schema()::pg_catalog.int8 AS oid";
+
+/// Nothing of toast. Operators are found in pg_catalog: every [`Source`] runs with `search_path = pg_catalog, pg_temp`.
+const RELATIONS: &str = r"SELECT c.oid::pg_catalog.int8 AS o, c.relnamespace::pg_catalog.int8 AS s, c.relname AS n, c.relkind AS k,
+  pg_catalog.pg_get_userbyid(c.relowner) AS w, a.columns AS c, p.parents AS p, v.reads AS r,
+  coalesce(c.reloptions::pg_catalog.text[] && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes']::pg_catalog.text[], false) AS i,
+  c.relrowsecurity AS l, q.owned_by AS b, f.ftserver::pg_catalog.int8 AS f, c.relpersistence = 't' AS t
+FROM pg_catalog.pg_class AS c
+LEFT JOIN (
+  SELECT a.attrelid, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.attnum, a.attname, a.atttypid::pg_catalog.int8,
+      CASE WHEN a.atttypmod = -1 AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typelem = 0
+           THEN CASE t.typname WHEN 'int4' THEN 'integer' WHEN 'int8' THEN 'bigint' WHEN 'text' THEN 'text' ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END
+           ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END,
+      a.atttypmod, a.attgenerated <> '', a.attidentity) ORDER BY a.attnum) AS columns
+  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+  WHERE a.attnum > 0 AND NOT a.attisdropped
+    AND a.attrelid IN (SELECT k.oid FROM pg_catalog.pg_class AS k WHERE k.relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))
+  GROUP BY a.attrelid) AS a ON a.attrelid = c.oid
+LEFT JOIN (
+  SELECT i.inhrelid, pg_catalog.jsonb_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) AS parents
+  FROM pg_catalog.pg_inherits AS i GROUP BY i.inhrelid) AS p ON p.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')
+LEFT JOIN (
+  SELECT w.ev_class, pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) AS reads
+  FROM pg_catalog.pg_rewrite AS w JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  WHERE d.refobjid <> w.ev_class GROUP BY w.ev_class) AS v ON v.ev_class = c.oid AND c.relkind IN ('v', 'm')
+LEFT JOIN (
+  SELECT d.objid, min(d.refobjid::pg_catalog.int8) AS owned_by FROM pg_catalog.pg_depend AS d
+  WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0 GROUP BY d.objid) AS q ON q.objid = c.oid AND c.relkind = 'S'
+LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = c.oid
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c', 'i', 'I')
+  AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_toast%')
+ORDER BY c.oid";
+
+const FUNCTIONS: &str = r"SELECT p.oid::pg_catalog.int8 AS o, p.pronamespace::pg_catalog.int8 AS s, p.proname AS n, p.prokind AS k,
+  pg_catalog.jsonb_build_array(p.pronargs - p.pronargdefaults - CASE WHEN p.provariadic <> 0 THEN 1 ELSE 0 END,
+    CASE WHEN p.provariadic <> 0 THEN 32767 ELSE p.pronargs END) AS a,
+  coalesce((SELECT pg_catalog.jsonb_agg(x.name ORDER BY x.number) FROM (
+      SELECT u.number, coalesce(u.name, '') AS name
+      FROM ROWS FROM (pg_catalog.unnest(p.proargnames), pg_catalog.unnest(p.proargmodes)) WITH ORDINALITY AS u(name, mode, number)
+      WHERE u.mode IS NULL OR u.mode IN ('i', 'b', 'v')) AS x WHERE p.proargnames IS NOT NULL), '[]'::pg_catalog.jsonb) AS m,
+  coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.format_type(u.type, NULL) ORDER BY u.number)
+      FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY AS u(type, number)), '[]'::pg_catalog.jsonb) AS t,
+  p.prosecdef AS d, l.lanname AS l, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
+ORDER BY p.oid";
+
+const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(o.oprnamespace::pg_catalog.int8, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8) ORDER BY o.oid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_operator AS o WHERE o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS operators,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(t.typname, p.oid::pg_catalog.int8) ORDER BY c.oid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget JOIN pg_catalog.pg_proc AS p ON p.oid = c.castfunc
+   WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS casts,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.oid::pg_catalog.int8, f.srvname) ORDER BY f.oid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_foreign_server AS f) AS servers,
+  (SELECT coalesce(pg_catalog.jsonb_agg(r.rolname ORDER BY r.oid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable";

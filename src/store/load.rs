@@ -1,0 +1,147 @@
+//! Rows of the policy store → [`PolicySnapshot`].
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::StoreError;
+use crate::catalog::CatalogSnapshot;
+use crate::catalog::load::{LoadError, Scope};
+use crate::name::Name;
+use crate::policy::{
+    ColumnMask, Grant, Mechanism, Oid, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, Privilege, RowFilter, Securable,
+};
+use crate::upstream::{OwnerChannel, OwnerError};
+
+/// Loads the policies as the channel's transaction sees them.
+pub async fn policies(channel: &mut dyn OwnerChannel) -> Result<PolicySnapshot, StoreError> {
+    let value = channel.fetch(POLICIES).await?;
+    let rows: Vec<PoliciesRow> = serde_json::from_value(value).map_err(malformed)?;
+    let row = rows.into_iter().next().ok_or(StoreError::NotInitialized)?;
+    row.snapshot()
+}
+
+/// Loads the catalog as the channel's transaction sees it; `version` must be one that no other snapshot of this process has.
+pub async fn catalog(channel: &mut dyn OwnerChannel, scope: Scope, version: u64) -> Result<CatalogSnapshot, StoreError> {
+    let parts = crate::catalog::load::load(channel, scope).await?;
+    Ok(CatalogSnapshot::new(version, parts))
+}
+
+impl From<LoadError<OwnerError>> for StoreError {
+    fn from(error: LoadError<OwnerError>) -> Self {
+        match error {
+            LoadError::Source(error) => Self::Upstream(error),
+            LoadError::Malformed(error) => malformed(error),
+        }
+    }
+}
+
+/// A securable from the store's (kind, object); the inverse of [`securable_key`].
+pub fn securable(kind: &str, object: Oid) -> Option<Securable> {
+    Some(match kind {
+        "catalog" => Securable::Catalog,
+        "schema" => Securable::Schema(object),
+        "relation" => Securable::Relation(object),
+        "function" => Securable::Function(object),
+        "anonymous_function" => Securable::AnonymousFunction,
+        "any_file" => Securable::AnyFile,
+        "connection" => Securable::Connection(object),
+        _ => return None,
+    })
+}
+
+/// The store's (kind, object) of a securable.
+pub fn securable_key(securable: Securable) -> (&'static str, Oid) {
+    match securable {
+        Securable::Catalog => ("catalog", 0),
+        Securable::Schema(oid) => ("schema", oid),
+        Securable::Relation(oid) => ("relation", oid),
+        Securable::Function(oid) => ("function", oid),
+        Securable::AnonymousFunction => ("anonymous_function", 0),
+        Securable::AnyFile => ("any_file", 0),
+        Securable::Connection(oid) => ("connection", oid),
+    }
+}
+
+#[derive(Deserialize)]
+struct PoliciesRow {
+    version: Option<i64>,
+    principals: Vec<Principal>,
+    memberships: Vec<(PrincipalId, PrincipalId)>,
+    grants: Vec<(String, Oid, String, Vec<PrincipalId>)>,
+    owners: Vec<(String, Oid, PrincipalId)>,
+    filters: Vec<(Oid, Arc<str>, PolicySource)>,
+    masks: Vec<(Oid, Name, Arc<str>, PolicySource)>,
+    mechanisms: Vec<(Oid, Mechanism)>,
+    trusted: Vec<Oid>,
+    broken: Vec<(Oid, Arc<str>)>,
+}
+
+impl PoliciesRow {
+    fn snapshot(self) -> Result<PolicySnapshot, StoreError> {
+        let version = self.version.ok_or(StoreError::NotInitialized)?;
+        let unknown = |what: &str| StoreError::Malformed(format!("unknown securable or privilege \"{what}\""));
+        let mut grants = Vec::with_capacity(self.grants.iter().map(|g| g.3.len()).sum());
+        for (kind, object, privilege, holders) in self.grants {
+            let securable = securable(&kind, object).ok_or_else(|| unknown(&kind))?;
+            let privilege = Privilege::from_text(&privilege).ok_or_else(|| unknown(&privilege))?;
+            grants.extend(holders.into_iter().map(|principal| Grant { principal, privilege, securable }));
+        }
+        let mut owners = Vec::with_capacity(self.owners.len());
+        for (kind, object, principal) in self.owners {
+            owners.push((securable(&kind, object).ok_or_else(|| unknown(&kind))?, principal));
+        }
+        let filters = self.filters.into_iter().map(|(relation, expression, source)| RowFilter { relation, expression, source });
+        let masks =
+            self.masks.into_iter().map(|(relation, column, expression, source)| ColumnMask { relation, column, expression, source });
+        Ok(PolicySnapshot::new(
+            version,
+            PolicyParts {
+                principals: self.principals,
+                memberships: self.memberships,
+                grants,
+                owners,
+                filters: filters.collect(),
+                masks: masks.collect(),
+                mechanisms: self.mechanisms,
+                trusted: self.trusted,
+                broken: self.broken,
+            },
+        ))
+    }
+}
+
+pub(super) fn malformed(error: serde_json::Error) -> StoreError {
+    StoreError::Malformed(error.to_string())
+}
+
+/// One statement, so one snapshot. Broken are: a table that is called as one was when it got a filter or mask and that is gone; a table
+/// whose masked column is gone or another one; and what names a function that is gone.
+const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS version,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', p.id, 'name', p.name, 'kind', p.kind, 'enabled', p.enabled)), '[]'::pg_catalog.jsonb)
+   FROM pgusher.principal AS p) AS principals,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(m.group_id, m.member_id)), '[]'::pg_catalog.jsonb) FROM pgusher.membership AS m) AS memberships,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(g.kind, g.object::pg_catalog.int8, g.privilege, g.holders)), '[]'::pg_catalog.jsonb)
+   FROM (SELECT g.kind, g.object, g.privilege, pg_catalog.array_agg(g.principal) AS holders FROM pgusher.grants AS g GROUP BY g.kind, g.object, g.privilege) AS g) AS grants,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(o.kind, o.object::pg_catalog.int8, o.principal)), '[]'::pg_catalog.jsonb) FROM pgusher.owner AS o) AS owners,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.relation::pg_catalog.int8, f.expression, f.source)), '[]'::pg_catalog.jsonb) FROM pgusher.filter AS f) AS filters,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(m.relation::pg_catalog.int8, m."column", m.expression, m.source) ORDER BY m.relation, m.number), '[]'::pg_catalog.jsonb)
+   FROM pgusher.mask AS m) AS masks,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(m.relation::pg_catalog.int8, m.mechanism)), '[]'::pg_catalog.jsonb) FROM pgusher.mechanism AS m) AS mechanisms,
+  (SELECT coalesce(pg_catalog.jsonb_agg(t.relation::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pgusher.trusted AS t) AS trusted,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(b.relation::pg_catalog.int8, b.reason)), '[]'::pg_catalog.jsonb) FROM (
+    SELECT c.oid AS relation, 'a row filter or column mask was set on another table of this name' AS reason
+    FROM (SELECT f.relation, f.name FROM pgusher.filter AS f UNION SELECT m.relation, m.name FROM pgusher.mask AS m) AS lost
+    JOIN pg_catalog.pg_class AS c ON c.relname = pg_catalog.substr(lost.name, pg_catalog.strpos(lost.name, '.') + 1)
+      OR pg_catalog.strpos(pg_catalog.substr(lost.name, pg_catalog.strpos(lost.name, '.') + 1), '.') > 0
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname || '.' || c.relname = lost.name
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS k WHERE k.oid = lost.relation)
+    UNION ALL
+    SELECT m.relation, 'its masked column "' || m."column" || '" is gone or another one'
+    FROM pgusher.mask AS m LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = m.relation AND a.attnum = m.number AND NOT a.attisdropped
+    WHERE a.attname IS DISTINCT FROM m."column"::pg_catalog.name
+    UNION ALL
+    SELECT s.relation, 'the function ' || (s.source #>> '{function,name}') || ' is gone'
+    FROM (SELECT f.relation, f.source FROM pgusher.filter AS f UNION ALL SELECT m.relation, m.source FROM pgusher.mask AS m) AS s
+    WHERE s.source ? 'function' AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)) AS b) AS broken"#;

@@ -1,0 +1,333 @@
+-- Functions of the schema pgusher. Repeated at every init. Names and operators are qualified: whoever calls decides on the search path.
+
+-- HMAC-SHA256 of a message under one of the keys equals the signature (hex).
+CREATE OR REPLACE FUNCTION pgusher.signed(message text, signature text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  pads record;
+  digest text;
+BEGIN
+  FOR pads IN SELECT k.ipad, k.opad FROM pgusher.key AS k LOOP
+    digest := pg_catalog.encode(pg_catalog.sha256(pads.opad OPERATOR(pg_catalog.||)
+      pg_catalog.sha256(pads.ipad OPERATOR(pg_catalog.||) pg_catalog.convert_to(message, 'UTF8'))), 'hex');
+    -- Digests of both sides are compared, so the time says nothing about the signature.
+    IF pg_catalog.sha256(pg_catalog.convert_to(digest, 'UTF8')) OPERATOR(pg_catalog.=)
+       pg_catalog.sha256(pg_catalog.convert_to(signature, 'UTF8')) THEN
+      RETURN true;
+    END IF;
+  END LOOP;
+  RETURN false;
+END
+$pgusher$;
+
+-- A signed claim is for this backend, still good, and spent now.
+CREATE OR REPLACE FUNCTION pgusher.spend(claim jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  IF (claim OPERATOR(pg_catalog.->>) 'pid') IS NULL OR (claim OPERATOR(pg_catalog.->>) 'nonce') IS NULL
+     OR (claim OPERATOR(pg_catalog.->>) 'until') IS NULL
+     OR (claim OPERATOR(pg_catalog.->>) 'pid')::pg_catalog.int4 OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+     OR pg_catalog.to_timestamp((claim OPERATOR(pg_catalog.->>) 'until')::pg_catalog.float8) OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() THEN
+    RAISE EXCEPTION 'pgusher: the claim is not for this session' USING ERRCODE = '28000';
+  END IF;
+  INSERT INTO pgusher.execution (nonce, until)
+    VALUES (claim OPERATOR(pg_catalog.->>) 'nonce', pg_catalog.to_timestamp((claim OPERATOR(pg_catalog.->>) 'until')::pg_catalog.float8))
+    ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'pgusher: the claim was used before' USING ERRCODE = '28000';
+  END IF;
+END
+$pgusher$;
+
+-- The names of every group a principal is in, directly or not, `users` included.
+CREATE OR REPLACE FUNCTION pgusher.groups_of(who bigint) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN (
+    WITH RECURSIVE within(id) AS (
+      SELECT who
+      UNION SELECT p.id FROM pgusher.principal AS p
+        WHERE p.name OPERATOR(pg_catalog.=) 'users' AND p.kind OPERATOR(pg_catalog.=) 'group'
+      UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id OPERATOR(pg_catalog.=) w.id
+    )
+    SELECT coalesce(pg_catalog.array_agg(p.name ORDER BY p.name USING OPERATOR(pg_catalog.<)), '{}'::pg_catalog.text[])
+    FROM within AS w JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) w.id
+    WHERE p.id OPERATOR(pg_catalog.<>) who AND p.kind OPERATOR(pg_catalog.=) 'group'
+  );
+END
+$pgusher$;
+
+-- After policies were changed: live sessions follow, the version moves, every proxy is told. Returns the new version.
+CREATE OR REPLACE FUNCTION pgusher.changed() RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  now_at bigint;
+BEGIN
+  DELETE FROM pgusher.session AS s
+    WHERE NOT EXISTS (
+      SELECT FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) t.principal
+      WHERE t.id OPERATOR(pg_catalog.=) s.token AND p.id OPERATOR(pg_catalog.=) s.principal
+        AND p.enabled AND t.revoked_at IS NULL);
+  UPDATE pgusher.session AS s
+    SET groups = fresh.groups, admin = 'admins' OPERATOR(pg_catalog.=) ANY (fresh.groups), name = fresh.name
+    FROM (SELECT p.id, p.name, pgusher.groups_of(p.id) AS groups
+          FROM pgusher.principal AS p
+          WHERE EXISTS (SELECT FROM pgusher.session AS q WHERE q.principal OPERATOR(pg_catalog.=) p.id)) AS fresh
+    WHERE fresh.id OPERATOR(pg_catalog.=) s.principal
+      AND (fresh.groups OPERATOR(pg_catalog.<>) s.groups OR fresh.name OPERATOR(pg_catalog.<>) s.name);
+  UPDATE pgusher.version AS v SET policy = v.policy OPERATOR(pg_catalog.+) 1 RETURNING v.policy INTO now_at;
+  PERFORM pg_catalog.pg_notify('pgusher_policy', now_at::pg_catalog.text);
+  RETURN now_at;
+END
+$pgusher$;
+
+-- Ties this backend to a principal. See the module documentation for the payload.
+CREATE OR REPLACE FUNCTION pgusher.attach(payload text, signature text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  claim jsonb;
+  who record;
+  number bigint;
+BEGIN
+  IF pgusher.signed('attach:' OPERATOR(pg_catalog.||) payload, signature) IS NOT TRUE THEN
+    RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
+  END IF;
+  claim := payload::pg_catalog.jsonb;
+  PERFORM pgusher.spend(claim);
+  number := (claim OPERATOR(pg_catalog.->>) 'session')::pg_catalog.int8;
+  SELECT p.id, p.name, t.id AS token, t.expires_at INTO who
+    FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) t.principal
+    WHERE t.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'token')
+      AND p.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'principal')::pg_catalog.int8
+      AND p.enabled AND t.revoked_at IS NULL
+      AND (t.expires_at IS NULL OR t.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp());
+  IF who.id IS NULL THEN
+    RAISE EXCEPTION 'pgusher: the token is not good any more' USING ERRCODE = '28000';
+  END IF;
+  IF number IS NULL THEN
+    number := pg_catalog.nextval('pgusher.sid'::pg_catalog.regclass);
+    INSERT INTO pgusher.session (sid, principal, name, token, groups, admin, expires_at, pid)
+      SELECT number, who.id, who.name, who.token, g.groups, 'admins' OPERATOR(pg_catalog.=) ANY (g.groups),
+             coalesce(who.expires_at, 'infinity'::pg_catalog.timestamptz), pg_catalog.pg_backend_pid()
+      FROM (SELECT pgusher.groups_of(who.id) AS groups) AS g;
+  ELSE
+    -- Again for the same session, after DISCARD or on another backend.
+    UPDATE pgusher.session AS s SET pid = pg_catalog.pg_backend_pid()
+      WHERE s.sid OPERATOR(pg_catalog.=) number AND s.principal OPERATOR(pg_catalog.=) who.id AND s.token OPERATOR(pg_catalog.=) who.token;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
+    END IF;
+  END IF;
+  -- The slot's own value means nothing, so going back is no harm: only this backend's currval is read.
+  RETURN pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);
+END
+$pgusher$;
+
+-- Runs a statement of the proxy's own with the rights of pgusher_owner, in the transaction of the session.
+CREATE OR REPLACE FUNCTION pgusher.execute(payload text, statement text, fetch boolean, signature text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+SET quote_all_identifiers = off
+SET DateStyle = 'ISO, YMD'
+SET IntervalStyle = postgres
+SET TimeZone = 'UTC'
+SET extra_float_digits = 1
+SET check_function_bodies = off
+AS $pgusher$
+DECLARE
+  rows_wanted CONSTANT boolean := $3;
+  answer jsonb;
+BEGIN
+  IF pgusher.signed('execute:' OPERATOR(pg_catalog.||) payload OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||)
+       rows_wanted::pg_catalog.text OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) statement, signature) IS NOT TRUE THEN
+    RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
+  END IF;
+  PERFORM pgusher.spend(payload::pg_catalog.jsonb);
+  IF rows_wanted THEN
+    EXECUTE 'SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(q)), ''[]''::pg_catalog.jsonb) FROM ('
+      OPERATOR(pg_catalog.||) statement OPERATOR(pg_catalog.||) ') AS q' INTO answer;
+    RETURN answer;
+  END IF;
+  EXECUTE statement;
+  RETURN NULL;
+END
+$pgusher$;
+
+-- Identity. No SET clause: it would cost more than the rest. Without attach currval raises 55000.
+CREATE OR REPLACE FUNCTION pgusher.current_user() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  answer pg_catalog.text;
+BEGIN
+  SELECT s.name INTO answer FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF answer IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN answer;
+END
+$pgusher$;
+
+CREATE OR REPLACE FUNCTION pgusher.session_user() RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  answer pg_catalog.text;
+BEGIN
+  SELECT s.name INTO answer FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF answer IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN answer;
+END
+$pgusher$;
+
+CREATE OR REPLACE FUNCTION pgusher.is_member(group_name text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  held pg_catalog.text[];
+BEGIN
+  SELECT s.groups INTO held FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF held IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN group_name OPERATOR(pg_catalog.=) ANY (held);
+END
+$pgusher$;
+
+-- A mask's text for a column of limited length: an error where a cast would cut it short.
+CREATE OR REPLACE FUNCTION pgusher.fit(value text, length integer, type_name text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $pgusher$
+BEGIN
+  IF pg_catalog.length(value) OPERATOR(pg_catalog.>) length THEN
+    RAISE EXCEPTION 'value too long for type %', type_name USING ERRCODE = '22001';
+  END IF;
+  RETURN value;
+END
+$pgusher$;
+
+-- What a governed view is upstream, in one hash that does not depend on the caller's settings.
+CREATE OR REPLACE FUNCTION pgusher.view_state(view oid) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateStyle = 'ISO, YMD' SET IntervalStyle = postgres
+SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
+BEGIN
+  RETURN (SELECT pg_catalog.md5(pg_catalog.concat_ws('|', n.nspname, c.relname, c.relkind, c.relowner::regrole, c.reloptions::text,
+      c.relacl::text, pg_catalog.pg_get_viewdef(c.oid),
+      (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attacl::text), ',' ORDER BY a.attnum)
+       FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0)))
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view);
+END
+$pgusher$;
+
+-- The same for the policies of ours on a table.
+CREATE OR REPLACE FUNCTION pgusher.filter_state(relation oid) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateStyle = 'ISO, YMD' SET IntervalStyle = postgres
+SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
+BEGIN
+  RETURN (SELECT pg_catalog.md5(pg_catalog.concat_ws('|', c.relrowsecurity,
+      (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::text,
+          pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)), ',' ORDER BY p.polname)
+       FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid AND p.polname IN ('pgusher_filter', 'pgusher_pass'))))
+    FROM pg_catalog.pg_class AS c WHERE c.oid = relation);
+END
+$pgusher$;
+
+-- A view's definition with every name qualified.
+CREATE OR REPLACE FUNCTION pgusher.definition(view oid) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateStyle = 'ISO, YMD' SET IntervalStyle = postgres
+SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
+BEGIN
+  RETURN pg_catalog.pg_get_viewdef(view);
+END
+$pgusher$;
+
+-- Fills what a filter or mask was set on, so that another table or column of the same name is not mistaken for it.
+CREATE OR REPLACE FUNCTION pgusher.fill_target() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  SELECT n.nspname || '.' || c.relname INTO NEW.name
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = NEW.relation;
+  IF NEW.name IS NULL THEN
+    RAISE EXCEPTION 'relation with OID % does not exist', NEW.relation USING ERRCODE = '42P01';
+  END IF;
+  IF TG_TABLE_NAME = 'mask' THEN
+    SELECT a.attnum INTO NEW.number FROM pg_catalog.pg_attribute AS a
+      WHERE a.attrelid = NEW.relation AND a.attname = NEW."column" AND a.attnum > 0 AND NOT a.attisdropped;
+    IF NEW.number IS NULL THEN
+      RAISE EXCEPTION 'column "%" of relation "%" does not exist', NEW."column", NEW.name USING ERRCODE = '42703';
+    END IF;
+  END IF;
+  RETURN NEW;
+END
+$pgusher$;
+CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.filter FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
+CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.mask FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
+
+-- Catalog relations as sessions see them: what pgusher made is left out, and definitions that concern governed relations are withheld.
+CREATE OR REPLACE VIEW pgusher.pg_policy AS
+  SELECT p.oid, p.polname, p.polrelid, p.polcmd, p.polpermissive, p.polroles,
+         CASE WHEN NOT g.governed THEN p.polqual END AS polqual, CASE WHEN NOT g.governed THEN p.polwithcheck END AS polwithcheck
+  FROM pg_catalog.pg_policy AS p
+  CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = p.polrelid) AS governed) AS g
+  WHERE p.polname NOT IN ('pgusher_filter', 'pgusher_pass');
+CREATE OR REPLACE VIEW pgusher.pg_policies AS
+  SELECT p.schemaname, p.tablename, p.policyname, p.permissive, p.roles, p.cmd,
+         CASE WHEN NOT g.governed THEN p.qual END AS qual, CASE WHEN NOT g.governed THEN p.with_check END AS with_check
+  FROM pg_catalog.pg_policies AS p
+  CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m JOIN pg_catalog.pg_class AS c ON c.oid = m.relation
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE c.relname = p.tablename AND n.nspname = p.schemaname) AS governed) AS g
+  WHERE p.policyname NOT IN ('pgusher_filter', 'pgusher_pass');
+CREATE OR REPLACE VIEW pgusher.pg_views AS
+  SELECT n.nspname AS schemaname, c.relname AS viewname, pg_catalog.pg_get_userbyid(c.relowner) AS viewowner,
+         CASE WHEN NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = c.oid) AND r.rolname <> 'pgusher_viewer'
+              THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner
+  WHERE c.relkind = 'v' AND n.nspname NOT LIKE 'pgusher%';
+CREATE OR REPLACE VIEW pgusher.pg_matviews AS
+  SELECT v.schemaname, v.matviewname, v.matviewowner, v.tablespace, v.hasindexes, v.ispopulated, NULL::text AS definition
+  FROM pg_catalog.pg_matviews AS v WHERE v.schemaname NOT LIKE 'pgusher%';
+CREATE OR REPLACE VIEW pgusher.pg_rewrite AS
+  SELECT w.oid, w.rulename, w.ev_class, w.ev_type, w.ev_enabled, w.is_instead,
+         NULL::pg_catalog.pg_node_tree AS ev_qual, NULL::pg_catalog.pg_node_tree AS ev_action
+  FROM pg_catalog.pg_rewrite AS w JOIN pg_catalog.pg_class AS c ON c.oid = w.ev_class
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE n.nspname NOT LIKE 'pgusher%';
+
+-- A key, if there is none yet. gen_random_uuid draws from the server's strong random source; two of them give 244 bits.
+DO $pgusher$
+DECLARE
+  secret bytea;
+  ipad bytea := pg_catalog.decode(pg_catalog.repeat('36', 64), 'hex');
+  opad bytea := pg_catalog.decode(pg_catalog.repeat('5c', 64), 'hex');
+BEGIN
+  IF NOT EXISTS (SELECT FROM pgusher.key) THEN
+    secret := pg_catalog.sha256(pg_catalog.uuid_send(pg_catalog.gen_random_uuid()) || pg_catalog.uuid_send(pg_catalog.gen_random_uuid()));
+    FOR n IN 0..31 LOOP
+      ipad := pg_catalog.set_byte(ipad, n, pg_catalog.get_byte(secret, n) # 54);
+      opad := pg_catalog.set_byte(opad, n, pg_catalog.get_byte(secret, n) # 92);
+    END LOOP;
+    INSERT INTO pgusher.key (kid, secret, ipad, opad) VALUES (1, secret, ipad, opad);
+  END IF;
+END
+$pgusher$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA pgusher FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgusher FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgusher FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
+REVOKE ALL ON SCHEMA pgusher FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
+GRANT USAGE ON SCHEMA pgusher TO pgusher_session, pgusher_control, pgusher_viewer;
+GRANT EXECUTE ON FUNCTION pgusher.attach(text, text), pgusher.execute(text, text, boolean, text) TO pgusher_session, pgusher_control;
+GRANT EXECUTE ON FUNCTION pgusher.current_user(), pgusher.session_user(), pgusher.is_member(text), pgusher.fit(text, integer, text)
+  TO pgusher_session, pgusher_control, pgusher_viewer;
+GRANT SELECT ON pgusher.pg_policy, pgusher.pg_policies, pgusher.pg_views, pgusher.pg_matviews, pgusher.pg_rewrite
+  TO pgusher_session, pgusher_control;
