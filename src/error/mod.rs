@@ -6,7 +6,10 @@
 
 pub mod edge;
 mod governance;
+mod store;
 mod upstream;
+
+pub use store::StoreError;
 
 use bytes::BytesMut;
 use tokio_postgres::error::SqlState;

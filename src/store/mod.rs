@@ -4,8 +4,8 @@
 //! and row-security policies upstream that agree with them. Never: client SQL, sockets of clients.
 
 pub mod channel;
-mod error;
+
 pub mod load;
 pub mod reconcile;
 
-pub use error::StoreError;
+pub use crate::error::StoreError;
