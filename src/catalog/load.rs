@@ -10,9 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::snapshot::{
-    CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server,
-};
+use super::snapshot::{CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server};
 use crate::name::Name;
 use crate::policy::Oid;
 
@@ -22,10 +20,7 @@ pub trait Source: Send {
     type Error: Send;
 
     /// Runs one SELECT.
-    fn rows<'a>(
-        &'a mut self,
-        sql: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, Self::Error>> + Send + 'a>>;
+    fn rows<'a>(&'a mut self, sql: &'a str) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, Self::Error>> + Send + 'a>>;
 }
 
 /// Why the catalog could not be loaded.
@@ -88,7 +83,12 @@ struct SchemaRow {
 impl SchemaRow {
     fn schema(self, temporary: Option<Oid>) -> Option<Schema> {
         if self.temp {
-            return (temporary == Some(self.oid)).then(|| Schema { oid: self.oid, name: Name::exact("pg_temp"), system: false, ours: false });
+            return (temporary == Some(self.oid)).then(|| Schema {
+                oid: self.oid,
+                name: Name::exact("pg_temp"),
+                system: false,
+                ours: false,
+            });
         }
         Some(Schema { oid: self.oid, name: self.name, system: self.system, ours: self.ours })
     }
@@ -123,10 +123,11 @@ impl RelationRow {
         if self.t && temporary != Some(self.s) {
             return None;
         }
-        let columns = self.c.unwrap_or_default().into_iter().map(|(number, name, type_oid, type_sql, type_modifier, generated, identity)| {
-            let identity = identity.chars().next().unwrap_or(' ');
-            Column { number, name, type_oid, type_sql, type_modifier, generated, identity }
-        });
+        let columns =
+            self.c.unwrap_or_default().into_iter().map(|(number, name, type_oid, type_sql, type_modifier, generated, identity)| {
+                let identity = identity.chars().next().unwrap_or(' ');
+                Column { number, name, type_oid, type_sql, type_modifier, generated, identity }
+            });
         Some(Relation {
             oid: self.o,
             schema: self.s,

@@ -9,7 +9,8 @@ use crate::catalog::CatalogSnapshot;
 use crate::catalog::load::{LoadError, Scope};
 use crate::name::Name;
 use crate::policy::{
-    ColumnMask, Grant, Mechanism, Oid, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, Privilege, RowFilter, Securable,
+    ColumnMask, Grant, Mechanism, Oid, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, Privilege, RowFilter,
+    Securable,
 };
 use crate::upstream::{OwnerChannel, OwnerError};
 
@@ -92,8 +93,12 @@ impl PoliciesRow {
             owners.push((securable(&kind, object).ok_or_else(|| unknown(&kind))?, principal));
         }
         let filters = self.filters.into_iter().map(|(relation, expression, source)| RowFilter { relation, expression, source });
-        let masks =
-            self.masks.into_iter().map(|(relation, column, expression, source)| ColumnMask { relation, column, expression, source });
+        let masks = self.masks.into_iter().map(|(relation, column, expression, source)| ColumnMask {
+            relation,
+            column,
+            expression,
+            source,
+        });
         Ok(PolicySnapshot::new(
             version,
             PolicyParts {
