@@ -1,0 +1,72 @@
+//! Every key, its default as TOML, and whether a reload applies it.
+
+/// Whether SIGHUP applies a change of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// At once, to what begins after it.
+    Applies,
+    /// Only a restart does.
+    Restart,
+}
+
+/// A key of the configuration file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its path, for example `upstream.port`.
+    pub path: &'static str,
+    /// Its default as TOML; `None` where it has none.
+    pub default: Option<&'static str>,
+    /// Whether a reload applies it.
+    pub reload: Reload,
+}
+
+const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) -> Key {
+    Key { path, default, reload }
+}
+
+use Reload::{Applies, Restart};
+
+/// Every key there is.
+pub const KEYS: [Key; 36] = [
+    key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
+    key("listen.port", Some("6432"), Restart),
+    key("listen.unix_socket_directory", None, Restart),
+    key("listen.connections", Some("1000"), Applies),
+    key("listen.startup_timeout_ms", Some("30000"), Applies),
+    key("listen.drain_timeout_ms", Some("30000"), Applies),
+    key("tls.certificate", None, Applies),
+    key("tls.private_key", None, Applies),
+    key("tls.required", Some("false"), Applies),
+    key("upstream.host", Some("\"127.0.0.1\""), Restart),
+    key("upstream.port", Some("5432"), Restart),
+    key("upstream.database", None, Restart),
+    key("upstream.tls", None, Restart),
+    key("upstream.root_certificates", None, Restart),
+    key("upstream.connect_timeout_ms", Some("10000"), Restart),
+    key("upstream.session_user", Some("\"pgusher_session\""), Restart),
+    key("upstream.session_password_file", None, Restart),
+    key("upstream.session_connections", Some("200"), Restart),
+    key("upstream.control_user", Some("\"pgusher_control\""), Restart),
+    key("upstream.control_password_file", None, Restart),
+    key("upstream.control_connections", Some("20"), Restart),
+    key("upstream.acquire_timeout_ms", Some("10000"), Restart),
+    key("limits.statement_bytes", Some("1048576"), Applies),
+    key("limits.message_bytes", Some("67108864"), Applies),
+    key("limits.prepared_statements", Some("10000"), Applies),
+    key("limits.idle_timeout_ms", Some("0"), Applies),
+    key("limits.idle_in_transaction_timeout_ms", Some("0"), Applies),
+    key("policies.row_filters", Some("\"rls\""), Restart),
+    key("policies.poll_interval_ms", Some("1000"), Restart),
+    key("policies.max_age_ms", Some("15000"), Restart),
+    key("policies.catalog_interval_ms", Some("5000"), Restart),
+    key("tokens.default_lifetime_days", Some("90"), Applies),
+    key("tokens.max_lifetime_days", Some("730"), Applies),
+    key("http.address", Some("\"127.0.0.1:6480\""), Restart),
+    key("log.level", Some("\"info\""), Applies),
+    key("log.format", Some("\"json\""), Restart),
+];
+
+/// The variable that overrides a key: `upstream.port` → `PGUSHER_UPSTREAM_PORT`.
+pub fn variable(path: &str) -> String {
+    format!("PGUSHER_{}", path.replace('.', "_").to_ascii_uppercase())
+}

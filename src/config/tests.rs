@@ -1,0 +1,124 @@
+//! The settings and their mistakes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::keys::KEYS;
+use super::*;
+
+fn none() -> std::iter::Empty<(String, String)> {
+    std::iter::empty()
+}
+
+fn meant(text: &str) -> Settings {
+    read(text, Path::new("/base"), none()).unwrap()
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    read(text, Path::new(""), none()).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_database_is_all_that_must_be_set() {
+    let settings = meant("[upstream]\ndatabase = \"shop\"");
+    assert_eq!(settings.upstream.database, "shop");
+    assert_eq!(settings.upstream.tls, UpstreamEncryption::Disabled);
+    assert_eq!(settings.listen.addresses, ["127.0.0.1:6432".parse().unwrap()]);
+    assert_eq!(settings.tokens.default_lifetime, Duration::from_secs(90 * 24 * 3600));
+    assert_eq!(mistakes(""), ["upstream.database: is missing"]);
+}
+
+#[test]
+fn a_remote_upstream_is_encrypted_and_verified_by_default() {
+    assert_eq!(meant("upstream = {host = \"db.example.com\", database = \"d\"}").upstream.tls, UpstreamEncryption::VerifyFull);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_key() {
+    let found = mistakes(
+        "[listen]\nport = 70000\naddresses = [\"nowhere\"]\nconections = 5\n[upstream]\ntls = \"maybe\"\nhost = 5\n\
+         [tls]\ncertificate = \"c.pem\"\n[policies]\nmax_age_ms = \"soon\"\n[log]\nlevel = \"=,=\"",
+    );
+    let expected = [
+        "listen.port: must be from 1 to 65535, not 70000",
+        "tls.private_key: is missing beside tls.certificate",
+        "upstream.host: must be a string, not integer",
+        "upstream.database: is missing",
+        "upstream.tls: must be one of \"disabled\", \"verify-full\", \"dangerous-no-verify\", not \"maybe\"",
+        "policies.max_age_ms: must be a whole number, not string",
+        "log.level: \"=,=\" is no log level",
+        "listen.conections: unknown key",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_variable_overrides_the_file() {
+    let variables = [
+        ("PGUSHER_LISTEN_PORT", "7000"),
+        ("PGUSHER_LISTEN_ADDRESSES", "127.0.0.1, ::1"),
+        ("PGUSHER_UPSTREAM_SESSION_PASSWORD", "secret"),
+        ("PGUSHER_ADMIN_TOKEN", "not ours"),
+    ];
+    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = read("listen.port = 6000\nupstream.database = \"d\"", Path::new(""), variables).unwrap();
+    assert_eq!(settings.listen.addresses.len(), 2);
+    assert_eq!(settings.listen.port, 7000);
+    assert_eq!(settings.upstream.session_password, Some(Password::new("secret")));
+    assert!(!format!("{settings:?}").contains("secret"));
+}
+
+#[test]
+fn a_password_file_is_read_without_its_line_break_and_must_exist() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("pw"), "s3cret\n").unwrap();
+    let text = "upstream.database = \"d\"\nupstream.control_password_file = \"pw\"";
+    let settings = read(text, directory.path(), none()).unwrap();
+    assert_eq!(settings.upstream.control_password, Some(Password::new("s3cret")));
+    let error = read(text, Path::new("/nowhere"), none()).unwrap_err();
+    assert!(error.to_string().starts_with("upstream.control_password_file: cannot read the file"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_one_mistake_with_its_place() {
+    assert!(mistakes("[listen\nport = 1")[0].contains("line 1"));
+}
+
+#[test]
+fn a_reload_names_what_only_a_restart_applies() {
+    let old = meant("upstream.database = \"d\"");
+    let new = meant("upstream = {database = \"e\", port = 5432}\nlog.level = \"debug\"\nlisten.port = 6433");
+    assert_eq!(old.needing_restart(&new), ["listen.port", "upstream.database"]);
+}
+
+#[test]
+fn the_reference_file_has_every_key_with_its_default_and_says_whether_a_reload_applies_it() {
+    let reference = include_str!("../../config/pgusher.toml");
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for line in reference.lines() {
+        let line = line.trim_start_matches("#:").trim();
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if !line.starts_with('#')
+            && let Some((name, rest)) = line.split_once('=')
+        {
+            found.push((format!("{section}.{}", name.trim()), rest.trim().to_owned()));
+        }
+    }
+    for key in KEYS {
+        let (_, rest) = found.iter().find(|(path, _)| path == key.path).unwrap_or_else(|| panic!("{} is not in the reference", key.path));
+        let (value, note) = rest.rsplit_once('#').unwrap_or_else(|| panic!("{}: no note", key.path));
+        let word = match key.reload {
+            Reload::Applies => "reload",
+            Reload::Restart => "restart",
+        };
+        assert_eq!(note.trim(), word, "{}", key.path);
+        if let Some(default) = key.default {
+            assert_eq!(value.trim(), default, "{}", key.path);
+        }
+    }
+    assert_eq!(found.len(), KEYS.len(), "a key of the reference file does not exist");
+    let uncommented: String = reference.lines().filter(|line| !line.starts_with("#:")).map(|line| format!("{line}\n")).collect();
+    assert_eq!(meant(&uncommented), meant("upstream.database = \"shop\""));
+}
