@@ -107,7 +107,8 @@ fn the_reference_file_has_every_key_with_its_default_and_says_whether_a_reload_a
         }
     }
     for key in KEYS {
-        let (_, rest) = found.iter().find(|(path, _)| path == key.path).unwrap_or_else(|| panic!("{} is not in the reference", key.path));
+        let (_, rest) =
+            found.iter().find(|(path, _)| path == key.path).unwrap_or_else(|| panic!("{} is not in the reference", key.path));
         let (value, note) = rest.rsplit_once('#').unwrap_or_else(|| panic!("{}: no note", key.path));
         let word = match key.reload {
             Reload::Applies => "reload",

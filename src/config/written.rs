@@ -27,8 +27,7 @@ impl Written {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             Mistakes(vec![Mistake { key: String::new(), message: error.to_string().trim_end().to_owned() }])
         })?;
-        let mut written =
-            Self { values: BTreeMap::new(), passwords: BTreeMap::new(), read: BTreeSet::new(), mistakes: Vec::new() };
+        let mut written = Self { values: BTreeMap::new(), passwords: BTreeMap::new(), read: BTreeSet::new(), mistakes: Vec::new() };
         written.flatten("", table);
         let names: BTreeMap<String, &str> = KEYS.iter().map(|key| (variable(key.path), key.path)).collect();
         for (name, value) in variables {
