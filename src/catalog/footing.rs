@@ -41,6 +41,22 @@ impl GovernedTable {
     }
 }
 
+/// The schema of the governed views that stand for the tables of a schema: `pgusher_<schema>`, cut with a hash when too long.
+pub fn governed_schema(schema: &str) -> Name {
+    let plain = format!("pgusher_{schema}");
+    if plain.len() <= crate::name::MAX_BYTES {
+        return Name::exact(&plain);
+    }
+    use sha2::{Digest, Sha256};
+    let hash = hex::encode(&Sha256::digest(schema.as_bytes())[..4]);
+    let room = crate::name::MAX_BYTES - hash.len() - 1;
+    let mut end = room.min(plain.len());
+    while !plain.is_char_boundary(end) {
+        end -= 1;
+    }
+    Name::exact(&format!("{}_{hash}", &plain[..end]))
+}
+
 /// What stands between a statement and a relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Governed {

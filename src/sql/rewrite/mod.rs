@@ -1,7 +1,10 @@
 //! [`Permitted`] → [`Rewritten`]: the edits are made, and the guard proves that the text says what was authorized.
 
 pub mod guard;
+pub mod inline;
+pub mod policy;
 pub mod splice;
+pub mod view;
 
 use std::sync::Arc;
 
