@@ -7,6 +7,9 @@ pub mod connect;
 mod login;
 mod pool;
 pub mod tls;
+pub mod housekeeping;
+pub mod owner;
+pub mod send;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,0 +1,117 @@
+//! What we send upstream ourselves: a closed list.
+//!
+//! Every statement here is a constant; what varies travels as a bind parameter. Each runs by the extended protocol under names
+//! with a prefix that no client may use, so a client's unnamed prepared statement and portal stay as they were.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::wire::frontend::{Target, write_bind, write_close, write_execute, write_parse};
+
+/// The prefix of prepared statements and portals that are ours.
+pub const RESERVED: &str = "pgusher$";
+
+/// A statement of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Housekeeping<'a> {
+    /// Gives the connection its identity.
+    Attach {
+        /// What is signed.
+        payload: &'a str,
+        /// The signature.
+        signature: &'a str,
+    },
+    /// Runs a statement with the rights of `pgusher_owner`.
+    Execute {
+        /// What is signed beside the statement.
+        payload: &'a str,
+        /// The statement.
+        statement: &'a str,
+        /// Its rows are wanted.
+        fetch: bool,
+        /// The signature.
+        signature: &'a str,
+    },
+    /// BEGIN
+    Begin,
+    /// COMMIT
+    Commit,
+    /// ROLLBACK
+    Rollback,
+    /// SET LOCAL ROLE pgusher_owner
+    BecomeOwner,
+    /// SET ROLE pgusher_owner, for what cannot run in a transaction block
+    BecomeOwnerOutside,
+    /// RESET ROLE
+    ResetRole,
+    /// SHOW search_path
+    ShowSearchPath,
+}
+
+impl Housekeeping<'_> {
+    /// Its SQL.
+    pub fn sql(&self) -> &'static str {
+        match self {
+            Self::Attach { .. } => "SELECT pgusher.attach($1, $2)",
+            Self::Execute { .. } => "SELECT pgusher.execute($1, $2, $3, $4)",
+            Self::Begin => "BEGIN",
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+            Self::BecomeOwner => "SET LOCAL ROLE pgusher_owner",
+            Self::BecomeOwnerOutside => "SET ROLE pgusher_owner",
+            Self::ResetRole => "RESET ROLE",
+            Self::ShowSearchPath => "SHOW search_path",
+        }
+    }
+
+    /// Writes Parse, Bind, Execute and Close; the caller ends them with Sync. Gives the number of answers before ReadyForQuery.
+    pub(super) fn write(&self, out: &mut BytesMut) {
+        let parameters: &[&str] = match self {
+            Self::Attach { payload, signature } => &[payload, signature],
+            Self::Execute { payload, statement, fetch, signature } => {
+                &[payload, statement, if *fetch { "true" } else { "false" }, signature]
+            }
+            Self::Begin
+            | Self::Commit
+            | Self::Rollback
+            | Self::BecomeOwner
+            | Self::BecomeOwnerOutside
+            | Self::ResetRole
+            | Self::ShowSearchPath => &[],
+        };
+        write_parse(out, STEP, self.sql(), &self.types());
+        write_bind(out, STEP, STEP, parameters);
+        write_execute(out, STEP, 0);
+        write_close(out, Target::Statement, STEP);
+        write_close(out, Target::Portal, STEP);
+    }
+
+    fn types(&self) -> Vec<u8> {
+        let oids: &[u32] = match self {
+            Self::Attach { .. } => &[TEXT, TEXT],
+            Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
+            Self::Begin
+            | Self::Commit
+            | Self::Rollback
+            | Self::BecomeOwner
+            | Self::BecomeOwnerOutside
+            | Self::ResetRole
+            | Self::ShowSearchPath => &[],
+        };
+        let mut types = Vec::with_capacity(2 + 4 * oids.len());
+        types.put_u16(u16::try_from(oids.len()).unwrap_or_default());
+        oids.iter().for_each(|oid| types.put_u32(*oid));
+        types
+    }
+}
+
+/// A text that cannot be parsed: sent in a Parse, it makes the transaction (and the batch) fail as a refused statement must.
+pub(super) const FAIL: &str = "refused by pgusher";
+
+/// The name under which [`FAIL`] is (never) prepared.
+pub(super) const REFUSED: &str = "pgusher$refused";
+
+/// The name of our one prepared statement and portal.
+pub const STEP: &str = "pgusher$step";
+
+const TEXT: u32 = 25;
+const BOOLEAN: u32 = 16;
