@@ -4,12 +4,12 @@
 
 mod cancel;
 pub mod connect;
-mod login;
-mod pool;
-pub mod tls;
 pub mod housekeeping;
+mod login;
 pub mod owner;
+mod pool;
 pub mod send;
+pub mod tls;
 
 use std::future::Future;
 use std::pin::Pin;

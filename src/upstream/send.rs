@@ -28,7 +28,9 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED};
 use crate::sql::{Effect, Rewritten};
-use crate::wire::frontend::{Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate};
+use crate::wire::frontend::{
+    Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
+};
 use crate::wire::{Header, UpstreamStream, frontend};
 
 /// The client's frames that may pass: none of them holds SQL.
