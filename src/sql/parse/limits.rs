@@ -27,7 +27,7 @@ pub struct Limits {
     pub operators: usize,
     /// The most AND and OR in one chain.
     pub terms: usize,
-    /// The deepest path by nesting and chains together.
+    /// The deepest path by nesting (three a level) and chains (one a link) together: an estimate of nodes above one another.
     pub depth: usize,
     /// The deepest nesting of messages in the tree that the grammar gives (an expression is two or three).
     pub tree_depth: usize,
@@ -37,16 +37,16 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             statement_bytes: 1 << 20,
-            tokens: 400_000,
+            tokens: 250_000,
             statements: 10_000,
             comment_nesting: 32,
-            nesting: 500,
+            nesting: 300,
             set_operations: 1_000,
             joins: 1_000,
             operators: 1_000,
             terms: 20_000,
-            depth: 1_500,
-            tree_depth: 4_000,
+            depth: 1_100,
+            tree_depth: 2_600,
         }
     }
 }
@@ -84,8 +84,7 @@ pub(super) fn survey(text: &str, limits: &Limits) -> Result<Survey, ParseError> 
         }
         pass.survey.tokens += 1;
         within(pass.survey.tokens, limits.tokens, "too many tokens")?;
-        let label = before.is_some_and(|b| pass.makes_label(b));
-        let keyword = if token.kind == TokenKind::Word && !label { keyword(pass.bytes(token)) } else { Keyword::Other };
+        let keyword = pass.keyword(token, before);
         calls.follow(token, keyword, pass.bytes(token), &mut pass.survey.blanks);
         pass.take(token, keyword)?;
         before = Some(token);
@@ -96,6 +95,9 @@ pub(super) fn survey(text: &str, limits: &Limits) -> Result<Survey, ParseError> 
 fn within(found: usize, limit: usize, what: &'static str) -> Result<(), ParseError> {
     if found > limit { Err(ParseError::TooComplex { what }) } else { Ok(()) }
 }
+
+/// The most nodes that a bracket or CASE puts above what is in it: `(SELECT (SELECT …` gives SubLink, SelectStmt, ResTarget.
+const NODES_A_FRAME: usize = 3;
 
 /// A bracket or CASE that is open.
 #[derive(Default)]
@@ -122,6 +124,17 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn bytes(&self, token: Token) -> &'a [u8] {
         &self.text[token.range()]
+    }
+
+    /// What a word means where it stands. In IS DISTINCT FROM the same expression goes on.
+    fn keyword(&self, token: Token, before: Option<Token>) -> Keyword {
+        if token.kind != TokenKind::Word || before.is_some_and(|b| self.makes_label(b)) {
+            return Keyword::Other;
+        }
+        match keyword(self.bytes(token)) {
+            Keyword::Clause if before.is_some_and(|b| self.bytes(b).eq_ignore_ascii_case(b"distinct")) => Keyword::Other,
+            found => found,
+        }
     }
 
     /// After a dot or AS, any keyword is a name.
@@ -217,7 +230,7 @@ impl<'a> Pass<'a> {
 
     fn open(&mut self, case: bool) -> Result<(), ParseError> {
         let here = self.here();
-        let around = here.around + here.set_operations + here.joins + here.operators + 1;
+        let around = here.around + here.set_operations + here.joins + here.operators + NODES_A_FRAME;
         self.frames.push(Frame { case, around, ..Frame::default() });
         within(self.frames.len() - 1, self.limits.nesting, "nested too deeply")?;
         within(around, self.limits.depth, "nested too deeply")

@@ -5,6 +5,7 @@
 mod kinds;
 pub mod lexer;
 mod limits;
+mod route;
 pub(in crate::sql) mod tree;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,8 +15,9 @@ use pg_query::{Node, protobuf};
 
 pub use kinds::{StatementKind, Support};
 pub use limits::Limits;
+pub use route::{Route, route, split_statements};
 
-use lexer::{Lexer, TokenKind};
+use lexer::{Lexer, Token, TokenKind};
 
 /// Why a text was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -206,17 +208,30 @@ fn exhausted(message: &str) -> bool {
         || message.starts_with("out of memory")
 }
 
-/// Where the token is that PostgreSQL's message quotes, when the text has only one like it.
+/// Where the token is that PostgreSQL's message quotes. Among several that look alike it is the first that a text cut off
+/// behind it is refused for.
 fn position(text: &str, message: &str) -> Option<usize> {
     if message.ends_with(" at end of input") {
         return Some(text.len());
     }
-    let (_, quoted) = message.split_once(" at or near \"")?;
-    let quoted = quoted.strip_suffix('"')?;
-    let mut found = Lexer::new(text).significant().filter(|t| match t.kind {
-        TokenKind::Unterminated => text[t.start..].starts_with(quoted),
-        _ => t.spelling(text) == quoted,
-    });
-    let first = found.next()?;
-    found.next().is_none().then_some(first.start)
+    let quoted = message.split_once(" at or near \"")?.1.strip_suffix('"')?;
+    let alike: Vec<Token> = Lexer::new(text)
+        .significant()
+        .filter(|t| match t.kind {
+            TokenKind::Unterminated => text[t.start..].starts_with(quoted),
+            _ => t.spelling(text) == quoted,
+        })
+        .collect();
+    if alike.len() > 1 && text.len() > SEARCHED_BYTES {
+        return None;
+    }
+    let refused = |t: &Token| raw(&text[..t.end]).is_err_and(|fault| fault == Fault::Message(message.to_owned()));
+    let first = if alike.len() > 1 { alike.partition_point(|t| !refused(t)) } else { 0 };
+    alike.get(first).map(|t| t.start)
 }
+
+/// Longer texts are not searched for the place of a mistake: it takes several parses.
+const SEARCHED_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests;
