@@ -1,21 +1,80 @@
 //! From accept to a principal: a line of types, each made of the one before it and used up by the next.
 //!
-//! `Accepted` → `Negotiated` (encryption settled, startup packet read) → [`Authenticated`] (token checked, parameters read).
+//! [`Accepted`] → `Negotiated` (encryption settled, startup packet read) → [`Authenticated`] (token checked, parameters read).
 //!
 //! In: a socket. Out: [`Authenticated`], which nothing else makes, or the line's other ends: a cancel request that was passed on, or a
 //! [`StartupError`](crate::error::edge::StartupError) that the client has been told of. Never: a parameter of the client's applied, a
 //! token read over an open network, or memory taken by a length that a client declared.
 
+mod authenticate;
+mod intake;
+mod negotiate;
+mod packet;
+mod parameters;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
+use tokio_rustls::TlsAcceptor;
 
-use crate::event::SessionId;
+use self::intake::Failure;
+use self::negotiate::Asked;
+use crate::authn::Directory;
+use crate::error::edge::StartupError;
+use crate::event::{Event, Events, SessionId};
 use crate::policy::PrincipalId;
+use crate::upstream::Registry;
 use crate::wire::ClientStream;
+
+/// Whether TLS is demanded where a cleartext token would not cross a network anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TlsDemand {
+    /// Loopback TCP may go without.
+    #[default]
+    Prefer,
+    /// All TCP must be encrypted.
+    Require,
+}
+
+/// What startups go by.
+#[derive(Clone)]
+pub struct Rules {
+    /// The one database served here.
+    pub database: Arc<str>,
+    /// TLS, if there is a certificate.
+    pub tls: Option<TlsAcceptor>,
+    /// Where TLS is demanded.
+    pub demand: TlsDemand,
+    /// How long a client may take from connecting to having shown its token.
+    pub timeout: Duration,
+}
+
+/// Whether there is room for a client. Those who find none are still told so properly, and may still cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// There is.
+    Open,
+    /// All connections are taken.
+    Full,
+    /// We are shutting down.
+    Draining,
+}
+
+/// A client that has connected and said nothing yet.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, tuned.
+    pub stream: ClientStream,
+    /// Where from; `None` on a Unix socket.
+    pub address: Option<IpAddr>,
+    /// The session's number.
+    pub session: SessionId,
+    /// Whether there is room.
+    pub admission: Admission,
+}
 
 /// A client whose token was good. What it set at startup is in `parameters`, checked against the list of what may be set, and
 /// not applied to anything yet.
@@ -46,3 +105,67 @@ pub struct Authenticated {
     /// The session's number.
     pub session: SessionId,
 }
+
+/// Carries a client from its first byte to a checked token. `None`: it was served (a cancel request) or turned away, and has been
+/// told; the events say why.
+pub async fn run(
+    accepted: Accepted,
+    rules: &Rules,
+    registry: &Registry,
+    directory: &dyn Directory,
+    events: &Events,
+) -> Option<Authenticated> {
+    let session = accepted.session;
+    match tokio::time::timeout(rules.timeout, line(accepted, rules, registry, directory, events)).await {
+        Ok(Ok(Some(authenticated))) => {
+            events.emit(Event::LoggedIn {
+                session,
+                principal: Arc::clone(&authenticated.name),
+                token: Arc::clone(&authenticated.token),
+                application: Arc::from(authenticated.parameters.get("application_name").map_or("", String::as_str)),
+            });
+            Some(authenticated)
+        }
+        Ok(Ok(None)) => None,
+        Ok(Err(failure)) => {
+            note(events, session, &failure.error, failure.user.as_ref());
+            failure.tell().await;
+            None
+        }
+        Err(_) => {
+            note(events, session, &StartupError::TooSlow, None);
+            None
+        }
+    }
+}
+
+/// The line itself.
+async fn line(
+    accepted: Accepted,
+    rules: &Rules,
+    registry: &Registry,
+    directory: &dyn Directory,
+    events: &Events,
+) -> Result<Option<Authenticated>, Failure> {
+    match accepted.negotiate(rules).await? {
+        Asked::Session(negotiated) => negotiated.authenticate(rules, directory).await.map(Some),
+        Asked::Cancel { process_id, secret } => {
+            if let Err(error) = registry.cancel(process_id, &secret).await {
+                events.emit(Event::Trouble { part: "cancel", message: Arc::from(error.to_string()) });
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Records why a client was turned away. One that merely left (a health check, a client that will ask for its password first) is no news.
+fn note(events: &Events, session: SessionId, error: &StartupError, user: Option<&Arc<str>>) {
+    if matches!(error, StartupError::Gone(_)) {
+        return;
+    }
+    let user = user.map_or_else(|| Arc::from(""), Arc::clone);
+    events.emit(Event::LoginRefused { session, user, reason: Arc::from(error.to_string()) });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Negotiated → authenticated: the token checked, then what else the startup packet asks for.
+//!
+//! PostgreSQL's order: nothing about databases or settings is said to somebody who has not shown a token.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::BytesMut;
+
+use super::intake::{Failure, Intake};
+use super::negotiate::{AcceptedFacts, Negotiated};
+use super::packet::{Named, Negotiate};
+use super::{Admission, Authenticated, Rules, TlsDemand, parameters};
+use crate::authn::{self, Directory, Proven};
+use crate::error::edge::StartupError;
+use crate::upstream::connect::is_loopback;
+use crate::wire::ClientStream;
+
+/// AuthenticationCleartextPassword.
+const ASK: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+
+impl Negotiated {
+    pub(super) async fn authenticate(self, rules: &Rules, directory: &dyn Directory) -> Result<Authenticated, Failure> {
+        let Negotiated { accepted, mut intake, startup } = self;
+        let (minor, negotiate) = (startup.minor, startup.negotiate.clone());
+        let named = startup.named();
+        let user: Arc<str> = Arc::from(named.user.as_deref().unwrap_or_default());
+        let outcome = async {
+            admit(&accepted, &named, &user)?;
+            check_privacy(&intake.stream, accepted.address, rules)?;
+            let proven = prove(&mut intake, negotiate, &user, directory).await?;
+            let database = Arc::from(named.database.as_deref().filter(|name| !name.is_empty()).unwrap_or(&user));
+            if database != rules.database {
+                return Err(StartupError::Database(database));
+            }
+            let parameters = parameters::admit(named.options.as_deref(), &named.settings)?;
+            Ok((proven, parameters, database))
+        }
+        .await;
+        match outcome {
+            Ok((proven, parameters, database)) => Ok(Authenticated {
+                stream: intake.stream,
+                read_ahead: intake.buffer,
+                principal: proven.principal,
+                name: proven.name,
+                admin: proven.admin,
+                token: proven.token,
+                expires: proven.expires,
+                parameters,
+                database,
+                minor,
+                address: accepted.address,
+                session: accepted.session,
+            }),
+            Err(error) => Err(intake.fail(error).of(&user)),
+        }
+    }
+}
+
+/// What can be refused before a token is asked for.
+fn admit(accepted: &AcceptedFacts, named: &Named, user: &str) -> Result<(), StartupError> {
+    if user.is_empty() {
+        return Err(StartupError::NoUser);
+    }
+    if named.wants_replication() {
+        return Err(StartupError::Replication);
+    }
+    match accepted.admission {
+        Admission::Open => Ok(()),
+        Admission::Full => Err(StartupError::Full),
+        Admission::Draining => Err(StartupError::Draining),
+    }
+}
+
+/// A token is read only where nobody can read along: inside TLS, from this machine, or from a Unix socket.
+fn check_privacy(stream: &ClientStream, address: Option<IpAddr>, rules: &Rules) -> Result<(), StartupError> {
+    let required = StartupError::TlsRequired { offered: rules.tls.is_some() };
+    match stream {
+        ClientStream::Tls(_) | ClientStream::Unix(_) => Ok(()),
+        ClientStream::Tcp(_) => match rules.demand {
+            TlsDemand::Prefer if address.is_some_and(is_loopback) => Ok(()),
+            TlsDemand::Prefer | TlsDemand::Require => Err(required),
+        },
+        #[cfg(test)]
+        ClientStream::Memory(_) => Ok(()),
+    }
+}
+
+/// Asks for the token and checks it. Whatever was given is hashed, looked up and checked: malformed or unknown, the work is the same.
+async fn prove(
+    intake: &mut Intake,
+    negotiate: Option<Negotiate>,
+    user: &Arc<str>,
+    directory: &dyn Directory,
+) -> Result<Proven, StartupError> {
+    let mut out = BytesMut::with_capacity(ASK.len());
+    if let Some(negotiate) = negotiate {
+        negotiate.write(&mut out);
+    }
+    out.extend_from_slice(ASK);
+    intake.send(&out).await?;
+    let given = intake.password().await?;
+    if given.as_bytes().is_empty() {
+        return Err(StartupError::NoToken);
+    }
+    let hash = authn::hash(given.as_bytes());
+    drop(given);
+    let found = directory.credential(hash).await?;
+    authn::check(found, user, SystemTime::now()).map_err(|refusal| StartupError::Refused { user: Arc::clone(user), refusal })
+}
