@@ -39,10 +39,7 @@ pub(super) enum Asked {
     /// A session.
     Session(Box<Negotiated>),
     /// To cancel a statement of another session.
-    Cancel {
-        process_id: i32,
-        secret: bytes::Bytes,
-    },
+    Cancel { process_id: i32, secret: bytes::Bytes },
 }
 
 /// Which requests for encryption a client may still make.

@@ -72,12 +72,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            rules: Rules {
-                database: Arc::from("shop"),
-                tls: None,
-                demand: TlsDemand::Prefer,
-                timeout: Duration::from_secs(20),
-            },
+            rules: Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20) },
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             admission: Admission::Open,
             book: Arc::new(Book { broken: false, asked: Mutex::new(0) }),

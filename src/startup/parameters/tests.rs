@@ -71,7 +71,8 @@ fn settings_that_are_not_on_the_list_are_unknown() {
 
 #[test]
 fn options_are_split_as_postgresql_splits_them() {
-    let admitted = admit(Some(r"-c statement_timeout=5s  -clock_timeout=1s --search-path=a,b -c application_name=x\ y\\z"), &settings(&[]));
+    let admitted =
+        admit(Some(r"-c statement_timeout=5s  -clock_timeout=1s --search-path=a,b -c application_name=x\ y\\z"), &settings(&[]));
     assert_eq!(
         admitted.unwrap(),
         settings(&[("statement_timeout", "5s"), ("lock_timeout", "1s"), ("search_path", "a,b"), ("application_name", r"x y\z")])
@@ -93,7 +94,9 @@ fn other_arguments_in_options_are_refused() {
 
 #[test]
 fn a_search_path_may_not_name_our_schemas() {
-    for path in ["pgusher", "public, pgusher", "PGUSHER", "\"pgusher\"", "public,\"pgusher_public\"", "a , Pgusher_x", "\"pgusher\"\n"] {
+    for path in
+        ["pgusher", "public, pgusher", "PGUSHER", "\"pgusher\"", "public,\"pgusher_public\"", "a , Pgusher_x", "\"pgusher\"\n"]
+    {
         assert!(matches!(one("search_path", path), Err(ParameterError::Schema(_))), "{path}");
         assert!(matches!(
             admit(Some(&format!("-c search_path={}", path.replace(' ', "\\ ").replace('\n', "\\\n"))), &settings(&[])),
