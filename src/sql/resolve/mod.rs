@@ -1,5 +1,7 @@
 //! [`Parsed`] → [`Resolved`]: names → securables on the catalog snapshot; requirements; the edits to make.
 
+pub mod builtins;
+
 use std::sync::Arc;
 
 use super::{Effect, Parsed, SessionObjects, Touched};
