@@ -5,10 +5,12 @@
 //! per enum, no wildcard arm.
 
 pub mod edge;
+mod govern;
 mod governance;
 mod store;
 mod upstream;
 
+pub use govern::{GovernError, Object, kind_noun};
 pub use store::StoreError;
 
 use bytes::BytesMut;

@@ -5,6 +5,7 @@
 
 pub mod channel;
 
+pub mod govern;
 pub mod load;
 pub mod reconcile;
 

@@ -1,0 +1,205 @@
+//! The body of a filter or mask as written → the expression to enforce.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio_postgres::error::SqlState;
+
+use super::{Ground, fetch};
+use crate::catalog::{Function, FunctionKind, Relation};
+use crate::error::{GovernError, Object, Report};
+use crate::governance::{Argument, ObjectName, PolicyBody};
+use crate::name::Name;
+use crate::policy::{Oid, PolicySource, Privilege, Securable, holds};
+use crate::sql::rewrite::inline::{FunctionBody, inline_call};
+use crate::sql::rewrite::policy::{DefinitionError, PolicyExpression, policy_expression};
+use crate::upstream::OwnerChannel;
+
+/// What a body computes.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// Which rows are seen.
+    Filter,
+    /// What is seen of a column.
+    Mask(&'a Name),
+}
+
+/// A body that was checked.
+pub(super) struct Made {
+    /// The SQL to enforce.
+    pub(super) expression: String,
+    /// Where it came from.
+    pub(super) source: PolicySource,
+}
+
+#[derive(Deserialize)]
+struct BodyRow {
+    source: String,
+    strict: bool,
+    configured: bool,
+}
+
+/// Checks a body against the table and the subject's rights.
+pub(super) async fn make(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    relation: &Relation,
+    body: &PolicyBody,
+    purpose: Purpose<'_>,
+) -> Result<Made, GovernError> {
+    match body {
+        PolicyBody::Expression(text) => {
+            let made = policy_expression(text, relation, &ground.footing, ground.search_path).map_err(refused)?;
+            may_use(ground, &made)?;
+            Ok(Made { expression: made.sql, source: PolicySource::Expression(Arc::from(text.as_str())) })
+        }
+        PolicyBody::Function { function, arguments } => {
+            call(ground, channel, relation, function, arguments, purpose).await
+        }
+    }
+}
+
+async fn call(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    relation: &Relation,
+    name: &ObjectName,
+    arguments: &[Argument],
+    purpose: Purpose<'_>,
+) -> Result<Made, GovernError> {
+    let given = given(relation, arguments, purpose)?;
+    let function = function(ground, name, given.len())?;
+    let label = ground.function_label(function);
+    ground.executes(function.oid, function.schema, label.clone())?;
+    if let Purpose::Filter = purpose
+        && &*function.result_type != "boolean"
+    {
+        return Err(GovernError::NotBoolean { label, found: function.result_type.to_string() });
+    }
+    let rows: Vec<BodyRow> = fetch(channel, &body_query(function.oid)).await?;
+    let body = rows.first().map(|row| FunctionBody { source: &row.source, strict: row.strict, configured: row.configured });
+    let made = inline_call(function, body, &given, relation, &ground.footing, ground.search_path).map_err(refused)?;
+    let qualified = ground.function_name(function).map(|name| name.to_string()).unwrap_or_default();
+    let arguments = given.into_iter().map(Arc::from).collect();
+    Ok(Made {
+        expression: made.sql,
+        source: PolicySource::Function { oid: function.oid, name: qualified.into(), arguments },
+    })
+}
+
+/// The arguments as SQL, a mask's column before them.
+fn given(relation: &Relation, arguments: &[Argument], purpose: Purpose<'_>) -> Result<Vec<String>, GovernError> {
+    let mut seen: HashSet<&Name> = HashSet::new();
+    let mut given = Vec::with_capacity(arguments.len() + 1);
+    if let Purpose::Mask(column) = purpose {
+        seen.insert(column);
+        given.push(column.quoted());
+    }
+    for argument in arguments {
+        match argument {
+            Argument::Literal(sql) => given.push(sql.clone()),
+            Argument::DottedColumn(text) => {
+                return Err(GovernError::Unsupported {
+                    what: format!("column \"{text}\" has more than one part"),
+                    hint: Some("Only columns of the table itself can be given, by their plain names."),
+                });
+            }
+            Argument::Column(name) => {
+                column(relation, name)?;
+                if !seen.insert(name) {
+                    return Err(GovernError::DuplicateColumn { column: name.to_string() });
+                }
+                given.push(name.quoted());
+            }
+        }
+    }
+    Ok(given)
+}
+
+/// A column of the table.
+pub(super) fn column<'a>(relation: &'a Relation, name: &Name) -> Result<&'a crate::catalog::Column, GovernError> {
+    relation.column(name.as_str()).ok_or_else(|| GovernError::Undefined {
+        object: Object::Column,
+        what: format!("column \"{name}\" of relation \"{}\" does not exist", relation.name),
+    })
+}
+
+/// The one scalar function of this name that takes so many arguments.
+fn function<'a>(ground: &'a Ground<'_>, name: &ObjectName, given: usize) -> Result<&'a Function, GovernError> {
+    let found = ground.functions(name)?;
+    let Some(first) = found.first() else {
+        return Err(GovernError::Undefined { object: Object::Function, what: format!("function {} does not exist", name.plain()) });
+    };
+    let takes = |f: &Function| (count(f.min_args)..=count(f.max_args)).contains(&given);
+    let fitting: Vec<&Function> = found.iter().copied().filter(|f| takes(f)).collect();
+    let Some(chosen) = fitting.first().copied() else {
+        return Err(GovernError::WrongNumberOfArguments { label: ground.function_label(first), takes: in_words(first), given });
+    };
+    if fitting.iter().any(|other| other.oid != chosen.oid && hides_not(chosen, other)) {
+        return Err(GovernError::AmbiguousFunction { name: name.plain() });
+    }
+    match chosen.kind {
+        FunctionKind::Function if !chosen.returns_set => Ok(chosen),
+        FunctionKind::Function | FunctionKind::Procedure | FunctionKind::Aggregate | FunctionKind::Window => {
+            Err(GovernError::WrongObjectKind { label: ground.function_label(chosen), wanted: "scalar function", hint: None })
+        }
+    }
+}
+
+/// A function in an earlier schema of the path hides one with the same argument types only.
+fn hides_not(chosen: &Function, other: &Function) -> bool {
+    chosen.schema == other.schema || chosen.arg_types != other.arg_types
+}
+
+fn count(number: i16) -> usize {
+    usize::try_from(number).unwrap_or_default()
+}
+
+fn in_words(function: &Function) -> String {
+    let (least, most) = (function.min_args, function.max_args);
+    match (least, most) {
+        (_, i16::MAX) => format!("at least {least} arguments"),
+        (1, 1) => "1 argument".to_owned(),
+        _ if least == most => format!("{least} arguments"),
+        _ => format!("{least} to {most} arguments"),
+    }
+}
+
+/// What an inline expression reads and calls, its author must be allowed to read and call: it runs for everybody later.
+fn may_use(ground: &Ground<'_>, made: &PolicyExpression) -> Result<(), GovernError> {
+    for oid in &made.functions {
+        if let Some(function) = ground.footing.catalog.function(*oid) {
+            ground.executes(function.oid, function.schema, ground.function_label(function))?;
+        }
+    }
+    made.reads.iter().try_for_each(|oid| may_read(ground, *oid))
+}
+
+fn may_read(ground: &Ground<'_>, oid: Oid) -> Result<(), GovernError> {
+    let Some(relation) = ground.footing.catalog.relation(oid) else { return Ok(()) };
+    let system = ground.footing.catalog.schema(relation.schema).is_some_and(|schema| schema.system);
+    let held = holds(&ground.footing.policies, &ground.subject, Privilege::Select, Securable::Relation(oid), Some(relation.schema));
+    if system || held.is_some() {
+        return Ok(());
+    }
+    Err(GovernError::NotReadable { noun: relation.kind.noun(), label: relation.name.to_string() })
+}
+
+/// What the analysis says, without its position: that is one inside the expression.
+fn refused(error: DefinitionError) -> GovernError {
+    let code = match &error {
+        DefinitionError::Parse(_) | DefinitionError::Shape(_) => SqlState::SYNTAX_ERROR,
+        DefinitionError::UndefinedColumn { .. } => SqlState::UNDEFINED_COLUMN,
+        DefinitionError::Resolve(_) | DefinitionError::Governed { .. } | DefinitionError::Hidden { .. } => SqlState::FEATURE_NOT_SUPPORTED,
+        DefinitionError::Rewrite(_) => SqlState::INTERNAL_ERROR,
+    };
+    GovernError::Refused(Box::new(Report::error(code, error.to_string())))
+}
+
+fn body_query(function: Oid) -> String {
+    format!(
+        "SELECT CASE WHEN p.prosqlbody IS NULL THEN p.prosrc ELSE '' END AS source, p.proisstrict AS strict, \
+         p.proconfig IS NOT NULL AS configured FROM pg_catalog.pg_proc AS p WHERE p.oid = {function}"
+    )
+}

@@ -1,0 +1,140 @@
+//! Tokens: made, listed, revoked.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Ground, OPERATOR, Rows, fetch};
+use crate::authn::Token;
+use crate::error::{GovernError, Object};
+use crate::name::quote_literal;
+use crate::policy::{Principal, PrincipalKind};
+use crate::upstream::OwnerChannel;
+
+/// A token to be made.
+pub(super) struct Wanted<'a> {
+    /// Whose; the subject's when absent.
+    pub(super) principal: Option<&'a str>,
+    /// A remark.
+    pub(super) comment: Option<&'a str>,
+    /// How long it is good.
+    pub(super) lifetime: Option<Duration>,
+    /// What it is narrowed to.
+    pub(super) scopes: &'a [String],
+}
+
+/// The scopes that are enforced; a token may not be given one that would promise more than is kept.
+const SCOPES: [&str; 2] = ["sql", "admin"];
+
+#[derive(Deserialize)]
+struct TokenRow {
+    id: String,
+    principal: String,
+    comment: Option<String>,
+    scopes: String,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+    state: String,
+}
+
+pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, wanted: Wanted<'_>) -> Result<Rows, GovernError> {
+    let principal = holder(ground, wanted.principal, "create tokens of others")?;
+    let scopes = scopes(ground, wanted.scopes)?;
+    let lifetime = wanted.lifetime.unwrap_or(ground.terms.default_lifetime);
+    if lifetime > ground.terms.max_lifetime {
+        return Err(GovernError::InvalidValue {
+            what: "token lifetime is too long".to_owned(),
+            hint: Some(format!("The longest lifetime is {} days.", ground.terms.max_lifetime.as_secs() / (24 * 3600))),
+        });
+    }
+    let token = Token::mint();
+    let id = hex::encode(rand::random::<[u8; 8]>());
+    let comment = wanted.comment.map_or_else(|| "NULL".to_owned(), quote_literal);
+    let sql = format!(
+        "INSERT INTO pgusher.token (id, hash, principal, comment, scopes, created_by, expires_at) VALUES \
+         ('{id}', pg_catalog.decode('{}', 'hex'), {}, {comment}, {scopes}, {}, pg_catalog.now() + interval '{} seconds')",
+        hex::encode(token.hash()),
+        principal.id.0,
+        ground.author(),
+        lifetime.as_secs()
+    );
+    channel.execute(&sql).await?;
+    let made = listed(channel, &format!("t.id = '{id}'")).await?;
+    let expires = made.into_iter().next().and_then(|row| row.expires_at);
+    Ok(vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
+}
+
+pub(super) async fn show(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, principal: Option<&str>) -> Result<Rows, GovernError> {
+    let condition = match principal {
+        None if ground.subject.principal == OPERATOR => "true".to_owned(),
+        Some(_) | None => format!("t.principal = {}", holder(ground, principal, "list tokens of others")?.id.0),
+    };
+    let rows = listed(channel, &condition).await?;
+    let row = |row: TokenRow| {
+        let [id, principal, scopes, created, state] = [row.id, row.principal, row.scopes, row.created_at, row.state].map(Some);
+        vec![id, principal, row.comment, scopes, created, row.expires_at, row.last_used_at, state]
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// A token of somebody else is as unknown as a missing one, but to administrators.
+pub(super) async fn revoke(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, id: &str) -> Result<(), GovernError> {
+    let id_text = quote_literal(id);
+    let mine = if ground.subject.admin { String::new() } else { format!(" AND t.principal = {}", ground.subject.principal.0) };
+    if listed(channel, &format!("t.id = {id_text}{mine}")).await?.is_empty() {
+        return Err(GovernError::Undefined { object: Object::Other, what: format!("token \"{id}\" does not exist") });
+    }
+    let sql = format!("UPDATE pgusher.token SET revoked_at = pg_catalog.clock_timestamp() WHERE id = {id_text} AND revoked_at IS NULL");
+    Ok(channel.execute(&sql).await?)
+}
+
+/// Whose tokens it is about: one's own, or for administrators anybody's but a group's.
+fn holder<'a>(ground: &'a Ground<'_>, name: Option<&str>, what: &str) -> Result<&'a Principal, GovernError> {
+    let own = name.is_none_or(|name| name == &*ground.subject.name) && ground.subject.principal != OPERATOR;
+    if own {
+        return ground.footing.policies.principal(ground.subject.principal).ok_or(GovernError::SubjectGone);
+    }
+    ground.admin(what)?;
+    let Some(name) = name else {
+        return Err(GovernError::InvalidValue {
+            what: "the operator has no tokens".to_owned(),
+            hint: Some("Name the principal: CREATE TOKEN FOR …".to_owned()),
+        });
+    };
+    let principal = ground.principal(name)?;
+    match principal.kind {
+        PrincipalKind::User | PrincipalKind::ServicePrincipal => Ok(principal),
+        PrincipalKind::Group => {
+            Err(GovernError::WrongPrincipalKind { name: name.to_owned(), wanted: PrincipalKind::User, found: principal.kind })
+        }
+    }
+}
+
+fn scopes(ground: &Ground<'_>, wanted: &[String]) -> Result<String, GovernError> {
+    if let Some(scope) = wanted.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+        let what = format!("token scope \"{scope}\" is not supported");
+        return Err(GovernError::Unsupported { what, hint: Some("The scopes are sql and admin.") });
+    }
+    if ground.narrowed && (wanted.is_empty() || wanted.iter().any(|scope| scope == "admin")) {
+        return Err(GovernError::NarrowedToken);
+    }
+    let items = wanted.iter().map(|scope| quote_literal(scope)).collect::<Vec<_>>().join(", ");
+    Ok(format!("ARRAY[{items}]::pg_catalog.text[]"))
+}
+
+async fn listed(channel: &mut dyn OwnerChannel, condition: &str) -> Result<Vec<TokenRow>, GovernError> {
+    let moment = |column: &str| {
+        format!("pg_catalog.to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS {column}")
+    };
+    let sql = format!(
+        "SELECT t.id, p.name AS principal, t.comment, pg_catalog.array_to_string(t.scopes, ', ') AS scopes, {}, {}, {}, \
+         CASE WHEN t.revoked_at IS NOT NULL THEN 'revoked' WHEN t.expires_at <= pg_catalog.clock_timestamp() THEN 'expired' \
+         WHEN NOT p.enabled THEN 'disabled' ELSE 'live' END AS state \
+         FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id = t.principal WHERE {condition} ORDER BY p.name, t.created_at, t.id",
+        moment("created_at"),
+        moment("expires_at"),
+        moment("last_used_at")
+    );
+    fetch(channel, &sql).await
+}
