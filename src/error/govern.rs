@@ -262,7 +262,9 @@ impl From<&GovernError> for Report {
                     .hint(format!("Ask {who}an administrator."))
             }
             GovernError::NotExecutable { label } => report
-                .detail(format!("A filter or mask may use only functions that its author may execute: EXECUTE on function {label} is missing."))
+                .detail(format!(
+                    "A filter or mask may use only functions that its author may execute: EXECUTE on function {label} is missing."
+                ))
                 .hint("Ask the function's owner or an administrator."),
             GovernError::NotReadable { noun, label } => report
                 .detail(format!("A filter or mask may read only what its author may: SELECT on {noun} {label} is missing."))
@@ -270,16 +272,14 @@ impl From<&GovernError> for Report {
             GovernError::NotGivable { noun, .. } => report
                 .detail(format!("A {noun} runs with its owner's rights, so only administrators may give it to just anybody."))
                 .hint("Give it to yourself or to a group you are in."),
-            GovernError::NarrowedToken => report
-                .detail("The token of this session is narrowed, and the new one would not be.")
-                .hint("Name the same SCOPES."),
-            GovernError::DuplicatePrincipal { kind, name } => {
-                report.detail(format!("\"{name}\" is a {}.", kind_noun(*kind)))
+            GovernError::NarrowedToken => {
+                report.detail("The token of this session is narrowed, and the new one would not be.").hint("Name the same SCOPES.")
             }
-            GovernError::ReservedName { name } => report.detail(format!("Clients that do not know their name log in as \"{name}\".")),
-            GovernError::WrongPrincipalKind { found, name, .. } => {
-                report.detail(format!("\"{name}\" is a {}.", kind_noun(*found)))
+            GovernError::DuplicatePrincipal { kind, name } => report.detail(format!("\"{name}\" is a {}.", kind_noun(*kind))),
+            GovernError::ReservedName { name } => {
+                report.detail(format!("Clients that do not know their name log in as \"{name}\"."))
             }
+            GovernError::WrongPrincipalKind { found, name, .. } => report.detail(format!("\"{name}\" is a {}.", kind_noun(*found))),
             GovernError::LastAdmin => report.hint("Make somebody else an administrator first: ALTER GROUP admins ADD USER …"),
             GovernError::OwnsObjects { owns, .. } => {
                 report.detail(owns.join("\n")).hint("Give them to another principal: ALTER … OWNER TO …")
@@ -289,9 +289,9 @@ impl From<&GovernError> for Report {
                 hint.iter().fold(report, |report, hint| report.hint(*hint))
             }
             GovernError::InvalidValue { hint, .. } => hint.iter().fold(report, |report, hint| report.hint(hint.clone())),
-            GovernError::OwnerRights { .. } => report
-                .detail("They come from ownership, not from a grant.")
-                .hint("Change the owner: ALTER … OWNER TO …"),
+            GovernError::OwnerRights { .. } => {
+                report.detail("They come from ownership, not from a grant.").hint("Change the owner: ALTER … OWNER TO …")
+            }
             GovernError::SubjectGone
             | GovernError::UndefinedPrincipal { .. }
             | GovernError::BuiltInGroup { .. }

@@ -54,9 +54,7 @@ pub(super) async fn make(
             may_use(ground, &made)?;
             Ok(Made { expression: made.sql, source: PolicySource::Expression(Arc::from(text.as_str())) })
         }
-        PolicyBody::Function { function, arguments } => {
-            call(ground, channel, relation, function, arguments, purpose).await
-        }
+        PolicyBody::Function { function, arguments } => call(ground, channel, relation, function, arguments, purpose).await,
     }
 }
 
@@ -82,10 +80,7 @@ async fn call(
     let made = inline_call(function, body, &given, relation, &ground.footing, ground.search_path).map_err(refused)?;
     let qualified = ground.function_name(function).map(|name| name.to_string()).unwrap_or_default();
     let arguments = given.into_iter().map(Arc::from).collect();
-    Ok(Made {
-        expression: made.sql,
-        source: PolicySource::Function { oid: function.oid, name: qualified.into(), arguments },
-    })
+    Ok(Made { expression: made.sql, source: PolicySource::Function { oid: function.oid, name: qualified.into(), arguments } })
 }
 
 /// The arguments as SQL, a mask's column before them.
@@ -191,7 +186,9 @@ fn refused(error: DefinitionError) -> GovernError {
     let code = match &error {
         DefinitionError::Parse(_) | DefinitionError::Shape(_) => SqlState::SYNTAX_ERROR,
         DefinitionError::UndefinedColumn { .. } => SqlState::UNDEFINED_COLUMN,
-        DefinitionError::Resolve(_) | DefinitionError::Governed { .. } | DefinitionError::Hidden { .. } => SqlState::FEATURE_NOT_SUPPORTED,
+        DefinitionError::Resolve(_) | DefinitionError::Governed { .. } | DefinitionError::Hidden { .. } => {
+            SqlState::FEATURE_NOT_SUPPORTED
+        }
         DefinitionError::Rewrite(_) => SqlState::INTERNAL_ERROR,
     };
     GovernError::Refused(Box::new(Report::error(code, error.to_string())))

@@ -64,7 +64,13 @@ pub(super) fn show(ground: &Ground<'_>, table: Option<&ObjectName>) -> Result<Ro
         let filter = ground.footing.policies.filter(relation.oid)?;
         let mechanism = ground.footing.policies.mechanism(relation.oid).unwrap_or(ground.terms.enforcement.row_filters);
         let [schema, name] = place(ground, relation);
-        Some(vec![schema, name, Some(source_text(&filter.source, "ON")), Some(mechanism_text(mechanism).to_owned()), state(ground, relation)])
+        Some(vec![
+            schema,
+            name,
+            Some(source_text(&filter.source, "ON")),
+            Some(mechanism_text(mechanism).to_owned()),
+            state(ground, relation),
+        ])
     });
     Ok(rows.collect())
 }

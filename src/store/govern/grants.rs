@@ -1,8 +1,8 @@
 //! GRANT, REVOKE, MSCK.
 
+use super::Ground;
 use super::names::Target;
 use super::rights::sensible;
-use super::Ground;
 use crate::error::GovernError;
 use crate::governance::SecurableName;
 use crate::name::quote_literal;
@@ -22,9 +22,9 @@ pub(super) async fn grant(
     let author = ground.author();
     let rows = principals.iter().flat_map(|principal| {
         let author = &author;
-        privileges
-            .iter()
-            .map(move |privilege| format!("('{kind}', {object}, {}, {}, {author})", quote_literal(privilege.as_str()), principal.id.0))
+        privileges.iter().map(move |privilege| {
+            format!("('{kind}', {object}, {}, {}, {author})", quote_literal(privilege.as_str()), principal.id.0)
+        })
     });
     let values = rows.collect::<Vec<_>>().join(", ");
     let sql = format!(
@@ -46,7 +46,9 @@ pub(super) async fn revoke(
         ground.footing.policies.holders(target.securable, privilege).is_some_and(|holders| holders.contains(&principal.id))
     };
     let owner = ground.footing.policies.owner(target.securable);
-    if let Some(owner) = principals.iter().find(|p| Some(p.id) == owner && !Privilege::ALL.iter().any(|privilege| held(p, *privilege))) {
+    if let Some(owner) =
+        principals.iter().find(|p| Some(p.id) == owner && !Privilege::ALL.iter().any(|privilege| held(p, *privilege)))
+    {
         return Err(GovernError::OwnerRights { owner: owner.name.to_string(), noun: target.noun, label: target.label });
     }
     let all = privileges.contains(&Privilege::AllPrivileges);

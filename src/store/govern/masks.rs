@@ -56,11 +56,8 @@ pub(super) async fn drop(
         let what = format!("mask of column \"{name}\" of table \"{}\" does not exist", relation.name);
         return Err(GovernError::NothingToDrop { what });
     }
-    let sql = format!(
-        "DELETE FROM pgusher.mask WHERE relation = {} AND \"column\" = {}",
-        relation.oid,
-        quote_literal(name.as_str())
-    );
+    let sql =
+        format!("DELETE FROM pgusher.mask WHERE relation = {} AND \"column\" = {}", relation.oid, quote_literal(name.as_str()));
     channel.execute(&sql).await?;
     follow(ground, channel, &[relation.oid]).await
 }
@@ -98,7 +95,9 @@ async fn shown_elsewhere(
     let mut family = vec![relation.oid];
     let mut next = 0;
     while let Some(oid) = family.get(next).copied() {
-        family.extend(ground.footing.catalog.children(oid).iter().filter(|child| !family.contains(child)).copied().collect::<Vec<_>>());
+        family.extend(
+            ground.footing.catalog.children(oid).iter().filter(|child| !family.contains(child)).copied().collect::<Vec<_>>(),
+        );
         next += 1;
     }
     let rows: Vec<Shows> = fetch(channel, &shows_query(&family, name)).await?;
@@ -109,7 +108,9 @@ async fn shown_elsewhere(
             Some(generated) if masked(&generated) => {}
             Some(generated) => {
                 return Err(GovernError::Unsupported {
-                    what: format!("cannot mask column \"{name}\": generated column \"{generated}\" of table \"{table}\" is computed from it"),
+                    what: format!(
+                        "cannot mask column \"{name}\": generated column \"{generated}\" of table \"{table}\" is computed from it"
+                    ),
                     hint: Some("Mask the generated column first."),
                 });
             }

@@ -114,9 +114,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         }
         Command::DropPrincipal { kind, name, if_exists } => principals::drop(ground, channel, *kind, name, *if_exists).await,
         Command::EnablePrincipal { kind, name, enabled } => principals::enable(ground, channel, *kind, name, *enabled).await,
-        Command::AlterGroup { group, change, members } => {
-            principals::alter_group(ground, channel, group, *change, members).await
-        }
+        Command::AlterGroup { group, change, members } => principals::alter_group(ground, channel, group, *change, members).await,
         Command::RevokeToken { id } => tokens::revoke(ground, channel, id).await,
         Command::SetRowFilter { table, body } => filters::set(ground, channel, table, body).await,
         Command::DropRowFilter { table } => filters::drop(ground, channel, table).await,
@@ -124,7 +122,8 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         Command::SetMask { table, column, body } => masks::set(ground, channel, table, column, body).await,
         Command::DropMask { table, column } => masks::drop(ground, channel, table, column).await,
         Command::CreateToken { principal, comment, lifetime, scopes } => {
-            let wanted = tokens::Wanted { principal: principal.as_deref(), comment: comment.as_deref(), lifetime: *lifetime, scopes };
+            let wanted =
+                tokens::Wanted { principal: principal.as_deref(), comment: comment.as_deref(), lifetime: *lifetime, scopes };
             return tokens::create(ground, channel, wanted).await;
         }
         Command::ShowTokens { principal } => return tokens::show(ground, channel, principal.as_deref()).await,

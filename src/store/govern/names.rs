@@ -31,12 +31,22 @@ impl Ground<'_> {
                         what: format!("database \"{database}\" is not the connected one"),
                     });
                 }
-                Ok(Target { securable: Securable::Catalog, schema: None, noun: "catalog", label: self.footing.catalog.database.to_string() })
+                Ok(Target {
+                    securable: Securable::Catalog,
+                    schema: None,
+                    noun: "catalog",
+                    label: self.footing.catalog.database.to_string(),
+                })
             }
             SecurableName::Schema(name) => {
                 self.this_database(name)?;
                 let schema = self.schema(name.name.as_str())?;
-                Ok(Target { securable: Securable::Schema(schema.oid), schema: None, noun: "schema", label: schema.name.to_string() })
+                Ok(Target {
+                    securable: Securable::Schema(schema.oid),
+                    schema: None,
+                    noun: "schema",
+                    label: schema.name.to_string(),
+                })
             }
             SecurableName::Table(name) => Ok(self.relation_target(self.relation(name)?)),
             SecurableName::View(name) => {
@@ -48,9 +58,7 @@ impl Ground<'_> {
                     | RelationKind::ForeignTable
                     | RelationKind::Sequence
                     | RelationKind::CompositeType
-                    | RelationKind::Index => {
-                        Err(GovernError::WrongObjectKind { label: name.plain(), wanted: "view", hint: None })
-                    }
+                    | RelationKind::Index => Err(GovernError::WrongObjectKind { label: name.plain(), wanted: "view", hint: None }),
                 }
             }
             SecurableName::Function { name, arguments } => self.function_target(name, arguments.as_deref()),
@@ -139,7 +147,8 @@ impl Ground<'_> {
 
     /// A principal by name.
     pub(super) fn principal(&self, name: &str) -> Result<&Principal, GovernError> {
-        self.footing.policies
+        self.footing
+            .policies
             .principal_named(name)
             .ok_or_else(|| GovernError::UndefinedPrincipal { kind: None, name: name.to_owned() })
     }
@@ -205,16 +214,19 @@ impl Ground<'_> {
     }
 
     fn schema(&self, name: &str) -> Result<&Schema, GovernError> {
-        let schema = self.footing.catalog.schema_named(name).ok_or_else(|| GovernError::Undefined {
-            object: Object::Schema,
-            what: format!("schema \"{name}\" does not exist"),
-        })?;
+        let schema = self
+            .footing
+            .catalog
+            .schema_named(name)
+            .ok_or_else(|| GovernError::Undefined { object: Object::Schema, what: format!("schema \"{name}\" does not exist") })?;
         if schema.ours || schema.system { Err(GovernError::SystemObject { label: name.to_owned() }) } else { Ok(schema) }
     }
 
     fn this_database(&self, name: &ObjectName) -> Result<(), GovernError> {
         match &name.database {
-            Some(database) if database.as_str() != &*self.footing.catalog.database => Err(GovernError::OtherDatabase { name: name.plain() }),
+            Some(database) if database.as_str() != &*self.footing.catalog.database => {
+                Err(GovernError::OtherDatabase { name: name.plain() })
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -65,7 +65,8 @@ pub(super) async fn drop(
         return Err(GovernError::BuiltInGroup { name: name.to_owned(), what: "cannot be dropped" });
     }
     let mut owns: Vec<String> = ground
-        .footing.policies
+        .footing
+        .policies
         .owners()
         .filter(|(_, owner)| *owner == principal.id)
         .filter_map(|(securable, _)| describe(&ground.footing.catalog, securable))
@@ -151,7 +152,8 @@ pub(super) fn show_groups(ground: &Ground<'_>, with: Option<&Member>) -> Result<
         None => Some(ground.footing.policies.groups_of(ground.subject.principal)),
     };
     let mut found: Vec<&Principal> = ground
-        .footing.policies
+        .footing
+        .policies
         .principals()
         .filter(|p| p.kind == PrincipalKind::Group && within.as_ref().is_none_or(|ids| ids.contains(&p.id)))
         .collect();
@@ -187,7 +189,10 @@ fn built_in(ground: &Ground<'_>, id: PrincipalId) -> bool {
 fn may_contain(ground: &Ground<'_>, group: &Principal, member: &Principal) -> Result<(), GovernError> {
     let everybody = Some(member.id) == ground.footing.policies.users();
     let above = ground.footing.policies.groups_of(group.id);
-    if everybody && (Some(group.id) == ground.footing.policies.admins() || ground.footing.policies.admins().is_some_and(|a| above.contains(&a))) {
+    if everybody
+        && (Some(group.id) == ground.footing.policies.admins()
+            || ground.footing.policies.admins().is_some_and(|a| above.contains(&a)))
+    {
         return Err(GovernError::BuiltInGroup { name: member.name.to_string(), what: "cannot be made administrators" });
     }
     // Everybody, groups included, is in `users` without a row; that makes no cycle of its own.

@@ -55,9 +55,7 @@ fn on_function(by: &Allowed) -> bool {
 
 /// The privileges that make sense on a kind of securable, in the order they are listed.
 pub(super) fn sensible(securable: Securable) -> &'static [Privilege] {
-    use Privilege::{
-        AllPrivileges, Create, CreateNamedFunction, Execute, Manage, Modify, ReadMetadata, Select, UseConnection,
-    };
+    use Privilege::{AllPrivileges, Create, CreateNamedFunction, Execute, Manage, Modify, ReadMetadata, Select, UseConnection};
     match securable {
         Securable::Catalog => &Privilege::ALL,
         Securable::Schema(_) => &[Select, Modify, Create, ReadMetadata, CreateNamedFunction, Execute, Manage, AllPrivileges],

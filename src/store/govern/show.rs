@@ -40,7 +40,8 @@ pub(super) fn grants(ground: &Ground<'_>, principal: Option<&str>, on: Option<&S
     let owners = policies.owners().filter(|(securable, owner)| wanted(*securable, *owner));
     let owned = owners.filter_map(|(securable, owner)| row(ground, owner, OWN, securable));
     let granted = policies.grants().filter(|grant| wanted(grant.securable, grant.principal));
-    let granted = granted.filter_map(|Grant { principal, privilege, securable }| row(ground, principal, privilege.as_str(), securable));
+    let granted =
+        granted.filter_map(|Grant { principal, privilege, securable }| row(ground, principal, privilege.as_str(), securable));
     Ok(sorted(owned.chain(granted)))
 }
 

@@ -65,7 +65,11 @@ pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
     Ok(vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
 }
 
-pub(super) async fn show(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, principal: Option<&str>) -> Result<Rows, GovernError> {
+pub(super) async fn show(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    principal: Option<&str>,
+) -> Result<Rows, GovernError> {
     let condition = match principal {
         None if ground.subject.principal == OPERATOR => "true".to_owned(),
         Some(_) | None => format!("t.principal = {}", holder(ground, principal, "list tokens of others")?.id.0),
@@ -85,7 +89,8 @@ pub(super) async fn revoke(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
     if listed(channel, &format!("t.id = {id_text}{mine}")).await?.is_empty() {
         return Err(GovernError::Undefined { object: Object::Other, what: format!("token \"{id}\" does not exist") });
     }
-    let sql = format!("UPDATE pgusher.token SET revoked_at = pg_catalog.clock_timestamp() WHERE id = {id_text} AND revoked_at IS NULL");
+    let sql =
+        format!("UPDATE pgusher.token SET revoked_at = pg_catalog.clock_timestamp() WHERE id = {id_text} AND revoked_at IS NULL");
     Ok(channel.execute(&sql).await?)
 }
 
@@ -124,9 +129,8 @@ fn scopes(ground: &Ground<'_>, wanted: &[String]) -> Result<String, GovernError>
 }
 
 async fn listed(channel: &mut dyn OwnerChannel, condition: &str) -> Result<Vec<TokenRow>, GovernError> {
-    let moment = |column: &str| {
-        format!("pg_catalog.to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS {column}")
-    };
+    let moment =
+        |column: &str| format!("pg_catalog.to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS {column}");
     let sql = format!(
         "SELECT t.id, p.name AS principal, t.comment, pg_catalog.array_to_string(t.scopes, ', ') AS scopes, {}, {}, {}, \
          CASE WHEN t.revoked_at IS NOT NULL THEN 'revoked' WHEN t.expires_at <= pg_catalog.clock_timestamp() THEN 'expired' \
