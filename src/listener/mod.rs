@@ -1,10 +1,20 @@
 //! Accept, limits, TLS, drain.
 //!
-//! In: settings. Out: sockets handed to `startup`, and what comes out of it to a session. Never: an end because one accept failed.
+//! In: settings. Out: sockets handed to `startup`, and what comes out of it to a session. Never: an end because one accept failed or
+//! one session panicked.
+
+mod accept;
+mod door;
+mod limits;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use accept::{Gate, Listener};
+pub use door::BindError;
+pub use tls::{TlsSettingsError, acceptor};
 
 /// Where to listen, and for how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +25,6 @@ pub struct ListenSettings {
     pub unix: Vec<UnixSettings>,
     /// How many clients may be connected at once.
     pub max_connections: usize,
-    /// How long a client may take from connecting to having shown its token.
-    pub startup_timeout: Duration,
     /// How long sessions may take to end when we shut down.
     pub drain_timeout: Duration,
 }

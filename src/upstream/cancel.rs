@@ -182,6 +182,11 @@ impl Registry {
         self.end_where(Ending::Draining, |_| true);
     }
 
+    /// Whether [`Registry::drain`] has been called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
     fn end_where(&self, ending: Ending, matches: impl Fn(&Seat) -> bool) {
         for seat in self.sessions.iter().filter(|seat| matches(seat)) {
             seat.end(ending);

@@ -1,0 +1,188 @@
+//! The accept loop, and its end.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::BytesMut;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::door::{Arrival, BindError, Door};
+use super::limits::{After, Failures, Place, Places};
+use super::ListenSettings;
+use crate::authn::Directory;
+use crate::error::Report;
+use crate::error::edge::StartupError;
+use crate::event::{Event, Events, SessionId};
+use crate::startup::{self, Accepted, Authenticated, Rules};
+use crate::upstream::Registry;
+use crate::wire::ClientStream;
+
+/// What every client passes.
+pub struct Gate {
+    /// What startups go by; replaced as a whole when the configuration or the certificate is read again.
+    pub rules: ArcSwap<Rules>,
+    /// The open sessions.
+    pub registry: Arc<Registry>,
+    /// Where credentials are.
+    pub directory: Arc<dyn Directory>,
+    /// Where events go.
+    pub events: Events,
+}
+
+/// The bound sockets, before and while they are served.
+#[derive(Debug)]
+pub struct Listener {
+    doors: Vec<Door>,
+    places: Places,
+    drain_timeout: Duration,
+    next_door: usize,
+    next_session: Arc<AtomicU64>,
+    failures: Failures,
+}
+
+impl Listener {
+    /// Binds everything in the settings, or nothing. Must be called inside the runtime.
+    pub fn bind(settings: &ListenSettings) -> Result<Self, BindError> {
+        let tcp = settings.tcp.iter().map(|address| Door::tcp(*address));
+        let unix = settings.unix.iter().map(Door::unix);
+        Ok(Self {
+            doors: tcp.chain(unix).collect::<Result<_, _>>()?,
+            places: Places::new(settings.max_connections),
+            drain_timeout: settings.drain_timeout,
+            next_door: 0,
+            next_session: Arc::new(AtomicU64::new(1)),
+            failures: Failures::default(),
+        })
+    }
+
+    /// The TCP addresses that were bound, with the ports that were free.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.doors.iter().filter_map(Door::address).collect()
+    }
+
+    /// Serves until `shutdown` becomes true (or its sender is gone): then tells every session to end, turns new clients away, and
+    /// returns when the last session has ended or the drain's time is over.
+    pub async fn serve<S, F>(mut self, gate: Arc<Gate>, session: S, mut shutdown: watch::Receiver<bool>)
+    where
+        S: Fn(Authenticated) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut sessions = JoinSet::new();
+        loop {
+            tokio::select! {
+                arrival = self.arrival(&gate.events) => self.receive(arrival, false, &gate, &session, &mut sessions),
+                Some(ended) = sessions.join_next() => note_panic(ended, &gate.events),
+                _ = shutdown.wait_for(|stop| *stop) => break,
+            }
+        }
+        gate.registry.drain();
+        // The sessions that are to be waited for; clients turned away from now on are not among them.
+        let mut turned_away = JoinSet::new();
+        let deadline = tokio::time::sleep(self.drain_timeout);
+        tokio::pin!(deadline);
+        while !sessions.is_empty() {
+            tokio::select! {
+                arrival = self.arrival(&gate.events) => self.receive(arrival, true, &gate, &session, &mut turned_away),
+                Some(ended) = sessions.join_next() => note_panic(ended, &gate.events),
+                Some(_) = turned_away.join_next() => {}
+                () = &mut deadline => break,
+            }
+        }
+    }
+
+    /// The next socket at any door. Nothing is lost if this is dropped.
+    async fn arrival(&mut self, events: &Events) -> Arrival {
+        loop {
+            let accepted = poll_fn(|cx| {
+                // Begins behind the door that was last, so that a busy one does not keep the others waiting.
+                for step in 0..self.doors.len() {
+                    let at = (self.next_door + step) % self.doors.len();
+                    if let Some(Poll::Ready(accepted)) = self.doors.get(at).map(|door| door.poll_accept(cx)) {
+                        self.next_door = at + 1;
+                        return Poll::Ready(accepted);
+                    }
+                }
+                Poll::Pending
+            })
+            .await;
+            match accepted {
+                Ok(arrival) => {
+                    self.failures.success();
+                    return arrival;
+                }
+                Err(error) => match self.failures.failure(&error) {
+                    After::GoOn => {}
+                    After::Pause { time, report } => {
+                        if report {
+                            events.emit(Event::Trouble { part: "listener", message: Arc::from(format!("accept: {error}")) });
+                        }
+                        tokio::time::sleep(time).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn receive<S, F>(&self, arrival: Arrival, draining: bool, gate: &Arc<Gate>, session: &S, tasks: &mut JoinSet<()>)
+    where
+        S: Fn(Authenticated) -> F + Clone + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (stream, address) = arrival;
+        match self.places.take(draining) {
+            Some((place, admission)) => {
+                let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+                let accepted = Accepted { stream, address, session: id, admission };
+                tasks.spawn(attend(accepted, place, Arc::clone(gate), session.clone()));
+            }
+            None => drop_politely(&stream),
+        }
+    }
+}
+
+/// One client, from accept to close.
+async fn attend<S, F>(accepted: Accepted, place: Place, gate: Arc<Gate>, session: S)
+where
+    S: Fn(Authenticated) -> F,
+    F: Future<Output = ()>,
+{
+    let (id, began) = (accepted.session, Instant::now());
+    gate.events.emit(Event::Accepted { session: id, address: accepted.address });
+    let rules = gate.rules.load_full();
+    if let Some(authenticated) = startup::run(accepted, &rules, &gate.registry, &*gate.directory, &gate.events).await {
+        session(authenticated).await;
+    }
+    gate.events.emit(Event::Closed { session: id, duration: began.elapsed() });
+    drop(place);
+}
+
+/// For those beyond even the overflow: what fits into the socket at once, and goodbye.
+fn drop_politely(stream: &ClientStream) {
+    let mut out = BytesMut::new();
+    Report::from(&StartupError::Full).write(&mut out);
+    // Best effort: under such a flood nobody waits for anyone.
+    let _ = match stream {
+        ClientStream::Tcp(stream) => stream.try_write(&out),
+        ClientStream::Unix(stream) => stream.try_write(&out),
+        ClientStream::Tls(_) => Ok(0),
+        #[cfg(test)]
+        ClientStream::Memory(_) => Ok(0),
+    };
+}
+
+fn note_panic(ended: Result<(), tokio::task::JoinError>, events: &Events) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        events.emit(Event::Trouble { part: "session", message: Arc::from(format!("a session panicked: {error}")) });
+    }
+}
+
+#[cfg(test)]
+mod tests;
