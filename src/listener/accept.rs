@@ -12,9 +12,9 @@ use bytes::BytesMut;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::ListenSettings;
 use super::door::{Arrival, BindError, Door};
 use super::limits::{After, Failures, Place, Places};
-use super::ListenSettings;
 use crate::authn::Directory;
 use crate::error::Report;
 use crate::error::edge::StartupError;

@@ -53,10 +53,7 @@ pub(super) enum After {
     /// That client is gone; the next one may be there.
     GoOn,
     /// Something is exhausted (files, memory): wait, or we would spin. `report` only on the first of a row.
-    Pause {
-        time: Duration,
-        report: bool,
-    },
+    Pause { time: Duration, report: bool },
 }
 
 /// Counts failing accepts in a row.

@@ -43,12 +43,8 @@ struct Stage {
 fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let unix = UnixSettings { directory: folder.path().to_owned(), port: 5432, mode: 0o700 };
-    let settings = ListenSettings {
-        tcp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-        unix: vec![unix],
-        max_connections,
-        drain_timeout,
-    };
+    let settings =
+        ListenSettings { tcp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], unix: vec![unix], max_connections, drain_timeout };
     let listener = Listener::bind(&settings).unwrap();
     let address = listener.addresses()[0];
     let upstream = Upstream {
@@ -71,7 +67,11 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
         let registry = Arc::clone(&registry);
         async move {
             let mut seat = registry.enlist(client.minor, client.session, client.principal, Arc::clone(&client.token));
-            client.stream.write_all(if client.address == Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) { b"T" } else { b"U" }).await.unwrap();
+            client
+                .stream
+                .write_all(if client.address == Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) { b"T" } else { b"U" })
+                .await
+                .unwrap();
             let mut byte = [0];
             tokio::select! {
                 read = client.stream.read(&mut byte) => assert_ne!(byte, *b"!", "panics when told to: {read:?}"),
