@@ -1,0 +1,14 @@
+//! Real clients through the proxy, each in its own manners: psql, pgjdbc, psycopg, asyncpg, tokio-postgres.
+//!
+//! pgjdbc and the Python drivers are exercised by programs in their own languages. A program runs once per mechanism against a
+//! shop of its own and reports each of its checks; a test here stands for one check, so a failure names what is broken.
+
+mod asyncpg;
+mod jdbc;
+mod program;
+mod psql;
+mod psql_catalog;
+mod psycopg;
+mod rust_postgres;
+
+pub(crate) use program::checks;
