@@ -21,6 +21,18 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Denied => "denied",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
 /// Something worth noticing.
 #[derive(Clone, Debug)]
 pub enum Event {

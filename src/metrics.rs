@@ -1,1 +1,183 @@
-//! metrics
+//! Events → counters, shown in Prometheus' text format.
+//!
+//! In: every [`Event`]. Out: [`Metrics::text`]. Never: a label with a client's text in it, so the number of series is fixed.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::event::{Event, Interpreter, Outcome};
+
+/// Upper bounds of the statement duration's buckets, in microseconds.
+const BUCKETS: [u64; 12] =
+    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 10_000_000, 60_000_000];
+
+const OUTCOMES: [Outcome; 4] = [Outcome::Allowed, Outcome::Denied, Outcome::Refused, Outcome::Failed];
+
+/// Counters since the process began.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    accepted: AtomicU64,
+    logins: AtomicU64,
+    logins_refused: AtomicU64,
+    sessions: AtomicI64,
+    revoked: AtomicU64,
+    statements: [AtomicU64; 4],
+    durations: [AtomicU64; BUCKETS.len()],
+    duration_micros: AtomicU64,
+    governed: AtomicU64,
+    published: AtomicU64,
+    catalog_version: AtomicU64,
+    policy_version: AtomicI64,
+    troubles: AtomicU64,
+}
+
+impl Metrics {
+    /// Everything, in Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        counter(&mut out, "pgusher_connections_total", "Connections accepted.", &self.accepted);
+        counter(&mut out, "pgusher_logins_total", "Principals logged in.", &self.logins);
+        counter(&mut out, "pgusher_logins_refused_total", "Logins refused.", &self.logins_refused);
+        counter(&mut out, "pgusher_sessions_revoked_total", "Sessions ended because token or principal were revoked.", &self.revoked);
+        gauge(&mut out, "pgusher_sessions", "Open sessions.", self.sessions.load(Ordering::Relaxed).max(0));
+        self.statements(&mut out);
+        counter(&mut out, "pgusher_governance_changes_total", "Changes of policies.", &self.governed);
+        counter(&mut out, "pgusher_footings_published_total", "Snapshots of catalog and policies published.", &self.published);
+        let catalog = i64::try_from(self.catalog_version.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        gauge(&mut out, "pgusher_catalog_version", "Version of the published catalog.", catalog);
+        let policies = self.policy_version.load(Ordering::Relaxed);
+        gauge(&mut out, "pgusher_policy_version", "Version of the published policies.", policies);
+        counter(&mut out, "pgusher_troubles_total", "Times the store or upstream were not as they should be.", &self.troubles);
+        out
+    }
+
+    fn statements(&self, out: &mut String) {
+        head(out, "pgusher_statements_total", "Statements ended, by outcome.", "counter");
+        for (outcome, count) in OUTCOMES.into_iter().zip(&self.statements) {
+            line(out, &format!("pgusher_statements_total{{outcome=\"{}\"}}", outcome.as_str()), &count.load(Ordering::Relaxed));
+        }
+        let name = "pgusher_statement_duration_seconds";
+        head(out, name, "From receiving a statement to its end.", "histogram");
+        let mut below = 0;
+        for (bound, count) in BUCKETS.iter().zip(&self.durations) {
+            below += count.load(Ordering::Relaxed);
+            line(out, &format!("{name}_bucket{{le=\"{}\"}}", Duration::from_micros(*bound).as_secs_f64()), &below);
+        }
+        let all: u64 = self.statements.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        line(out, &format!("{name}_bucket{{le=\"+Inf\"}}"), &all.max(below));
+        line(out, &format!("{name}_sum"), &Duration::from_micros(self.duration_micros.load(Ordering::Relaxed)).as_secs_f64());
+        line(out, &format!("{name}_count"), &all.max(below));
+    }
+
+    fn statement(&self, outcome: Outcome, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        if let Some((_, count)) = OUTCOMES.into_iter().zip(&self.statements).find(|(o, _)| *o == outcome) {
+            add(count);
+        }
+        if let Some((_, count)) = BUCKETS.iter().zip(&self.durations).find(|(bound, _)| micros <= **bound) {
+            add(count);
+        }
+        self.duration_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+impl Interpreter for Arc<Metrics> {
+    fn interpret(&self, event: &Event) {
+        match event {
+            Event::Accepted { .. } => add(&self.accepted),
+            Event::LoginRefused { .. } => add(&self.logins_refused),
+            Event::LoggedIn { .. } => {
+                add(&self.logins);
+                self.sessions.fetch_add(1, Ordering::Relaxed);
+            }
+            Event::Statement { outcome, duration, .. } => self.statement(*outcome, *duration),
+            Event::Governed { .. } => add(&self.governed),
+            Event::Revoked { .. } => add(&self.revoked),
+            Event::Closed { .. } => {
+                self.sessions.fetch_sub(1, Ordering::Relaxed);
+            }
+            Event::Published { catalog, policies } => {
+                add(&self.published);
+                self.catalog_version.store(*catalog, Ordering::Relaxed);
+                self.policy_version.store(*policies, Ordering::Relaxed);
+            }
+            Event::Trouble { .. } => add(&self.troubles),
+        }
+    }
+}
+
+/// A gauge in Prometheus' text format.
+pub fn gauge(out: &mut String, name: &str, help: &str, value: i64) {
+    head(out, name, help, "gauge");
+    line(out, name, &value);
+}
+
+fn counter(out: &mut String, name: &str, help: &str, value: &AtomicU64) {
+    head(out, name, help, "counter");
+    line(out, name, &value.load(Ordering::Relaxed));
+}
+
+fn head(out: &mut String, name: &str, help: &str, kind: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn line(out: &mut String, name: &str, value: &dyn std::fmt::Display) {
+    let _ = writeln!(out, "{name} {value}");
+}
+
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::SessionId;
+
+    fn ended(outcome: Outcome, micros: u64) -> Event {
+        Event::Statement {
+            session: SessionId(1),
+            principal: Arc::from("ann"),
+            text: Arc::from("SELECT 1"),
+            kind: "SELECT",
+            outcome,
+            sqlstate: Arc::from("00000"),
+            reason: None,
+            versions: (1, 1),
+            duration: Duration::from_micros(micros),
+        }
+    }
+
+    #[test]
+    fn statements_are_counted_by_outcome_and_by_duration() {
+        let metrics = Arc::new(Metrics::default());
+        for event in [ended(Outcome::Allowed, 100), ended(Outcome::Allowed, 300), ended(Outcome::Denied, 100_000_000)] {
+            metrics.interpret(&event);
+        }
+        let text = metrics.text();
+        for expected in [
+            "pgusher_statements_total{outcome=\"allowed\"} 2",
+            "pgusher_statements_total{outcome=\"denied\"} 1",
+            "pgusher_statement_duration_seconds_bucket{le=\"0.00025\"} 1",
+            "pgusher_statement_duration_seconds_bucket{le=\"0.0005\"} 2",
+            "pgusher_statement_duration_seconds_bucket{le=\"60\"} 2",
+            "pgusher_statement_duration_seconds_bucket{le=\"+Inf\"} 3",
+            "pgusher_statement_duration_seconds_sum 100.0004",
+            "pgusher_statement_duration_seconds_count 3",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_open_sessions_are_those_logged_in_and_not_closed() {
+        let metrics = Arc::new(Metrics::default());
+        let (session, name) = (SessionId(1), Arc::from("x"));
+        metrics.interpret(&Event::LoggedIn { session, principal: Arc::clone(&name), token: Arc::clone(&name), application: name });
+        assert!(metrics.text().contains("\npgusher_sessions 1\n"));
+        metrics.interpret(&Event::Closed { session, duration: Duration::ZERO });
+        assert!(metrics.text().contains("\npgusher_sessions 0\n"));
+    }
+}
