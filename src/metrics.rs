@@ -10,8 +10,7 @@ use std::time::Duration;
 use crate::event::{Event, Interpreter, Outcome};
 
 /// Upper bounds of the statement duration's buckets, in microseconds.
-const BUCKETS: [u64; 12] =
-    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 10_000_000, 60_000_000];
+const BUCKETS: [u64; 12] = [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 10_000_000, 60_000_000];
 
 const OUTCOMES: [Outcome; 4] = [Outcome::Allowed, Outcome::Denied, Outcome::Refused, Outcome::Failed];
 
@@ -40,7 +39,12 @@ impl Metrics {
         counter(&mut out, "pgusher_connections_total", "Connections accepted.", &self.accepted);
         counter(&mut out, "pgusher_logins_total", "Principals logged in.", &self.logins);
         counter(&mut out, "pgusher_logins_refused_total", "Logins refused.", &self.logins_refused);
-        counter(&mut out, "pgusher_sessions_revoked_total", "Sessions ended because token or principal were revoked.", &self.revoked);
+        counter(
+            &mut out,
+            "pgusher_sessions_revoked_total",
+            "Sessions ended because token or principal were revoked.",
+            &self.revoked,
+        );
         gauge(&mut out, "pgusher_sessions", "Open sessions.", self.sessions.load(Ordering::Relaxed).max(0));
         self.statements(&mut out);
         counter(&mut out, "pgusher_governance_changes_total", "Changes of policies.", &self.governed);
