@@ -119,15 +119,17 @@ impl<'a> Words<'a> {
     }
 
     fn governs(&mut self) -> bool {
-        match self.word(&["grant", "revoke", "msck", "show", "create", "drop", "alter", "set", "unset", "describe", "explain"]) {
+        match self.word(&[
+            "grant", "revoke", "msck", "show", "create", "drop", "alter", "set", "unset", "describe", "desc", "explain", "deny",
+        ]) {
             // PostgreSQL's own GRANT and REVOKE have no meaning here.
-            Some("grant" | "revoke" | "msck" | "unset") => true,
+            Some("grant" | "revoke" | "msck" | "unset" | "deny") => true,
             Some("show") => self.shows(),
             Some("create") => self.creates(),
             Some("drop") => self.drops(),
             Some("alter") => self.alters(),
             Some("set") => self.sets(),
-            Some("describe") => self.word(&["policy"]).is_some(),
+            Some("describe" | "desc") => self.word(&["policy"]).is_some(),
             Some("explain") => self.explains_access(),
             _ => false,
         }
@@ -185,8 +187,8 @@ impl<'a> Words<'a> {
         let text = self.text;
         let _ = self.tokens.next_if(|t| t.spelling(text) == "*");
         self.skip_brackets();
-        match self.word(&["owner", "set", "drop", "alter"]) {
-            Some("owner") => true,
+        match self.word(&["owner", "set", "unset", "drop", "alter"]) {
+            Some("owner" | "unset") => true,
             Some("set") => self.filter_or_mechanism(true),
             Some("drop") => self.filter_or_mechanism(false),
             Some("alter") => self.alters_column(),
@@ -194,11 +196,13 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// `… SET {ROW FILTER | MECHANISM | TAG(S) | TRUSTED}`, `… DROP {ROW FILTER | MECHANISM}`: DROP tag is a column to PostgreSQL.
+    /// `… SET {ROW FILTER | FILTER MECHANISM | MECHANISM | TAG(S) | TRUSTED}`, `… DROP {ROW FILTER | FILTER MECHANISM}`. After
+    /// DROP, PostgreSQL takes most words for a column.
     fn filter_or_mechanism(&mut self, setting: bool) -> bool {
-        match self.word(if setting { &["row", "mechanism", "tag", "tags", "trusted"] } else { &["row", "mechanism"] }) {
+        match self.word(&["row", "filter", "mechanism", "tag", "tags", "trusted"]) {
             Some("row") => self.word(&["filter"]).is_some(),
-            Some(_) => true,
+            Some("filter") => self.word(&["mechanism"]).is_some(),
+            Some(_) => setting,
             None => false,
         }
     }

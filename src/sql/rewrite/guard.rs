@@ -13,3 +13,6 @@ pub fn prove(outgoing: &str, expected: &Node) -> Result<(), RewriteError> {
         Ok(_) | Err(_) => Err(RewriteError::Guard),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,59 @@ impl Spliced {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_made_in_the_order_of_their_places() {
+        let mut edits = Edits::new();
+        edits.replace(14..15, "\"s\".\"t\"");
+        edits.replace(7..8, "a, b");
+        edits.insert(15, " AS t");
+        let spliced = edits.apply("SELECT * FROM t WHERE x").unwrap();
+        assert_eq!(spliced.text, "SELECT a, b FROM \"s\".\"t\" AS t WHERE x");
+    }
+
+    #[test]
+    fn offsets_lead_back_to_the_original() {
+        let text = "SELECT a FROM t WHERE x";
+        let mut edits = Edits::new();
+        edits.replace(7..8, "aaaa");
+        edits.replace(14..15, "");
+        let spliced = edits.apply(text).unwrap();
+        let back = |sent: usize| {
+            let by = spliced.shifts.iter().take_while(|(at, _)| *at <= sent).last().map_or(0, |(_, by)| *by);
+            sent.saturating_add_signed(by)
+        };
+        assert_eq!(back(0), 0);
+        assert_eq!(back(spliced.text.find("FROM").unwrap()), text.find("FROM").unwrap());
+        assert_eq!(back(spliced.text.find("WHERE").unwrap()), text.find("WHERE").unwrap());
+        assert_eq!(back(spliced.text.len()), text.len());
+    }
+
+    #[test]
+    fn inserts_at_one_place_keep_their_order_and_come_before_a_replacement() {
+        let mut edits = Edits::new();
+        edits.replace(2..3, "X");
+        edits.insert(2, "1");
+        edits.insert(2, "2");
+        assert_eq!(edits.apply("abcd").unwrap().text, "ab12Xd");
+    }
+
+    #[test]
+    fn overlaps_cut_characters_and_places_outside_are_refused() {
+        for ranges in [vec![0..2, 1..3], vec![0..3, 1..1], vec![3..9], vec![1..2]] {
+            let mut edits = Edits::new();
+            ranges.into_iter().for_each(|r| edits.replace(r, "x"));
+            assert_eq!(edits.apply("éab"), Err(RewriteError::Guard));
+        }
+    }
+
+    #[test]
+    fn no_edits_change_nothing() {
+        let spliced = Edits::new().apply("SELECT 1").unwrap();
+        assert_eq!((spliced.text.as_str(), spliced.shifts.len()), ("SELECT 1", 0));
+    }
+}
