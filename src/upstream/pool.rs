@@ -59,6 +59,13 @@ struct Lane {
 #[derive(Debug)]
 pub struct Permit(#[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
 
+impl Permit {
+    /// Only the pool gives out permits, and without one there is no [`Connection`].
+    pub(super) fn of(permit: OwnedSemaphorePermit) -> Self {
+        Self(permit)
+    }
+}
+
 impl Pool {
     /// A pool without connections yet.
     pub fn new(settings: PoolSettings) -> Self {
@@ -103,12 +110,12 @@ impl Lane {
 
     async fn place(&self, wait: Duration) -> Result<Permit, UpstreamError> {
         match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(permit) => return Ok(Permit(permit)),
+            Ok(permit) => return Ok(Permit::of(permit)),
             Err(TryAcquireError::Closed) => return Err(UpstreamError::Closed),
             Err(TryAcquireError::NoPermits) => {}
         }
         match tokio::time::timeout(wait, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Permit(permit)),
+            Ok(Ok(permit)) => Ok(Permit::of(permit)),
             Ok(Err(_)) => Err(UpstreamError::Closed),
             Err(_) => Err(UpstreamError::NoneFree),
         }
