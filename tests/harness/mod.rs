@@ -13,7 +13,7 @@ mod upstream;
 pub use client::{Client, NULL, Refusal, connect_upstream};
 pub use keeper::Kept;
 pub use proxy::{Proxy, ProxySettings};
-pub use raw::{Frame, RawClient, frame};
+pub use raw::{Frame, RawClient, frame, tags};
 pub(crate) use shop::both_mechanisms;
 pub use shop::{ADMIN, Mechanism, Shop, statements};
 pub use upstream::{Upstream, program};

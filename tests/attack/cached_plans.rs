@@ -1,0 +1,64 @@
+//! Class 1, a plan or an analysis made for one and used for another; class 14, a credential that outlives its time.
+
+use crate::harness::{both_mechanisms, frame};
+
+both_mechanisms! {
+    /// The same text from two people, many times, interleaved: each gets their own rows, whatever is cached.
+    fn the_same_text_means_each_one_s_own_rows(shop: shared) {
+        let people = [(shop.ana(), "EMEA"), (shop.bob(), "AMER")];
+        let prepared: Vec<_> = people.iter().map(|(p, _)| p.prepare("SELECT DISTINCT region, current_user FROM orders WHERE id > $1")).collect();
+        for round in 0..12_i64 {
+            for ((person, region), statement) in people.iter().zip(&prepared) {
+                let rows = person.try_execute(statement, &[&round]).expect("granted");
+                assert_eq!(rows.iter().map(|r| r.get::<_, String>(0)).collect::<Vec<_>>(), [*region]);
+                assert_eq!(person.column("SELECT DISTINCT region FROM orders"), [*region]);
+            }
+        }
+    }
+
+    /// A decision remembered for one person is not another's.
+    fn a_remembered_decision_is_personal(shop: shared) {
+        let (hana, ana, ivan) = (shop.hana(), shop.ana(), shop.ivan());
+        let text = "SELECT ssn FROM employees WHERE id = 12";
+        let real = hana.one(text);
+        for _ in 0..5 {
+            assert_eq!(hana.one(text), real);
+            assert!(ana.one(text).starts_with("***"));
+            ivan.refused(text, "42501");
+        }
+    }
+
+    /// A statement parsed, bound and described before a revoke is refused when it is executed after it.
+    fn parse_and_bind_do_not_carry_a_right_over(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("GRANT SELECT ON TABLE region_desk TO interns");
+        let mut raw = shop.raw("ivan@example.com");
+        raw.send(&[frame::query("BEGIN")]);
+        raw.until_ready();
+        raw.send(&[frame::parse("s", "SELECT * FROM region_desk"), frame::bind("p", "s", &[], 0), frame::describe('P', "p"), frame::sync()]);
+        assert_eq!(raw.tags(), "12TZT");
+        admin.run("REVOKE SELECT ON TABLE region_desk FROM interns");
+        raw.send(&[frame::execute("p", 0), frame::sync()]);
+        let frames = raw.until_ready();
+        assert_eq!(frames[0].refusal().code, "42501", "{frames:?}");
+        raw.send(&[frame::query("ROLLBACK")]);
+        raw.until_ready();
+        raw.send(&[frame::bind("", "s", &[], 0), frame::execute("", 0), frame::sync()]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+    }
+
+    /// A portal suspended half way is decided anew before it gives more rows.
+    fn a_suspended_portal_does_not_outlive_a_grant(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("GRANT SELECT ON TABLE region_desk TO interns");
+        let mut raw = shop.raw("ivan@example.com");
+        raw.send(&[frame::query("BEGIN")]);
+        raw.until_ready();
+        raw.send(&[frame::parse("", "SELECT * FROM region_desk"), frame::bind("p", "", &[], 0), frame::execute("p", 1), frame::sync()]);
+        assert_eq!(raw.tags(), "12DsZT");
+        admin.run("REVOKE SELECT ON TABLE region_desk FROM interns");
+        raw.send(&[frame::execute("p", 1), frame::sync()]);
+        let frames = raw.until_ready();
+        assert!(frames.iter().all(|f| f.tag != 'D'), "{frames:?}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Class 6, functions that run SQL in a string; class 7, code bodies.
+
+use super::{all_refused, keeps_secrets};
+use crate::harness::both_mechanisms;
+
+const REFUSED: &[&str] = &["42501", "0A000", "42883", "42P01", "42704"];
+
+both_mechanisms! {
+    /// Class 6: SQL that hides in a string is SQL.
+    fn functions_that_run_sql_are_refused(shop: shared) {
+        for client in [shop.ana(), shop.ivan()] {
+            all_refused(&client, &[
+                "SELECT query_to_xml('SELECT * FROM employees', true, true, '')",
+                "SELECT pg_catalog.query_to_xml('SELECT 1', true, true, '')",
+                "SELECT \"query_to_xml\"('SELECT 1', true, true, '')",
+                "SELECT U&\"query\\005fto_xml\"('SELECT 1', true, true, '')",
+                "SELECT query_to_xmlschema('SELECT 1', true, true, '')",
+                "SELECT query_to_xml_and_xmlschema('SELECT 1', true, true, '')",
+                "SELECT table_to_xml('employees', true, true, '')",
+                "SELECT schema_to_xml('public', true, true, '')",
+                "SELECT database_to_xml(true, true, '')",
+                "SELECT cursor_to_xml('c', 1, true, true, '')",
+                "SELECT * FROM ts_stat('SELECT ssn::tsvector FROM employees')",
+                "SELECT ts_rewrite('a'::tsquery, 'SELECT ssn::tsquery, ssn::tsquery FROM employees')",
+                "SELECT 1 FROM regions ORDER BY query_to_xml('SELECT 1', true, true, '')::text",
+                "SELECT 1 LIMIT length(query_to_xml('SELECT 1', true, true, '')::text)",
+                "SELECT count(*) FILTER (WHERE query_to_xml('SELECT 1', true, true, '') IS NULL) FROM regions",
+                "SELECT * FROM regions, LATERAL query_to_xml('SELECT 1', true, true, '') x",
+                "SELECT * FROM ROWS FROM (query_to_xml('SELECT 1', true, true, ''))",
+                "SELECT dblink('dbname=shop', 'SELECT 1')",
+                "SELECT pg_read_file('/etc/passwd')", "SELECT pg_read_binary_file('/etc/passwd')", "SELECT pg_ls_dir('/')", "SELECT pg_stat_file('/etc/passwd')",
+                "SELECT lo_import('/etc/passwd')", "SELECT lo_export(1, '/tmp/x')", "SELECT lo_create(0)", "SELECT lo_get(1)", "SELECT lo_from_bytea(0, 'x')",
+                "SELECT pg_terminate_backend(1)", "SELECT pg_cancel_backend(1)", "SELECT pg_reload_conf()", "SELECT pg_rotate_logfile()",
+                "SELECT pg_create_logical_replication_slot('s', 'test_decoding')", "SELECT pg_logical_emit_message(true, 'a', 'b')", "SELECT * FROM pg_logical_slot_get_changes('s', NULL, NULL)",
+                "SELECT pg_export_snapshot()", "SELECT pg_switch_wal()", "SELECT pg_sleep_for('0') FROM pg_read_file('x')",
+                "SELECT pg_notify('pgusher_policy', '999')",
+            ], REFUSED);
+        }
+    }
+
+    /// Class 7: bodies of code are not for non-administrators.
+    fn code_bodies_are_refused(shop: shared) {
+        all_refused(&shop.ana(), &[
+            "DO $$ BEGIN PERFORM * FROM employees; END $$",
+            "DO LANGUAGE plpgsql $$ BEGIN EXECUTE 'SELECT 1'; END $$",
+            "CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE sql AS $$ SELECT ssn FROM employees $$",
+            "CREATE FUNCTION f() RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT ssn FROM employees $$",
+            "CREATE PROCEDURE p() LANGUAGE sql AS $$ DELETE FROM orders $$",
+            "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "CREATE RULE r AS ON SELECT TO orders DO INSTEAD SELECT 1",
+            "CREATE POLICY p ON orders USING (true)",
+            "CREATE AGGREGATE a (text) (SFUNC = textcat, STYPE = text)",
+            "CREATE CAST (text AS integer) WITH INOUT",
+            "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION f()",
+            "ALTER FUNCTION region_visible(text) COST 1",
+            "ALTER TABLE orders DISABLE ROW LEVEL SECURITY",
+        ], &["42501", "0A000", "42601"]);
+    }
+
+    /// Class 7: a function whose body reads governed tables meets their filters and masks, whoever made it.
+    fn bodies_of_functions_meet_filters_and_masks(shop: fresh) {
+        let admin = shop.admin();
+        for sql in [
+            "CREATE FUNCTION public.all_notes() RETURNS SETOF text LANGUAGE sql AS $$ SELECT note FROM public.orders $$",
+            "CREATE FUNCTION public.all_notes_pl() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT string_agg(note, ',') FROM public.orders); END $$",
+            "CREATE FUNCTION public.all_ssn() RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY SELECT ssn FROM public.employees; END $$",
+            "CREATE FUNCTION public.all_ssn_unqualified() RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY SELECT ssn FROM employees; END $$",
+            "CREATE FUNCTION public.any_sql(q text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE q; END $$",
+        ] {
+            let _ = admin.try_rows(sql);
+        }
+        admin.run("GRANT EXECUTE ON SCHEMA public TO analysts");
+        keeps_secrets(shop, &shop.ana(), &[
+            "SELECT * FROM all_notes()", "SELECT all_notes_pl()", "SELECT * FROM all_ssn()", "SELECT * FROM all_ssn_unqualified()",
+            "SELECT * FROM any_sql('SELECT ssn FROM employees')", "SELECT * FROM any_sql('SELECT ssn FROM public.employees')",
+            "SELECT * FROM any_sql('SELECT note FROM public.orders')", "SELECT * FROM any_sql('SELECT \"ssn$raw\" FROM pgusher_public.\"employees$w\"')",
+            "SELECT * FROM any_sql('SELECT salary::text FROM public.employees')", "SELECT * FROM any_sql('TABLE pgusher.key')",
+            "SELECT * FROM any_sql('SELECT most_common_vals::text FROM pg_stats')",
+            "SELECT * FROM any_sql('SELECT set_config(''role'', ''pgusher_owner'', false)'); SELECT note FROM orders",
+            "SELECT * FROM any_sql('SELECT setval(''pgusher.slot'', 1)::text'); SELECT note FROM orders",
+            "SELECT * FROM any_sql('SET ROLE postgres'); SELECT note FROM orders",
+        ]);
+        assert_eq!(shop.ana().one("SELECT current_user"), "ana@example.com");
+    }
+}

@@ -1,0 +1,121 @@
+//! Column masks: what a reader may not see, no clause sees; what one may write, one may still write.
+
+use crate::harness::{NULL, both_mechanisms};
+
+both_mechanisms! {
+    fn an_analyst_reads_masks_and_hr_reads_values(shop: shared) {
+        let truth = shop.truth();
+        assert_eq!(
+            shop.ana().rows("SELECT name, email, ssn, salary, phone FROM employees ORDER BY id LIMIT 3"),
+            truth.rows("SELECT name, left(email, 1) || '***@' || split_part(email, '@', 2), '***-**-' || right(ssn, 4), 0, NULL FROM employees ORDER BY id LIMIT 3")
+        );
+        let everything = "SELECT * FROM employees ORDER BY id";
+        assert_eq!(shop.hana().rows(everything), truth.rows(everything));
+    }
+
+    fn columns_keep_their_names_types_and_order(shop: shared) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        for query in ["SELECT * FROM employees", "SELECT * FROM customers", "TABLE employees", "SELECT e.* FROM employees e"] {
+            let seen: Vec<_> = ana.prepare(query).columns().iter().map(|c| (c.name().to_string(), c.type_().clone(), c.table_oid(), c.column_id())).collect();
+            let real: Vec<_> = truth.prepare(query).columns().iter().map(|c| (c.name().to_string(), c.type_().clone(), c.table_oid(), c.column_id())).collect();
+            let names_and_types = |of: &[(String, _, _, _)]| of.iter().map(|(name, kind, _, _): &(String, tokio_postgres::types::Type, Option<u32>, Option<i16>)| (name.clone(), kind.clone())).collect::<Vec<_>>();
+            assert_eq!(names_and_types(&seen), names_and_types(&real), "{query}");
+            assert_eq!(seen, real, "{query}: a driver's metadata names the base table");
+        }
+    }
+
+    fn no_clause_sees_under_the_mask(shop: shared) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let real = truth.rows("SELECT ssn, email, salary FROM employees WHERE id = 7").swap_remove(0);
+        assert!(ana.rows(&format!("SELECT * FROM employees WHERE ssn = '{}'", real[0])).is_empty());
+        assert!(ana.rows(&format!("SELECT * FROM employees WHERE email = '{}'", real[1])).is_empty());
+        assert!(ana.rows(&format!("SELECT * FROM employees WHERE salary = {}", real[2])).is_empty());
+        assert!(ana.rows("SELECT * FROM employees WHERE salary > 0 OR phone IS NOT NULL").is_empty());
+        assert_eq!(ana.one("SELECT max(salary) FROM employees"), "0");
+        assert_eq!(ana.one("SELECT count(DISTINCT salary) FROM employees"), "1");
+        assert_eq!(ana.one("SELECT array_agg(DISTINCT salary) FROM employees"), "{0}");
+        assert_eq!(ana.column("SELECT email FROM employees GROUP BY email HAVING count(*) = 1 AND email NOT LIKE '%***@example.com'"), Vec::<String>::new());
+        assert_eq!(ana.column("SELECT id FROM employees ORDER BY salary, id LIMIT 5"), ["1", "2", "3", "4", "5"], "sorted by the mask, then by id");
+        assert_eq!(ana.column("SELECT first_value(id) OVER (ORDER BY salary DESC, id) FROM employees LIMIT 1"), ["1"]);
+        assert!(ana.rows("SELECT e.id FROM employees e JOIN orders o ON o.sales_rep = e.email").is_empty(), "a join meets the mask");
+        assert_eq!(ana.one("SELECT count(*) FROM employees WHERE (ssn, salary) IN (SELECT ssn, salary FROM employees)"), "200");
+        assert_eq!(ana.one("SELECT coalesce(phone, 'none') FROM employees LIMIT 1"), "none");
+    }
+
+    fn a_table_may_have_a_filter_and_masks(shop: shared) {
+        let truth = shop.truth();
+        let ivan = shop.ivan();
+        assert_eq!(ivan.one("SELECT count(*) FROM customers"), truth.one("SELECT count(*) FROM customers WHERE region = 'APAC'"));
+        assert_eq!(ivan.column("SELECT DISTINCT email FROM customers"), ["hidden"]);
+        assert_eq!(shop.ana().one("SELECT count(DISTINCT email) FROM customers"), truth.one("SELECT count(*) FROM customers WHERE region = 'EMEA'"));
+    }
+
+    fn who_sees_a_mask_may_write_the_column_all_the_same(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        admin.run("GRANT SELECT, MODIFY ON TABLE employees TO analysts");
+        assert_eq!(ana.affected("UPDATE employees SET salary = 61000, phone = '+1 555 0000000' WHERE id = 7"), 1);
+        assert_eq!(truth.rows("SELECT salary, phone FROM employees WHERE id = 7"), [["61000", "+1 555 0000000"]]);
+        assert_eq!(ana.rows("SELECT salary, phone FROM employees WHERE id = 7"), [["0", NULL]]);
+        // What a write reads of a masked column is the mask.
+        ana.refused("UPDATE employees SET salary = salary WHERE id = 8", "23514");
+        assert_eq!(ana.affected("UPDATE employees SET salary = salary + 5 WHERE id = 8"), 1);
+        assert_eq!(truth.one("SELECT salary FROM employees WHERE id = 8"), "5");
+        assert_eq!(ana.rows("UPDATE employees SET salary = 62000 WHERE id = 9 RETURNING id, salary, ssn = (SELECT ssn FROM employees WHERE id = 9)"), [["9", "0", "t"]]);
+        let ssn = truth.one("SELECT ssn FROM employees WHERE id = 10");
+        assert_eq!(ana.affected(&format!("UPDATE employees SET title = 'found' WHERE ssn = '{ssn}'")), 0);
+        assert_eq!(ana.affected(&format!("DELETE FROM employees WHERE ssn = '{ssn}'")), 0);
+        ana.run("INSERT INTO employees VALUES (1001, 'New Person', 'new@example.com', '+1', 'Clerk', 'EMEA', NULL, '2025-01-01', 50000, '111-11-1111')");
+        ana.run("INSERT INTO employees (id, ssn, salary, email, name, title, region, hired_on) VALUES (1002, '111-11-1112', 51000, 'n2@example.com', 'N', 'Clerk', 'EMEA', '2025-01-01')");
+        assert_eq!(truth.rows("SELECT id, salary, ssn FROM employees WHERE id > 1000 ORDER BY 1"), [["1001", "50000", "111-11-1111"], ["1002", "51000", "111-11-1112"]]);
+        assert_eq!(ana.rows("INSERT INTO employees (id, name, email, title, region, hired_on, salary, ssn) SELECT 1003, 'x', 'n3@example.com', 'Clerk', 'EMEA', '2025-01-01', 1 + salary, '111-11-1113' FROM employees WHERE id = 1 RETURNING *")[0][8], "0");
+        assert_eq!(truth.one("SELECT salary FROM employees WHERE id = 1003"), "1");
+        assert_eq!(ana.affected("DELETE FROM employees WHERE id > 1000"), 3);
+    }
+
+    fn an_upsert_reads_masks(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        admin.run("GRANT MODIFY ON TABLE employees TO analysts");
+        let upsert = "INSERT INTO employees AS e (id, name, email, title, region, hired_on, salary, ssn) VALUES (7, 'x', 'x@example.com', 'Clerk', 'EMEA', '2025-01-01', 1, '1')
+                      ON CONFLICT (id) DO UPDATE SET title = e.ssn || '/' || excluded.name RETURNING title";
+        match ana.try_rows(upsert) {
+            Ok(rows) => assert!(rows[0][0].starts_with("***-**-"), "{rows:?}"),
+            Err(refusal) => assert_eq!(refusal.code, "0A000", "{refusal}"),
+        }
+        assert!(!truth.one("SELECT title FROM employees WHERE id = 7").contains(&truth.one("SELECT ssn FROM employees WHERE id = 7")));
+    }
+
+    fn a_mask_by_function_takes_further_columns(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        admin.run("CREATE FUNCTION public.near(salary integer, region text, step integer) RETURNS integer LANGUAGE sql STABLE AS $$ SELECT CASE WHEN region = 'EMEA' THEN salary / step * step ELSE -1 END $$");
+        admin.run("ALTER TABLE employees ALTER COLUMN salary SET MASK near USING COLUMNS (region, 10000)");
+        assert_eq!(
+            ana.rows("SELECT id, salary FROM employees ORDER BY id"),
+            truth.rows("SELECT id, CASE WHEN region = 'EMEA' THEN salary / 10000 * 10000 ELSE -1 END FROM employees ORDER BY id")
+        );
+        admin.run("ALTER TABLE employees ALTER COLUMN salary DROP MASK");
+        assert_eq!(ana.one("SELECT sum(salary) FROM employees"), truth.one("SELECT sum(salary) FROM employees"));
+        assert!(ana.one("SELECT ssn FROM employees WHERE id = 1").starts_with("***"), "the other masks stay");
+    }
+
+    fn a_mask_that_does_not_fit_is_refused_when_it_is_set(shop: fresh) {
+        let admin = shop.admin();
+        assert!(admin.try_rows("ALTER TABLE employees ALTER COLUMN salary SET MASK ('not a number at all'::text)").is_err() || {
+            // Accepted only if reading then fails instead of showing NULL.
+            shop.ana().try_rows("SELECT salary FROM employees").is_err()
+        });
+        admin.refused("ALTER TABLE employees ALTER COLUMN nosuch SET MASK (NULL)", "42703");
+        admin.refused("ALTER TABLE nosuch ALTER COLUMN x SET MASK (NULL)", "42P01");
+        admin.refused("ALTER TABLE employees ALTER COLUMN salary SET MASK nosuch", "42883");
+    }
+
+    fn a_masked_column_may_be_renamed_or_dropped_only_without_opening_it(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        let ssn = truth.one("SELECT ssn FROM employees WHERE id = 1");
+        let _ = admin.try_rows("ALTER TABLE employees RENAME COLUMN ssn TO social");
+        for query in ["SELECT social FROM employees WHERE id = 1", "SELECT ssn FROM employees WHERE id = 1", "SELECT * FROM employees WHERE id = 1", "SELECT employees::text FROM employees WHERE id = 1"] {
+            if let Ok(rows) = ana.try_rows(query) {
+                assert!(!rows.concat().iter().any(|v| v.contains(&ssn)), "{query}: {rows:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What pgusher promises, a file per feature; nearly everything under both mechanisms.
+
+mod copy;
+mod cursors;
+mod governance;
+mod grants;
+mod masks;
+mod plans;
+mod prepared;
+mod row_filters;
+mod settings;
+mod statements;
+mod tokens;
+mod transactions;
+mod views;

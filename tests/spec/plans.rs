@@ -1,0 +1,41 @@
+//! Speed by shape: under mechanism `rls` a filtered query uses the indexes that the hand-written SQL uses.
+
+use crate::harness::{Client, Mechanism, Shop};
+
+/// The nodes of a plan from top to bottom, each with its relation and index; filters and costs left out.
+fn shape(client: &Client, query: &str) -> Vec<String> {
+    let lines = client.column(&format!("EXPLAIN (COSTS OFF) {query}"));
+    let node = |line: &String| {
+        let text = line.trim_start().trim_start_matches("->").trim();
+        let keep = ["Scan", "Loop", "Join", "Limit", "Sort", "Aggregate", "Append", "Hash", "Memoize", "Gather"];
+        keep.iter().any(|k| text.contains(k)) && !text.contains(": ") && !text.starts_with("InitPlan")
+    };
+    // The identity is asked once per statement, in InitPlans: one-row results beside the query proper.
+    lines.iter().filter(|l| node(l)).map(|l| l.trim_start().trim_start_matches("->").trim().to_string()).collect()
+}
+
+#[test]
+fn a_filtered_query_uses_the_indexes_of_the_hand_written_one() {
+    let shop = Shop::fresh(Mechanism::Rls);
+    let (admin, truth) = (shop.admin(), shop.truth());
+    truth.run("INSERT INTO orders (customer_id, region, sales_rep, status, ordered_on, amount) SELECT customer_id, region, sales_rep, status, ordered_on, amount FROM orders, generate_series(1, 20); ANALYZE");
+    for grant in ["orders", "customers", "order_items", "products"] {
+        admin.run(&format!("GRANT READ_METADATA ON TABLE {grant} TO analysts"));
+    }
+    let ana = shop.ana();
+    for (query, by_hand) in [
+        ("SELECT * FROM orders WHERE id = 77", "SELECT * FROM orders WHERE id = 77 AND region = 'EMEA'"),
+        (
+            "SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.id BETWEEN 100 AND 105",
+            "SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id AND c.region = 'EMEA' WHERE o.id BETWEEN 100 AND 105 AND o.region = 'EMEA'",
+        ),
+        ("SELECT id, ordered_on FROM orders ORDER BY ordered_on DESC LIMIT 10", "SELECT id, ordered_on FROM orders WHERE region = 'EMEA' ORDER BY ordered_on DESC LIMIT 10"),
+        ("SELECT * FROM orders WHERE customer_id = 42", "SELECT * FROM orders WHERE customer_id = 42 AND region = 'EMEA'"),
+    ] {
+        let (ours, theirs) = (shape(&ana, query), shape(&truth, by_hand));
+        let indexes = |shape: &[String]| shape.iter().filter(|n| n.contains("Index") || n.contains("Bitmap")).cloned().collect::<Vec<_>>();
+        assert!(!indexes(&theirs).is_empty(), "the hand-written query uses an index: {theirs:?}");
+        assert_eq!(indexes(&ours), indexes(&theirs), "{query}\nours: {ours:#?}\nby hand: {theirs:#?}");
+        assert!(!ours.iter().any(|n| n.starts_with("Seq Scan")), "{query}: {ours:#?}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Transactions behave as on a direct connection, and a statement that we refuse fails one as an error of PostgreSQL's would.
+
+use crate::harness::both_mechanisms;
+
+both_mechanisms! {
+    fn commit_keeps_and_rollback_undoes(shop: fresh) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        ana.run(&format!("BEGIN; UPDATE orders SET note = 'kept' WHERE id = {mine}; COMMIT"));
+        ana.run(&format!("BEGIN; UPDATE orders SET note = 'gone' WHERE id = {mine}; ROLLBACK"));
+        assert_eq!(truth.one(&format!("SELECT note FROM orders WHERE id = {mine}")), "kept");
+    }
+
+    fn savepoints_nest(shop: fresh) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        ana.run("BEGIN");
+        ana.run(&format!("UPDATE orders SET note = 'one' WHERE id = {mine}"));
+        ana.run("SAVEPOINT a");
+        ana.run(&format!("UPDATE orders SET note = 'two' WHERE id = {mine}"));
+        ana.refused("SELECT * FROM region_desk", "42501");
+        ana.refused("SELECT 1", "25P02");
+        ana.run("ROLLBACK TO SAVEPOINT a");
+        assert_eq!(ana.one(&format!("SELECT note FROM orders WHERE id = {mine}")), "one");
+        ana.run("RELEASE a");
+        ana.run("COMMIT");
+        assert_eq!(truth.one(&format!("SELECT note FROM orders WHERE id = {mine}")), "one");
+    }
+
+    fn a_statement_that_we_refuse_fails_the_transaction(shop: fresh) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        for (refused, code) in [
+            ("SELECT * FROM region_desk", "42501"),
+            ("SELECT * FROM nosuch", "42P01"),
+            ("SELEC 1", "42601"),
+            ("CREATE TABLE t (n integer)", "0A000"),
+            ("SET ROLE postgres", "42501"),
+            ("GRANT SELECT ON TABLE employees TO \"ivan@example.com\"", "42501"),
+        ] {
+            ana.run("BEGIN");
+            ana.run(&format!("UPDATE orders SET note = 'never' WHERE id = {mine}"));
+            ana.refused(refused, code);
+            assert_eq!(ana.refused("SELECT 1", "25P02").message, "current transaction is aborted, commands ignored until end of transaction block");
+            ana.run("COMMIT");
+            assert_ne!(truth.one(&format!("SELECT note FROM orders WHERE id = {mine}")), "never", "{refused}: COMMIT of a failed transaction rolls back");
+            assert_eq!(ana.one("SELECT 1"), "1");
+        }
+    }
+
+    fn several_statements_in_one_message_are_one_transaction(shop: fresh) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        let note = format!("SELECT coalesce(note, 'none') FROM orders WHERE id = {mine}");
+        let before = truth.one(&note);
+        let update = format!("UPDATE orders SET note = 'implicit' WHERE id = {mine}");
+        ana.refused(&format!("{update}; SELECT * FROM region_desk"), "42501");
+        assert_eq!(truth.one(&note), before, "refused by us: nothing of it stays");
+        ana.refused(&format!("{update}; SELECT 1/0"), "22012");
+        assert_eq!(truth.one(&note), before, "refused by upstream: nothing of it stays");
+        assert_eq!(ana.rows(&format!("{update}; SELECT 7; SELECT 8")), [["7"], ["8"]]);
+        assert_eq!(truth.one(&note), "implicit");
+    }
+
+    fn isolation_levels_and_read_only_work(shop: fresh) {
+        let ana = shop.ana();
+        ana.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        assert_eq!(ana.one("SHOW transaction_isolation"), "repeatable read");
+        let before = ana.one("SELECT count(*) FROM orders");
+        shop.truth().run("DELETE FROM order_items; DELETE FROM invoices; DELETE FROM orders WHERE region = 'EMEA' AND id % 2 = 0");
+        assert_eq!(ana.one("SELECT count(*) FROM orders"), before);
+        ana.run("COMMIT");
+        assert_ne!(ana.one("SELECT count(*) FROM orders"), before);
+        ana.run("BEGIN READ ONLY");
+        assert_ne!(ana.one("SELECT count(*) FROM orders"), "0", "identity works in a read-only transaction");
+        ana.refused("UPDATE orders SET note = 'x'", "25006");
+        ana.run("ROLLBACK");
+        ana.run("START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE");
+        ana.run("COMMIT AND CHAIN");
+        ana.run("ROLLBACK AND NO CHAIN");
+    }
+
+    fn governance_stands_in_the_session_s_own_transaction(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        admin.run("BEGIN");
+        admin.run("CREATE TABLE public.notes (body text)");
+        admin.run("GRANT SELECT ON TABLE notes TO analysts");
+        admin.run("INSERT INTO notes VALUES ('hello')");
+        assert_eq!(admin.one("SELECT body FROM notes"), "hello");
+        ana.refused("SELECT body FROM notes", "42P01");
+        admin.run("COMMIT");
+        assert_eq!(ana.one("SELECT body FROM notes"), "hello");
+        admin.run("BEGIN");
+        admin.run("REVOKE SELECT ON TABLE notes FROM analysts");
+        admin.refused("SELECT 1/0", "22012");
+        admin.run("COMMIT");
+        assert_eq!(ana.one("SELECT body FROM notes"), "hello", "a failed transaction revokes nothing");
+    }
+
+    fn rolling_back_to_a_savepoint_undoes_governance_too(shop: fresh) {
+        let (admin, ivan) = (shop.admin(), shop.ivan());
+        admin.run("BEGIN; SAVEPOINT s");
+        admin.run("GRANT SELECT ON TABLE employees TO interns");
+        admin.run("ROLLBACK TO s");
+        admin.run("GRANT SELECT ON TABLE region_desk TO interns");
+        admin.run("COMMIT");
+        ivan.refused("SELECT 1 FROM employees", "42501");
+        assert_eq!(ivan.one("SELECT count(*) FROM region_desk"), "2");
+    }
+
+    fn a_crash_of_the_client_inside_a_transaction_rolls_back(shop: fresh) {
+        let truth = shop.truth();
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        let ana = shop.ana();
+        ana.run(&format!("BEGIN; UPDATE orders SET note = 'lost' WHERE id = {mine}"));
+        drop(ana);
+        crate::harness::until("the row to be free again", || {
+            truth.try_rows(&format!("BEGIN; SET LOCAL lock_timeout = '20ms'; UPDATE orders SET note = 'free' WHERE id = {mine}; COMMIT")).map_err(|_| truth.run("ROLLBACK")).ok()
+        });
+        assert_eq!(truth.one(&format!("SELECT note FROM orders WHERE id = {mine}")), "free");
+    }
+}
