@@ -6,6 +6,7 @@
 mod accept;
 mod door;
 mod limits;
+mod settings;
 mod tls;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use accept::{Gate, Listener};
 pub use door::BindError;
+pub use settings::rules;
 pub use tls::{TlsSettingsError, acceptor};
 
 /// Where to listen, and for how many.

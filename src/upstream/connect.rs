@@ -4,7 +4,6 @@
 //! over a network, and never a connection made by anyone but the [`Pool`](super::Pool).
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::login::login;
 use super::pool::Permit;
 use super::tls::{UpstreamTls, server_end_point};
+use crate::config::Password;
 use crate::wire::UpstreamStream;
 
 /// How long a silent TCP connection may stay silent before the kernel asks whether the other side still lives.
@@ -53,29 +53,7 @@ pub struct Account {
     /// The upstream role.
     pub user: String,
     /// Its password, unless upstream asks for none.
-    pub password: Option<Secret>,
-}
-
-/// A password, which does not print itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a password.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The password.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
+    pub password: Option<Password>,
 }
 
 /// A logged-in upstream connection at its first ReadyForQuery. Dropping its permit lets the pool open another.

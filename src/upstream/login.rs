@@ -11,8 +11,9 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCR
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connect::{Account, Connection, Dialed, Secret, UpstreamError};
+use super::connect::{Account, Connection, Dialed, UpstreamError};
 use super::pool::Permit;
+use crate::config::Password;
 use crate::wire::UpstreamStream;
 
 /// No message of a login is longer than this.
@@ -52,7 +53,7 @@ async fn authenticate(line: &mut Line, account: &Account, private: bool, end_poi
         0 => return Ok(()),
         3 if private => {
             let password = password(account)?;
-            line.send(|out| frontend::password_message(password.expose().as_bytes(), out)).await?;
+            line.send(|out| frontend::password_message(password.reveal().as_bytes(), out)).await?;
         }
         3 => return Err(UpstreamError::Cleartext),
         5 => {
@@ -60,7 +61,7 @@ async fn authenticate(line: &mut Line, account: &Account, private: bool, end_poi
                 .get(..4)
                 .and_then(|salt| salt.try_into().ok())
                 .ok_or(UpstreamError::Violation("an MD5 salt of a wrong length"))?;
-            let answer = md5_hash(account.user.as_bytes(), password(account)?.expose().as_bytes(), salt);
+            let answer = md5_hash(account.user.as_bytes(), password(account)?.reveal().as_bytes(), salt);
             line.send(|out| frontend::password_message(answer.as_bytes(), out)).await?;
         }
         10 => scram(line, &body, password(account)?, end_point).await?,
@@ -74,7 +75,7 @@ async fn authenticate(line: &mut Line, account: &Account, private: bool, end_poi
 }
 
 /// SCRAM-SHA-256, bound to upstream's certificate where both sides can.
-async fn scram(line: &mut Line, offered: &[u8], password: &Secret, end_point: Option<Vec<u8>>) -> Result<(), UpstreamError> {
+async fn scram(line: &mut Line, offered: &[u8], password: &Password, end_point: Option<Vec<u8>>) -> Result<(), UpstreamError> {
     let offers = |mechanism: &str| offered.split(|b| *b == 0).any(|offer| offer == mechanism.as_bytes());
     let (mechanism, binding) = match end_point {
         Some(hash) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash)),
@@ -83,7 +84,7 @@ async fn scram(line: &mut Line, offered: &[u8], password: &Secret, end_point: Op
         None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
         Some(_) | None => return Err(UpstreamError::Method("SASL without SCRAM-SHA-256".into())),
     };
-    let mut exchange = ScramSha256::new(password.expose().as_bytes(), binding);
+    let mut exchange = ScramSha256::new(password.reveal().as_bytes(), binding);
     line.send(|out| frontend::sasl_initial_response(mechanism, exchange.message(), out)).await?;
     let mut body = line.receive_authentication().await?;
     if take_i32(&mut body)? != 11 {
@@ -98,7 +99,7 @@ async fn scram(line: &mut Line, offered: &[u8], password: &Secret, end_point: Op
     exchange.finish(&body).map_err(UpstreamError::Scram)
 }
 
-fn password(account: &Account) -> Result<&Secret, UpstreamError> {
+fn password(account: &Account) -> Result<&Password, UpstreamError> {
     account.password.as_ref().ok_or(UpstreamError::NoPassword)
 }
 

@@ -8,6 +8,7 @@ pub mod housekeeping;
 mod login;
 pub mod owner;
 mod pool;
+mod settings;
 pub mod send;
 pub mod tls;
 
@@ -15,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use cancel::{CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Registry};
-pub use connect::{Account, Connection, Host, Secret, Upstream, UpstreamError};
+pub use connect::{Account, Connection, Host, Upstream, UpstreamError};
 pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 
 /// A boxed future, for the traits that are used through `dyn`.

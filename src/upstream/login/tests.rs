@@ -13,7 +13,7 @@ const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 const GREETING: &[u8] = b"S\0\0\0\x16server_version\x0016\0K\0\0\0\x0c\0\0\0\x07abcdZ\0\0\0\x05I";
 
 fn account(password: Option<&str>) -> Account {
-    Account { user: "pgusher_session".into(), password: password.map(Secret::new) }
+    Account { user: "pgusher_session".into(), password: password.map(Password::new) }
 }
 
 /// A pool whose upstream plays a part on a loopback port.

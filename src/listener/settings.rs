@@ -1,0 +1,37 @@
+//! The configuration → what the listener and startups go by.
+
+use std::sync::Arc;
+
+use super::tls::{TlsSettingsError, acceptor};
+use super::{ListenSettings, TlsSettings, UnixSettings};
+use crate::config::{Listen, Settings};
+use crate::startup::{Rules, TlsDemand};
+
+/// Anybody may knock at a Unix socket, as with PostgreSQL: it is the token that lets one in.
+const UNIX_MODE: u32 = 0o777;
+
+impl From<&Listen> for ListenSettings {
+    fn from(listen: &Listen) -> Self {
+        Self {
+            tcp: listen.addresses.clone(),
+            unix: listen
+                .unix_socket_directory
+                .iter()
+                .map(|directory| UnixSettings { directory: directory.clone(), port: listen.port, mode: UNIX_MODE })
+                .collect(),
+            max_connections: listen.connections,
+            drain_timeout: listen.drain_timeout,
+        }
+    }
+}
+
+/// The rules of startups; reads certificate and key.
+pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
+    let tls = settings.tls.as_ref().map(|tls| TlsSettings { certificate: tls.certificate.clone(), key: tls.private_key.clone() });
+    Ok(Rules {
+        database: Arc::from(settings.upstream.database.as_str()),
+        tls: tls.as_ref().map(acceptor).transpose()?,
+        demand: if settings.tls.as_ref().is_some_and(|tls| tls.required) { TlsDemand::Require } else { TlsDemand::Prefer },
+        timeout: settings.listen.startup_timeout,
+    })
+}

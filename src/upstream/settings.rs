@@ -1,0 +1,45 @@
+//! The configuration's upstream → what the pool and cancels go by.
+
+use std::path::PathBuf;
+
+use super::connect::{Account, Host, Upstream};
+use super::pool::{LaneSettings, PoolSettings};
+use super::tls::{TlsSetupError, UpstreamTls};
+use crate::config::{self, UpstreamEncryption};
+
+impl Upstream {
+    /// Reads the root certificates.
+    pub fn from_settings(settings: &config::Upstream) -> Result<Self, TlsSetupError> {
+        Ok(Self {
+            host: if settings.host.starts_with('/') {
+                Host::Unix(PathBuf::from(&settings.host))
+            } else {
+                Host::Tcp(settings.host.clone())
+            },
+            port: settings.port,
+            database: settings.database.clone(),
+            tls: match settings.tls {
+                UpstreamEncryption::Disabled => UpstreamTls::Disabled,
+                UpstreamEncryption::VerifyFull => UpstreamTls::verify_full(settings.root_certificates.as_deref())?,
+                UpstreamEncryption::DangerousNoVerify => UpstreamTls::dangerous_no_verify()?,
+            },
+            connect_timeout: settings.connect_timeout,
+        })
+    }
+}
+
+impl PoolSettings {
+    /// Both logins of the configuration, to the upstream already read from it.
+    pub fn from_settings(settings: &config::Upstream, upstream: Upstream) -> Self {
+        let lane = |user: &str, password: &Option<config::Password>, max_connections| LaneSettings {
+            account: Account { user: user.to_owned(), password: password.clone() },
+            max_connections,
+        };
+        Self {
+            upstream,
+            session: lane(&settings.session_user, &settings.session_password, settings.session_connections),
+            control: lane(&settings.control_user, &settings.control_password, settings.control_connections),
+            wait: settings.acquire_timeout,
+        }
+    }
+}
