@@ -8,8 +8,8 @@ pub mod housekeeping;
 mod login;
 pub mod owner;
 mod pool;
-mod settings;
 pub mod send;
+mod settings;
 pub mod tls;
 
 use std::future::Future;
