@@ -95,6 +95,9 @@ impl Token {
     }
 }
 
+/// The tokens that the grammar sees.
+pub type Significant<'a> = std::iter::Filter<Lexer<'a>, fn(&Token) -> bool>;
+
 /// Scans a text from any byte on.
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
@@ -121,7 +124,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Only what the grammar sees.
-    pub fn significant(self) -> impl Iterator<Item = Token> + 'a {
+    pub fn significant(self) -> Significant<'a> {
         self.filter(|t| !t.kind.is_trivia())
     }
 
@@ -375,7 +378,7 @@ pub fn relation_span(text: &str, location: usize) -> Option<Range<usize>> {
 }
 
 /// A `UESCAPE 'c'` after a `U&"…"` belongs to it.
-fn unicode_escape(text: &str, name: Token, tokens: &mut std::iter::Peekable<impl Iterator<Item = Token>>) -> Token {
+fn unicode_escape(text: &str, name: Token, tokens: &mut std::iter::Peekable<Significant<'_>>) -> Token {
     if name.kind == TokenKind::UnicodeName && tokens.next_if(|t| t.is_word(text, "uescape")).is_some() {
         return tokens.next().unwrap_or(name);
     }

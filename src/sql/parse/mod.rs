@@ -9,7 +9,7 @@ mod route;
 pub(in crate::sql) mod tree;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pg_query::{Node, protobuf};
 
@@ -165,17 +165,11 @@ impl Fault {
     }
 }
 
-/// The library points the process's standard error elsewhere while it parses, and puts back what it found: two parses at
-/// once would leave it lost for good.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// PostgreSQL's grammar on a text, without limits.
 fn raw(text: &str) -> Result<Vec<protobuf::RawStmt>, Fault> {
-    let parsed = {
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        // The library panics on a few statements while it collects what we never ask it for.
-        catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, pg_query::ParserOptions::DEFAULT))).map_err(|_| Fault::Broken)?
-    };
+    // The library panics on a few statements while it collects what we never ask it for.
+    let parsed =
+        catch_unwind(AssertUnwindSafe(|| pg_query::parse(text, pg_query::ParserOptions::DEFAULT))).map_err(|_| Fault::Broken)?;
     match parsed {
         Ok(result) => Ok(result.protobuf.stmts),
         Err(pg_query::Error::Parse(message)) if exhausted(&message) => Err(Fault::Exhausted),

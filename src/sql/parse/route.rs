@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::lexer::{Lexer, Token};
+use super::lexer::{Lexer, Significant, Token};
 
 /// Where a statement goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +71,7 @@ impl Body {
             self.create = true;
         } else if self.create && is("begin") {
             self.begun = true;
-        } else if std::mem::take(&mut self.begun) && is("atomic") {
-            self.depth += 1;
-        } else if self.depth > 0 && is("case") {
+        } else if std::mem::take(&mut self.begun) && is("atomic") || self.depth > 0 && is("case") {
             self.depth += 1;
         } else if self.depth > 0 && is("end") {
             self.depth -= 1;
@@ -84,13 +82,12 @@ impl Body {
 /// The words of a statement, one after the other.
 struct Words<'a> {
     text: &'a str,
-    tokens: std::iter::Peekable<Box<dyn Iterator<Item = Token> + 'a>>,
+    tokens: std::iter::Peekable<Significant<'a>>,
 }
 
 impl<'a> Words<'a> {
     fn new(text: &'a str) -> Self {
-        let tokens: Box<dyn Iterator<Item = Token> + 'a> = Box::new(Lexer::new(text).with_backticks().significant());
-        Self { text, tokens: tokens.peekable() }
+        Self { text, tokens: Lexer::new(text).with_backticks().significant().peekable() }
     }
 
     /// Takes the next token if it is one of these words; gives which.
