@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::UpstreamError;
+use super::{UpstreamError, certificate};
 
 /// The protocol's name in ALPN.
 const ALPN: &[u8] = b"postgresql";
@@ -76,13 +77,16 @@ impl UpstreamTls {
             Some(path) => path.to_owned(),
             None => SYSTEM_ROOTS.iter().map(PathBuf::from).find(|p| p.exists()).ok_or(TlsSetupError::NoSystemRoots)?,
         };
-        let config = builder()?.with_root_certificates(load_roots(&path)?).with_no_client_auth();
+        let verifier = VerifiesFully::new(&path, load_roots(&path)?)?;
+        // The library calls every verifier of one's own dangerous; this one is stricter than none and no laxer than its own but
+        // for certificates that the operator named.
+        let config = builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
         Ok(Self::from_config(config))
     }
 
     /// Encrypted, but to whoever answers: for tests and for networks where nobody else can.
     pub fn dangerous_no_verify() -> Result<Self, TlsSetupError> {
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        let algorithms = provider().signature_verification_algorithms;
         let config =
             builder()?.dangerous().with_custom_certificate_verifier(Arc::new(TakesAnyone(algorithms))).with_no_client_auth();
         Ok(Self::from_config(config))
@@ -104,77 +108,90 @@ impl TlsRules {
     }
 }
 
-/// What `tls-server-end-point` channel binding binds to: the hash of upstream's certificate, by the hash function of the
-/// certificate's own signature (RFC 5929 section 4.1). `None` where the RFC leaves it undefined.
+/// What SCRAM can bind to on this stream.
 pub(super) fn server_end_point(stream: &TlsStream<TcpStream>) -> Option<Vec<u8>> {
-    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-    end_point_hash(certificate)
+    certificate::end_point(stream.get_ref().1.peer_certificates()?.first()?)
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TlsSetupError> {
-    let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?)
+    Ok(ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?)
 }
 
-fn load_roots(path: &Path) -> Result<RootCertStore, TlsSetupError> {
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn load_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
     let fail = |cause| TlsSetupError::Roots { path: path.to_owned(), cause };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(fail)? {
-        // A system's bundle may hold certificates that webpki cannot use; one that is needed and missing fails the handshake.
-        let _ = roots.add(certificate.map_err(fail)?);
-    }
-    if roots.is_empty() { Err(TlsSetupError::NoRoots(path.to_owned())) } else { Ok(roots) }
+    CertificateDer::pem_file_iter(path).map_err(fail)?.collect::<Result<_, _>>().map_err(fail)
 }
 
-fn end_point_hash(certificate: &[u8]) -> Option<Vec<u8>> {
-    match signature_hash(certificate)? {
-        SignatureHash::Sha256 => Some(Sha256::digest(certificate).to_vec()),
-        SignatureHash::Sha384 => Some(Sha384::digest(certificate).to_vec()),
-        SignatureHash::Sha512 => Some(Sha512::digest(certificate).to_vec()),
-    }
+/// Checks chain, name and time. Beside chains to a root, it takes a certificate that is itself in the file of roots: a server with a
+/// self-signed certificate, whose clients have been given just that, is PostgreSQL's own first example; the library's verifier
+/// refuses such certificates when they are marked as an authority's.
+#[derive(Debug)]
+struct VerifiesFully {
+    chain: Arc<WebPkiServerVerifier>,
+    known: Vec<CertificateDer<'static>>,
 }
 
-/// The hash to bind with.
-#[derive(Debug, PartialEq, Eq)]
-enum SignatureHash {
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
-/// Reads `signatureAlgorithm` of a certificate: SEQUENCE { tbsCertificate SEQUENCE, SEQUENCE { OID, … }, … }.
-fn signature_hash(certificate: &[u8]) -> Option<SignatureHash> {
-    let (outer, _) = der(certificate, 0x30)?;
-    let (_, rest) = der(outer, 0x30)?;
-    let (algorithm, _) = der(rest, 0x30)?;
-    let (oid, _) = der(algorithm, 0x06)?;
-    match oid {
-        // md5WithRSAEncryption, sha1WithRSAEncryption, ecdsa-with-SHA1: the RFC says SHA-256 for these.
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04" | b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05" | b"\x2a\x86\x48\xce\x3d\x04\x01" => {
-            Some(SignatureHash::Sha256)
+impl VerifiesFully {
+    fn new(path: &Path, known: Vec<CertificateDer<'static>>) -> Result<Self, TlsSetupError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &known {
+            // A system's bundle may hold certificates that cannot be used; one that is needed and missing fails the handshake.
+            let _ = roots.add(certificate.clone());
         }
-        // sha{256,384,512}WithRSAEncryption and ecdsa-with-SHA{256,384,512}.
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b" | b"\x2a\x86\x48\xce\x3d\x04\x03\x02" => Some(SignatureHash::Sha256),
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c" | b"\x2a\x86\x48\xce\x3d\x04\x03\x03" => Some(SignatureHash::Sha384),
-        b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d" | b"\x2a\x86\x48\xce\x3d\x04\x03\x04" => Some(SignatureHash::Sha512),
-        _ => None,
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|_| TlsSetupError::NoRoots(path.to_owned()))?;
+        Ok(Self { chain, known })
+    }
+
+    /// Whether a certificate is in the file itself, for this name and now.
+    fn knows(&self, given: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> bool {
+        self.known.contains(given)
+            && certificate::valid_at(given, now.as_secs())
+            && ParsedCertificate::try_from(given).and_then(|parsed| verify_server_name(&parsed, name)).is_ok()
     }
 }
 
-/// One DER element with this tag: its contents and what follows it.
-fn der(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = input.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        if digits.is_empty() || digits.len() > 4 {
-            return None;
+impl ServerCertVerifier for VerifiesFully {
+    fn verify_server_cert(
+        &self,
+        given: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.chain.verify_server_cert(given, intermediates, name, ocsp, now) {
+            Err(_) if self.knows(given, name, now) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
         }
-        (digits.iter().fold(0usize, |length, digit| (length << 8) | usize::from(*digit)), rest)
-    };
-    if found == tag { rest.split_at_checked(length) } else { None }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate, checking only that the peer holds its key.
@@ -219,24 +236,6 @@ impl ServerCertVerifier for TakesAnyone {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_end_point_hash_follows_the_certificates_signature() {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["db".to_owned()]).unwrap().self_signed(&key).unwrap();
-        assert_eq!(signature_hash(certificate.der()), Some(SignatureHash::Sha384));
-        assert_eq!(end_point_hash(certificate.der()).unwrap().len(), 48);
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["db".to_owned()]).unwrap().self_signed(&key).unwrap();
-        assert_eq!(end_point_hash(certificate.der()), None);
-    }
-
-    #[test]
-    fn a_broken_certificate_has_no_end_point_hash() {
-        for broken in [&b""[..], b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\x80", b"\x30\x02\x30\x05", b"\x31\x00"] {
-            assert_eq!(end_point_hash(broken), None);
-        }
-    }
 
     #[test]
     fn a_root_file_without_certificates_is_named_in_the_error() {

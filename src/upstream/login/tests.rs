@@ -178,8 +178,25 @@ async fn the_answer_to_the_tls_request_is_one_byte_and_yes() {
 #[tokio::test]
 async fn a_certificate_for_another_name_or_of_another_root_is_not_believed() {
     let made = |name: &str| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+    let authority = |name: &str, until: i32| {
+        let signing_key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+        rcgen::CertifiedKey { cert: parameters.self_signed(&signing_key).unwrap(), signing_key }
+    };
     let (right, wrong_name, other) = (made("127.0.0.1"), made("db.example"), made("127.0.0.1"));
-    for (serving, trusted, good) in [(&right, &right, true), (&wrong_name, &wrong_name, false), (&other, &right, false)] {
+    // What `openssl req -x509` makes: self-signed and marked as an authority's.
+    let (own, own_wrong_name, own_old) = (authority("127.0.0.1", 2100), authority("db.example", 2100), authority("127.0.0.1", 2020));
+    for (serving, trusted, good) in [
+        (&right, &right, true),
+        (&wrong_name, &wrong_name, false),
+        (&other, &right, false),
+        (&own, &own, true),
+        (&own_wrong_name, &own_wrong_name, false),
+        (&own_old, &own_old, false),
+        (&own, &right, false),
+    ] {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), trusted.cert.pem()).unwrap();
         let acceptor = server(serving);
