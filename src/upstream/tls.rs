@@ -114,7 +114,8 @@ pub(super) fn server_end_point(stream: &TlsStream<TcpStream>) -> Option<Vec<u8>>
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TlsSetupError> {
-    Ok(ClientConfig::builder_with_provider(provider()).with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?)
+    Ok(ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?)
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -187,7 +187,8 @@ async fn a_certificate_for_another_name_or_of_another_root_is_not_believed() {
     };
     let (right, wrong_name, other) = (made("127.0.0.1"), made("db.example"), made("127.0.0.1"));
     // What `openssl req -x509` makes: self-signed and marked as an authority's.
-    let (own, own_wrong_name, own_old) = (authority("127.0.0.1", 2100), authority("db.example", 2100), authority("127.0.0.1", 2020));
+    let (own, own_wrong_name, own_old) =
+        (authority("127.0.0.1", 2100), authority("db.example", 2100), authority("127.0.0.1", 2020));
     for (serving, trusted, good) in [
         (&right, &right, true),
         (&wrong_name, &wrong_name, false),
