@@ -11,8 +11,10 @@ use super::lexer::{Lexer, Token, TokenKind};
 pub struct Limits {
     /// The most bytes of one client text.
     pub statement_bytes: usize,
-    /// The most tokens of one client text: bounds memory.
+    /// The most tokens of one client text.
     pub tokens: usize,
+    /// The most nodes that the tokens can become, roughly: bounds memory, for a node takes 608 bytes in each copy of a tree.
+    pub nodes: usize,
     /// The most statements in one client text.
     pub statements: usize,
     /// How deep comments nest: PostgreSQL's scanner takes quadratic time.
@@ -38,6 +40,7 @@ impl Default for Limits {
         Self {
             statement_bytes: 1 << 20,
             tokens: 250_000,
+            nodes: 200_000,
             statements: 10_000,
             comment_nesting: 32,
             nesting: 300,
@@ -71,6 +74,7 @@ pub(super) fn survey(text: &str, limits: &Limits) -> Result<Survey, ParseError> 
     let mut pass = Pass { text: text.as_bytes(), limits, survey: Survey::default(), frames: vec![Frame::default()], statements: 1 };
     let mut calls = IdentityCalls::default();
     let mut before = None;
+    let mut nodes = 0;
     for token in Lexer::new(text) {
         if let TokenKind::BlockComment { depth } = token.kind {
             within(depth as usize, limits.comment_nesting as usize, "comments are nested too deeply")?;
@@ -84,12 +88,38 @@ pub(super) fn survey(text: &str, limits: &Limits) -> Result<Survey, ParseError> 
         }
         pass.survey.tokens += 1;
         within(pass.survey.tokens, limits.tokens, "too many tokens")?;
+        nodes += nodes_of(token.kind, pass.bytes(token));
+        within(nodes, limits.nodes, "too many expressions")?;
         let keyword = pass.keyword(token, before);
         calls.follow(token, keyword, pass.bytes(token), &mut pass.survey.blanks);
         pass.take(token, keyword)?;
         before = Some(token);
     }
     Ok(pass.survey)
+}
+
+/// A name becomes a ColumnRef and a String, an operator an A_Expr and a String, a constant one A_Const.
+fn nodes_of(kind: TokenKind, spelling: &[u8]) -> usize {
+    match kind {
+        TokenKind::Word | TokenKind::QuotedName | TokenKind::UnicodeName | TokenKind::BacktickName | TokenKind::Operator => 2,
+        TokenKind::Text
+        | TokenKind::EscapeText
+        | TokenKind::UnicodeText
+        | TokenKind::BitText
+        | TokenKind::DollarText
+        | TokenKind::Parameter
+        | TokenKind::Number => 1,
+        TokenKind::Symbol => match spelling {
+            b"," | b"(" | b")" | b"]" | b"." | b";" | b":" => 0,
+            b"[" => 1,
+            _ => 2,
+        },
+        TokenKind::Whitespace
+        | TokenKind::LineComment
+        | TokenKind::BlockComment { .. }
+        | TokenKind::Unterminated
+        | TokenKind::Unknown => 0,
+    }
 }
 
 fn within(found: usize, limit: usize, what: &'static str) -> Result<(), ParseError> {

@@ -62,6 +62,7 @@ fn what_real_programs_send_is_accepted() {
 fn a_long_text_is_refused() {
     assert_eq!(outcome(" ".repeat((1 << 20) + 1)), Err(ParseError::TooLong { bytes: (1 << 20) + 1, limit: 1 << 20 }));
     refused(format!("SELECT {}", chain("1", ",", 200_000)));
+    refused(format!("SELECT {}", chain("a=1", ",", 60_000)));
 }
 
 #[test]
