@@ -27,13 +27,13 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 36] = [
+pub const KEYS: [Key; 34] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
-    key("listen.connections", Some("1000"), Applies),
+    key("listen.connections", Some("1000"), Restart),
     key("listen.startup_timeout_ms", Some("30000"), Applies),
-    key("listen.drain_timeout_ms", Some("30000"), Applies),
+    key("listen.drain_timeout_ms", Some("30000"), Restart),
     key("tls.certificate", None, Applies),
     key("tls.private_key", None, Applies),
     key("tls.required", Some("false"), Applies),
@@ -51,8 +51,6 @@ pub const KEYS: [Key; 36] = [
     key("upstream.control_connections", Some("20"), Restart),
     key("upstream.acquire_timeout_ms", Some("10000"), Restart),
     key("limits.statement_bytes", Some("1048576"), Applies),
-    key("limits.message_bytes", Some("67108864"), Applies),
-    key("limits.prepared_statements", Some("10000"), Applies),
     key("limits.idle_timeout_ms", Some("0"), Applies),
     key("limits.idle_in_transaction_timeout_ms", Some("0"), Applies),
     key("policies.row_filters", Some("\"rls\""), Restart),

@@ -106,10 +106,6 @@ pub enum UpstreamEncryption {
 pub struct Limits {
     /// The most bytes of one statement text.
     pub statement_bytes: usize,
-    /// The most bytes of one message other than row data.
-    pub message_bytes: usize,
-    /// The most prepared statements of one session.
-    pub prepared_statements: usize,
     /// Ends a session that idles; `None` never.
     pub idle_timeout: Option<Duration>,
     /// Ends a session that idles in a transaction; `None` never.
@@ -317,14 +313,10 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
 
 fn limits(written: &mut Written) -> Option<Limits> {
     let statement_bytes = written.count("limits.statement_bytes", 1024..=64 << 20);
-    let message_bytes = written.count("limits.message_bytes", 65_536..=1 << 30);
-    let prepared_statements = written.count("limits.prepared_statements", 1..=1_000_000);
     let idle_timeout = written.milliseconds("limits.idle_timeout_ms", 0..=30 * DAY_MS);
     let in_transaction = written.milliseconds("limits.idle_in_transaction_timeout_ms", 0..=30 * DAY_MS);
     Some(Limits {
         statement_bytes: statement_bytes?,
-        message_bytes: message_bytes?,
-        prepared_statements: prepared_statements?,
         idle_timeout: Some(idle_timeout?).filter(|t| !t.is_zero()),
         idle_in_transaction_timeout: Some(in_transaction?).filter(|t| !t.is_zero()),
     })

@@ -17,6 +17,9 @@ mod rights;
 mod show;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
