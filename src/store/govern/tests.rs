@@ -141,7 +141,11 @@ fn catalog() -> CatalogSnapshot {
     let parts = CatalogParts {
         database: Arc::from("shopdb"),
         server_version: 150_000,
-        schemas: vec![schema(SHOP, "public", false, false), schema(11, "pg_catalog", true, false), schema(101, "pgusher", false, true)],
+        schemas: vec![
+            schema(SHOP, "public", false, false),
+            schema(11, "pg_catalog", true, false),
+            schema(101, "pgusher", false, true),
+        ],
         relations: vec![
             relation(ORDERS, "orders", RelationKind::Table, &["id", "region", "note"]),
             part,
@@ -237,7 +241,11 @@ fn a_grant_names_what_does_not_exist_or_makes_no_sense() {
         ("GRANT SELECT ON orders TO nobody", "42704", "principal \"nobody\" does not exist"),
         ("GRANT SELECT ON nothing TO bob", "42P01", "relation \"nothing\" does not exist"),
         ("GRANT SELECT ON nowhere.orders TO bob", "3F000", "schema \"nowhere\" does not exist"),
-        ("GRANT SELECT ON other.public.orders TO bob", "0A000", "cross-database references are not implemented: \"other.public.orders\""),
+        (
+            "GRANT SELECT ON other.public.orders TO bob",
+            "0A000",
+            "cross-database references are not implemented: \"other.public.orders\"",
+        ),
         ("GRANT EXECUTE ON orders TO bob", "0LP01", "invalid privilege type EXECUTE for table"),
         ("GRANT CREATE ON FUNCTION may_see TO bob", "0LP01", "invalid privilege type CREATE for function"),
         ("GRANT SELECT ON VIEW orders TO bob", "42809", "\"orders\" is not a view"),
@@ -253,7 +261,10 @@ fn a_grant_names_what_does_not_exist_or_makes_no_sense() {
 #[test]
 fn a_revoke_is_exact_and_never_reaches_ownership() {
     let [sql] = <[String; 1]>::try_from(sent(ROOT, "REVOKE SELECT ON orders FROM bob")).unwrap();
-    assert_eq!(sql, "DELETE FROM pgusher.grants WHERE kind = 'relation' AND object = 200 AND privilege IN ('SELECT') AND principal IN (12)");
+    assert_eq!(
+        sql,
+        "DELETE FROM pgusher.grants WHERE kind = 'relation' AND object = 200 AND privilege IN ('SELECT') AND principal IN (12)"
+    );
     let [all] = <[String; 1]>::try_from(sent(ROOT, "REVOKE ALL ON orders FROM bob")).unwrap();
     assert!(all.contains("'SELECT'") && all.contains("'ALL PRIVILEGES'") && !all.contains("'MANAGE'"), "{all}");
     assert_refused(ROOT, "REVOKE SELECT ON orders FROM ann", "42501", "cannot revoke the rights of \"ann\" on table orders");
@@ -299,10 +310,11 @@ fn who_owns_something_is_not_dropped() {
 #[test]
 fn the_last_administrator_stays() {
     let without_root = |enabled: bool| {
-        let principals: Vec<Value> = [(USERS, "users", "group", true), (ADMINS, "admins", "group", true), (ROOT, "root", "user", enabled)]
-            .into_iter()
-            .map(|(id, name, kind, enabled)| json!({"id": id, "name": name, "kind": kind, "enabled": enabled}))
-            .collect();
+        let principals: Vec<Value> =
+            [(USERS, "users", "group", true), (ADMINS, "admins", "group", true), (ROOT, "root", "user", enabled)]
+                .into_iter()
+                .map(|(id, name, kind, enabled)| json!({"id": id, "name": name, "kind": kind, "enabled": enabled}))
+                .collect();
         json!([{"version": 2, "principals": principals, "memberships": [[ADMINS, ROOT]], "grants": [], "owners": [], "filters": [],
                 "masks": [], "mechanisms": [], "trusted": [], "broken": []}])
     };
@@ -341,7 +353,8 @@ fn a_narrowed_session_makes_no_wider_token() {
     let (search_path, terms) = (SearchPath::default(), Terms::default());
     let ground = Ground { subject, narrowed: true, footing, search_path: &search_path, terms: &terms };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for (text, good) in [("CREATE TOKEN", false), ("CREATE TOKEN SCOPES (sql, admin)", false), ("CREATE TOKEN SCOPES (sql)", true)] {
+    for (text, good) in [("CREATE TOKEN", false), ("CREATE TOKEN SCOPES (sql, admin)", false), ("CREATE TOKEN SCOPES (sql)", true)]
+    {
         let done = runtime.block_on(run(&parse(text).unwrap(), &ground, &mut Kept::default()));
         assert_eq!(done.is_ok(), good, "{text}");
     }
@@ -353,14 +366,39 @@ fn filters_and_masks_are_checked_before_they_are_set() {
         (BOB, "ALTER TABLE orders SET ROW FILTER (true)", "42501", "must be owner of table orders"),
         (ANN, "ALTER TABLE recent SET ROW FILTER (true)", "0A000", "row filters on views are not supported"),
         (ROOT, "ALTER TABLE recent ALTER id SET MASK (1)", "0A000", "column masks on views are not supported"),
-        (ROOT, "ALTER TABLE orders_1 SET ROW FILTER (true)", "0A000", "row filters on partitions and inheritance children are not supported"),
+        (
+            ROOT,
+            "ALTER TABLE orders_1 SET ROW FILTER (true)",
+            "0A000",
+            "row filters on partitions and inheritance children are not supported",
+        ),
         (ROOT, "ALTER TABLE orders SET ROW FILTER nothing ON ()", "42883", "function nothing does not exist"),
         (ROOT, "ALTER TABLE orders SET ROW FILTER may_see ON (a)", "42703", "column \"a\" of relation \"orders\" does not exist"),
-        (ROOT, "ALTER TABLE orders SET ROW FILTER may_see ON (orders.region)", "0A000", "column \"orders.region\" has more than one part"),
+        (
+            ROOT,
+            "ALTER TABLE orders SET ROW FILTER may_see ON (orders.region)",
+            "0A000",
+            "column \"orders.region\" has more than one part",
+        ),
         (ROOT, "ALTER TABLE orders SET ROW FILTER hide ON (region, region)", "42701", "column \"region\" specified more than once"),
-        (ROOT, "ALTER TABLE orders SET ROW FILTER may_see ON ()", "42883", "function public.may_see(text) takes 1 argument, but 0 would be given"),
-        (ROOT, "ALTER TABLE orders SET ROW FILTER number ON (region)", "42804", "row filter function public.number(text) must return type boolean, not type integer"),
-        (ANN, "ALTER TABLE orders SET ROW FILTER number ON (region)", "42501", "permission denied for function public.number(text)"),
+        (
+            ROOT,
+            "ALTER TABLE orders SET ROW FILTER may_see ON ()",
+            "42883",
+            "function public.may_see(text) takes 1 argument, but 0 would be given",
+        ),
+        (
+            ROOT,
+            "ALTER TABLE orders SET ROW FILTER number ON (region)",
+            "42804",
+            "row filter function public.number(text) must return type boolean, not type integer",
+        ),
+        (
+            ANN,
+            "ALTER TABLE orders SET ROW FILTER number ON (region)",
+            "42501",
+            "permission denied for function public.number(text)",
+        ),
         (ROOT, "ALTER TABLE staff ALTER nothing SET MASK (1)", "42703", "column \"nothing\" of relation \"staff\" does not exist"),
         (ROOT, "ALTER TABLE staff ALTER ssn SET MASK hide USING COLUMNS (ssn)", "42701", "column \"ssn\" specified more than once"),
         (ROOT, "ALTER TABLE orders DROP ROW FILTER", "42704", "row filter for table \"orders\" does not exist"),
@@ -410,7 +448,10 @@ fn effective_grants_say_from_where_and_through_whom() {
     let owner = plain(act(ANN, "SHOW EFFECTIVE GRANTS ann ON orders").unwrap());
     assert!(owner.contains(&"ann|MANAGE|TABLE|public.orders|ownership|".to_owned()), "{owner:?}");
     let access = plain(act(ROOT, "SHOW ACCESS ON orders").unwrap());
-    assert!(access.contains(&"root|MODIFY||admins".to_owned()) && access.contains(&"bob|SELECT|SCHEMA public|analysts".to_owned()), "{access:?}");
+    assert!(
+        access.contains(&"root|MODIFY||admins".to_owned()) && access.contains(&"bob|SELECT|SCHEMA public|analysts".to_owned()),
+        "{access:?}"
+    );
 }
 
 #[test]
@@ -421,7 +462,11 @@ fn filters_and_masks_are_shown_as_written_to_those_who_manage_the_table() {
         arguments: arguments.iter().map(|a| Arc::from(*a)).collect(),
     };
     let parts = PolicyParts {
-        filters: vec![RowFilter { relation: ORDERS, expression: Arc::from("x"), source: call(MAY_SEE, "public.may_see", &["\"region\""]) }],
+        filters: vec![RowFilter {
+            relation: ORDERS,
+            expression: Arc::from("x"),
+            source: call(MAY_SEE, "public.may_see", &["\"region\""]),
+        }],
         masks: vec![ColumnMask {
             relation: STAFF,
             column: Name::exact("ssn"),
