@@ -43,16 +43,9 @@ pub enum StoreError {
         /// Why.
         reason: Arc<str>,
     },
-    /// A mask's expression is of a type that does not become the column's without loss.
-    #[error("mask of column \"{column}\" is of type {found}, the column of type {wanted}")]
-    MaskType {
-        /// The column.
-        column: String,
-        /// The expression's type.
-        found: String,
-        /// The column's type.
-        wanted: String,
-    },
+    /// The roles of ours upstream are not as they must be.
+    #[error("upstream is not safe to serve: {0}")]
+    Roles(String),
     /// The published footing is older than may be.
     #[error("the policies could not be confirmed for {seconds} seconds")]
     Stale {
@@ -80,8 +73,9 @@ impl From<&StoreError> for Report {
                 Report::error(SqlState::CANNOT_CONNECT_NOW, error.to_string()).hint("Run \"pgusher init\" of this version.")
             }
             StoreError::Ungovernable { .. } => Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
-            StoreError::MaskType { .. } => {
-                Report::error(SqlState::DATATYPE_MISMATCH, error.to_string()).hint("Cast the mask to the column's type.")
+            StoreError::Roles(_) => {
+                Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "upstream's roles are not as pgusher needs them")
+                    .hint("The log says what is wrong; \"pgusher init\" checks and mends it.")
             }
             StoreError::Stale { .. } => {
                 Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "the policies could not be confirmed for too long")

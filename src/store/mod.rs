@@ -6,7 +6,9 @@
 pub mod channel;
 
 pub mod govern;
+mod governed;
 pub mod load;
+pub mod names;
 pub mod reconcile;
 
 pub use crate::error::StoreError;

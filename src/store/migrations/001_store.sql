@@ -113,7 +113,7 @@ CREATE UNLOGGED TABLE pgusher.execution (
 CREATE INDEX execution_until ON pgusher.execution (until);
 
 CREATE TABLE pgusher.version (
-  only boolean PRIMARY KEY DEFAULT true CHECK (only),
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
   policy bigint NOT NULL
 );
 INSERT INTO pgusher.version (policy) VALUES (1);

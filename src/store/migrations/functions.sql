@@ -124,7 +124,7 @@ END
 $pgusher$;
 
 -- Runs a statement of the proxy's own with the rights of pgusher_owner, in the transaction of the session.
-CREATE OR REPLACE FUNCTION pgusher.execute(payload text, statement text, fetch boolean, signature text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION pgusher.execute(payload text, statement text, rows_wanted boolean, signature text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET standard_conforming_strings = on
@@ -136,7 +136,6 @@ SET extra_float_digits = 1
 SET check_function_bodies = off
 AS $pgusher$
 DECLARE
-  rows_wanted CONSTANT boolean := $3;
   answer jsonb;
 BEGIN
   IF pgusher.signed('execute:' OPERATOR(pg_catalog.||) payload OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||)
@@ -246,6 +245,46 @@ SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateSt
 SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
 BEGIN
   RETURN pg_catalog.pg_get_viewdef(view);
+END
+$pgusher$;
+
+-- Runs statements so that a failure undoes them alone; says what the failure was.
+CREATE OR REPLACE FUNCTION pgusher.attempt(statements text) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  EXECUTE statements;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RETURN pg_catalog.jsonb_build_object('code', SQLSTATE, 'message', SQLERRM);
+END
+$pgusher$;
+
+-- A mask's type must become its column's without loss. The view is never read, so nothing in the expression runs.
+CREATE OR REPLACE FUNCTION pgusher.check_mask(relation oid, column_name text, expression text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  found record;
+  wanted record;
+BEGIN
+  SELECT t.oid, t.typcategory AS category, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END AS base INTO wanted
+    FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = relation AND a.attname = column_name;
+  BEGIN
+    EXECUTE pg_catalog.format(E'CREATE VIEW pgusher.probe AS SELECT CASE WHEN true THEN (%s\n) ELSE %I END AS value FROM %s',
+      expression, column_name, relation::regclass);
+  EXCEPTION WHEN datatype_mismatch THEN
+    RAISE EXCEPTION 'mask of column "%" does not have the column''s type: %', column_name, SQLERRM USING ERRCODE = '42804';
+  END;
+  SELECT t.oid, t.typcategory AS category INTO found
+    FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+    WHERE a.attrelid = 'pgusher.probe'::regclass AND a.attnum = 1;
+  DROP VIEW pgusher.probe;
+  IF found.oid NOT IN (wanted.oid, wanted.base) AND NOT (found.category = 'S' AND wanted.category = 'S')
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_cast AS c
+                     WHERE c.castsource = found.oid AND c.casttarget = wanted.oid AND c.castcontext = 'i') THEN
+    RAISE EXCEPTION 'mask of column "%" is of type %, the column of type %', column_name,
+      pg_catalog.format_type(found.oid, NULL), pg_catalog.format_type(wanted.oid, NULL) USING ERRCODE = '42804';
+  END IF;
 END
 $pgusher$;
 
