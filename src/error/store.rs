@@ -43,6 +43,12 @@ pub enum StoreError {
         /// Why.
         reason: Arc<str>,
     },
+    /// Upstream is not fit for init, or the one who runs it.
+    #[error("{0}")]
+    Preflight(String),
+    /// The script of init failed.
+    #[error("init failed upstream: {0}")]
+    Init(OwnerError),
     /// The roles of ours upstream are not as they must be.
     #[error("upstream is not safe to serve: {0}")]
     Roles(String),
@@ -73,6 +79,8 @@ impl From<&StoreError> for Report {
                 Report::error(SqlState::CANNOT_CONNECT_NOW, error.to_string()).hint("Run \"pgusher init\" of this version.")
             }
             StoreError::Ungovernable { .. } => Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
+            StoreError::Preflight(_) => Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, error.to_string()),
+            StoreError::Init(error) => Report::error(SqlState::from_code(&error.code), error.message.clone()),
             StoreError::Roles(_) => {
                 Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "upstream's roles are not as pgusher needs them")
                     .hint("The log says what is wrong; \"pgusher init\" checks and mends it.")

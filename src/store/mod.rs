@@ -7,7 +7,9 @@ pub mod channel;
 
 pub mod govern;
 mod governed;
+pub mod init;
 pub mod load;
+pub mod migrations;
 pub mod names;
 pub mod reconcile;
 

@@ -56,6 +56,13 @@ pub struct Account {
     pub password: Option<Password>,
 }
 
+impl Account {
+    /// The SCRAM-SHA-256 verifier of its password, for ALTER ROLE: the password itself never travels in a statement.
+    pub fn verifier(&self) -> Option<String> {
+        self.password.as_ref().map(|p| postgres_protocol::password::scram_sha_256(p.expose().as_bytes()))
+    }
+}
+
 /// A logged-in upstream connection at its first ReadyForQuery. Dropping its permit lets the pool open another.
 #[derive(Debug)]
 pub struct Connection {

@@ -16,7 +16,14 @@ pub(super) async fn apply(channel: &mut dyn OwnerChannel, tasks: &[Task]) -> Res
         if attempt(channel, &together.join(";\n")).await?.is_none() {
             continue;
         }
+        let mut again = Vec::new();
         for task in chunk {
+            if attempt(channel, &task.sql).await?.is_some() {
+                again.push(task);
+            }
+        }
+        // What stood in the way of one may have been moved by another.
+        for task in again {
             if let Some(error) = attempt(channel, &task.sql).await? {
                 tracing::warn!(relation = task.relation, code = %error.code, "upstream refused: {}", error.message);
                 failures.entry(task.relation).or_insert(error);

@@ -117,7 +117,8 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
         .masks
         .iter()
         .map(|(column, mask)| {
-            format!("DO 'BEGIN PERFORM pgusher.check_mask({}, {}, {}); END'", relation.oid, nested(column.as_str()), nested(mask))
+            let (column, mask) = (quote_literal(column.as_str()), quote_literal(mask));
+            format!("SELECT pgusher.check_mask({}, {column}, {mask})", relation.oid)
         })
         .collect();
     let shown: Vec<(String, String)> = relation
@@ -260,7 +261,7 @@ impl View {
         let mut sql = Vec::new();
         let Some(view) = ours else {
             if place.is_some() {
-                sql.push(format!("DROP VIEW {}", self.name.quoted()));
+                sql.push(format!("DROP VIEW IF EXISTS {}", self.name.quoted()));
             }
             return sql;
         };
@@ -271,9 +272,9 @@ impl View {
         let same_names = there.iter().zip(&self.shape).all(|(a, b)| a.name == b.name);
         let read = catalog.relations().any(|r| r.reads.contains(&view.oid));
         if !same_types || (!same_names && !read) {
-            sql.push(format!("DROP VIEW {}", now.quoted()));
+            sql.push(format!("DROP VIEW IF EXISTS {}", now.quoted()));
             if now != self.name && place.is_some_and(|p| p.oid != view.oid) {
-                sql.push(format!("DROP VIEW {}", self.name.quoted()));
+                sql.push(format!("DROP VIEW IF EXISTS {}", self.name.quoted()));
             }
             return sql;
         }
@@ -332,11 +333,6 @@ fn mask_expression(actual: &Actual, relation: &Relation, column: &Column, mask: 
         Some(collation) => format!("(({value}) COLLATE {collation})"),
         None => format!("({value})"),
     }
-}
-
-/// A string constant inside a string constant.
-fn nested(text: &str) -> String {
-    quote_literal(text).replace('\'', "''")
 }
 
 const BPCHAR: Oid = 1042;

@@ -1,0 +1,77 @@
+//! The SQL that makes roles, schema, store and functions: one script, which `init` runs and `init --print` prints.
+//!
+//! Every part may be repeated; numbered migrations run once each, in order, and note themselves in `pgusher.schema_version`.
+
+use crate::name::quote_literal;
+
+/// A migration that runs once.
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// What the script is made for.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// The SCRAM verifier of `pgusher_session`'s password; `None` leaves the password as it is.
+    pub session_verifier: Option<String>,
+    /// The same of `pgusher_control`.
+    pub control_verifier: Option<String>,
+    /// Take from the shared login what every login may do by default (superusers only).
+    pub harden: bool,
+}
+
+/// The schema version this program works with.
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// The whole script, one transaction.
+pub fn script(options: &Script) -> String {
+    let mut parts = vec![
+        "-- Made by \"pgusher init --print\". Run it in the database to be governed, as a role that may create roles there.".to_owned(),
+        "BEGIN;".to_owned(),
+        "SET LOCAL search_path = pg_catalog, pg_temp;".to_owned(),
+        "SET LOCAL client_min_messages = warning;".to_owned(),
+        ROLES.to_owned(),
+    ];
+    for (role, verifier) in [("pgusher_session", &options.session_verifier), ("pgusher_control", &options.control_verifier)] {
+        if let Some(verifier) = verifier {
+            parts.push(format!("ALTER ROLE {role} PASSWORD {};", quote_literal(verifier)));
+        }
+    }
+    parts.push("SET LOCAL ROLE pgusher_owner;".to_owned());
+    parts.push(VERSIONS.to_owned());
+    parts.extend(MIGRATIONS.iter().map(Migration::guarded));
+    parts.push(FUNCTIONS.to_owned());
+    parts.push("RESET ROLE;".to_owned());
+    parts.push(ADOPT.to_owned());
+    if options.harden {
+        parts.push(HARDEN.to_owned());
+    }
+    parts.push("COMMIT;\n".to_owned());
+    parts.join("\n")
+}
+
+impl Migration {
+    fn guarded(&self) -> String {
+        format!(
+            "DO $guard$\nBEGIN\nIF NOT EXISTS (SELECT FROM pgusher.schema_version AS v WHERE v.version = {version}) THEN\n\
+             EXECUTE $migration$\n{sql}$migration$;\n\
+             INSERT INTO pgusher.schema_version (version, name) VALUES ({version}, {name});\nEND IF;\nEND\n$guard$;",
+            version = self.version,
+            sql = self.sql,
+            name = quote_literal(self.name),
+        )
+    }
+}
+
+const ROLES: &str = include_str!("migrations/roles.sql");
+const FUNCTIONS: &str = include_str!("migrations/functions.sql");
+const ADOPT: &str = include_str!("migrations/adopt.sql");
+const HARDEN: &str = include_str!("migrations/harden.sql");
+
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS pgusher.schema_version (\
+  version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());";
+
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: SCHEMA_VERSION, name: "store", sql: include_str!("migrations/001_store.sql") }];
