@@ -45,8 +45,8 @@ impl Init {
     /// The complete SQL, for a DBA to run. Passwords are in it as SCRAM verifiers only.
     pub fn print(&self) -> String {
         script(&Script {
-            session_verifier: self.session.password.as_ref().map(|p| p.verifier()),
-            control_verifier: self.control.password.as_ref().map(|p| p.verifier()),
+            session_verifier: self.session.verifier(),
+            control_verifier: self.control.verifier(),
             harden: self.harden,
         })
     }

@@ -64,8 +64,8 @@ pub(super) fn strays(footing: &Footing, actual: &Actual, wanted: &HashMap<Oid, E
     let keeps = |relation: Oid, kind: MadeKind| match footing.governed(relation) {
         Some(Governed::Table(table)) => kind == MadeKind::Read || (kind == MadeKind::Write && table.twin()),
         Some(Governed::View { .. }) => kind == MadeKind::Read,
-        // What is refused now may be mended; nobody reads it meanwhile.
-        Some(Governed::Refused(_)) => true,
+        // A table that is refused now may be mended; nobody is sent there meanwhile.
+        Some(Governed::Refused(_)) => catalog.relation(relation).is_some_and(|r| r.kind != RelationKind::View),
         Some(Governed::Derived) | None => kind == MadeKind::Read && wanted.contains_key(&relation),
     };
     let mut tasks = Vec::new();
@@ -172,6 +172,10 @@ pub(super) fn twin(footing: &Footing, actual: &Actual, relation: &Relation) -> R
         Some(Governed::View { read }) => Some(read.clone()),
         Some(Governed::Derived | Governed::Refused(_)) | None => None,
     };
+    let made = actual.made.get(&(relation.oid, MadeKind::Read)).and_then(|m| footing.catalog.relation(m.object));
+    if let Some(past) = made.and_then(|view| view.reads.iter().find(|oid| target(**oid).is_some())) {
+        return Err(format!("its governed twin still reads relation {past} itself").into());
+    }
     let body = governed_definition(definition, footing, &target).map_err(|e| Arc::from(format!("its definition cannot be governed: {e}")))?;
     let view = View {
         relation: relation.oid,
