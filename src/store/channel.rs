@@ -139,7 +139,7 @@ async fn connect(upstream: &Upstream, account: &Account) -> Result<(Client, Noti
         let mut config = Config::new();
         config.user(&account.user).dbname(&upstream.database).application_name("pgusher");
         if let Some(password) = &account.password {
-            config.password(password.expose());
+            config.password(password.reveal());
         }
         // The socket is encrypted already where it must be.
         config.ssl_mode(SslMode::Disable).channel_binding(ChannelBinding::Disable);

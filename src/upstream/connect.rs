@@ -59,7 +59,7 @@ pub struct Account {
 impl Account {
     /// The SCRAM-SHA-256 verifier of its password, for ALTER ROLE: the password itself never travels in a statement.
     pub fn verifier(&self) -> Option<String> {
-        self.password.as_ref().map(|p| postgres_protocol::password::scram_sha_256(p.expose().as_bytes()))
+        self.password.as_ref().map(|p| postgres_protocol::password::scram_sha_256(p.reveal().as_bytes()))
     }
 }
 
