@@ -94,7 +94,8 @@ impl OwnerChannel for Owned<'_> {
 
     fn fetch<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<serde_json::Value, OwnerError>> {
         Box::pin(async move {
-            let text = format!("SELECT coalesce(pg_catalog.json_agg(pg_catalog.to_json(q)), '[]')::pg_catalog.text FROM ({sql}) AS q");
+            let text =
+                format!("SELECT coalesce(pg_catalog.json_agg(pg_catalog.to_json(q)), '[]')::pg_catalog.text FROM ({sql}) AS q");
             let row = self.transaction.query_one(&text, &[]).await.map_err(|e| owner_error(&e))?;
             let answer: &str = row.try_get(0).map_err(|e| owner_error(&e))?;
             serde_json::from_str(answer)

@@ -43,9 +43,9 @@ pub fn effective(catalog: &CatalogSnapshot, policies: &PolicySnapshot, relation:
     let filter = only(filters, catalog, || "row filters".to_owned())?;
     let mut masks = Vec::new();
     for column in &relation.columns {
-        let of_column = sources.iter().flat_map(|oid| {
-            policies.masks(*oid).iter().filter(|m| m.column == column.name).map(|m| (*oid, m.expression.clone()))
-        });
+        let of_column = sources
+            .iter()
+            .flat_map(|oid| policies.masks(*oid).iter().filter(|m| m.column == column.name).map(|m| (*oid, m.expression.clone())));
         if let Some(mask) = only(of_column, catalog, || format!("masks of column \"{}\"", column.name))? {
             masks.push((column.name.clone(), mask));
         }
@@ -62,7 +62,9 @@ fn only(
     for (oid, expression) in given {
         match &kept {
             Some((other, first)) if *first != expression => {
-                return Err(format!("it has different {}: of {} and of {}", what(), label(catalog, *other), label(catalog, oid)).into());
+                return Err(
+                    format!("it has different {}: of {} and of {}", what(), label(catalog, *other), label(catalog, oid)).into()
+                );
             }
             Some(_) => {}
             None => kept = Some((oid, expression)),
@@ -123,18 +125,18 @@ fn table(
     let (filtered, masked) = (effective.filter.is_some(), effective.masks.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
     let mechanism = mechanism(catalog, policies, settings, relation)?;
     if let Some(column) = masked.iter().find(|c| !raw_column_fits(relation, c.as_str())) {
-        return Err(format!("its masked column \"{column}\" leaves no room for \"{}\"", GovernedTable::raw_column(column.as_str())).into());
+        return Err(format!(
+            "its masked column \"{column}\" leaves no room for \"{}\"",
+            GovernedTable::raw_column(column.as_str())
+        )
+        .into());
     }
     let nameless = || Arc::from("its schema is unknown");
     let base = catalog.qualified(relation).ok_or_else(nameless)?;
     let view = read_view(catalog, relation).ok_or_else(nameless)?;
     let by_view = filtered && mechanism == Mechanism::View;
     let read = if masked.is_empty() && !by_view { base.clone() } else { view };
-    let write = if !masked.is_empty() {
-        write_twin(catalog, relation).ok_or_else(nameless)?
-    } else {
-        read.clone()
-    };
+    let write = if !masked.is_empty() { write_twin(catalog, relation).ok_or_else(nameless)? } else { read.clone() };
     Ok(Governed::Table(GovernedTable { filtered, mechanism, masked, read, write }))
 }
 
@@ -173,7 +175,12 @@ fn exposed_parents(catalog: &CatalogSnapshot, policies: &PolicySnapshot, found: 
 }
 
 /// To a fixed point, because views read views.
-fn views(catalog: &CatalogSnapshot, policies: &PolicySnapshot, failed: &HashMap<Oid, Arc<str>>, found: &mut HashMap<Oid, Governed>) {
+fn views(
+    catalog: &CatalogSnapshot,
+    policies: &PolicySnapshot,
+    failed: &HashMap<Oid, Arc<str>>,
+    found: &mut HashMap<Oid, Governed>,
+) {
     let views: Vec<&Relation> = catalog
         .relations()
         .filter(|r| matches!(r.kind, RelationKind::View | RelationKind::MaterializedView))

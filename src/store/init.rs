@@ -142,10 +142,16 @@ impl Preflight {
             return Some(format!("database \"{}\" has encoding {}; UTF8 is needed", self.database, self.encoding));
         }
         if !self.superuser && !self.create_role && self.roles < OUR_ROLES {
-            return Some(format!("role \"{}\" may not create roles; it needs CREATEROLE, or run \"pgusher init --print\" for a DBA", self.user));
+            return Some(format!(
+                "role \"{}\" may not create roles; it needs CREATEROLE, or run \"pgusher init --print\" for a DBA",
+                self.user
+            ));
         }
         if !self.superuser && !self.create_here {
-            return Some(format!("role \"{}\" may not grant CREATE on database \"{}\"; it must own the database", self.user, self.database));
+            return Some(format!(
+                "role \"{}\" may not grant CREATE on database \"{}\"; it must own the database",
+                self.user, self.database
+            ));
         }
         None
     }

@@ -28,7 +28,8 @@ pub const SCHEMA_VERSION: i32 = 1;
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
     let mut parts = vec![
-        "-- Made by \"pgusher init --print\". Run it in the database to be governed, as a role that may create roles there.".to_owned(),
+        "-- Made by \"pgusher init --print\". Run it in the database to be governed, as a role that may create roles there."
+            .to_owned(),
         "BEGIN;".to_owned(),
         "SET LOCAL search_path = pg_catalog, pg_temp;".to_owned(),
         "SET LOCAL client_min_messages = warning;".to_owned(),

@@ -207,7 +207,10 @@ fn the_write_twin_takes_raw_values_and_shows_masks() {
         let ana = bench.session("ana");
         let outside = if rls { "42501" } else { "44000" };
         assert_eq!(ana.affected(r#"UPDATE pgusher_public."emp$w" SET "salary$raw" = 5 WHERE ssn = 'ssn2'"#), 0);
-        assert_eq!(ana.rows(r#"UPDATE pgusher_public."emp$w" SET "salary$raw" = 5 WHERE id = 2 RETURNING id, ssn"#), [["2", "***"]]);
+        assert_eq!(
+            ana.rows(r#"UPDATE pgusher_public."emp$w" SET "salary$raw" = 5 WHERE id = 2 RETURNING id, ssn"#),
+            [["2", "***"]]
+        );
         ana.refused(r#"UPDATE pgusher_public."emp$w" SET "salary$raw" = "salary$raw" + 1 WHERE id = 2"#, "42501");
         ana.refused(r#"SELECT "ssn$raw" FROM pgusher_public."emp$w""#, "42501");
         ana.refused(r#"UPDATE pgusher_public."emp$w" SET name = 'x' WHERE id = 2 RETURNING "ssn$raw""#, "42501");
@@ -222,7 +225,8 @@ fn the_write_twin_takes_raw_values_and_shows_masks() {
             "42501",
         );
         if rls {
-            let stolen = r#"INSERT INTO pgusher_public."emp$w" (id, dept) VALUES (3, 'eu') ON CONFLICT (id) DO UPDATE SET name = 'stolen'"#;
+            let stolen =
+                r#"INSERT INTO pgusher_public."emp$w" (id, dept) VALUES (3, 'eu') ON CONFLICT (id) DO UPDATE SET name = 'stolen'"#;
             ana.refused(stolen, "42501");
             ana.run("MERGE INTO public.orders t USING (VALUES (2, 9), (3, 9)) v(id, n) ON t.id = v.id WHEN MATCHED THEN UPDATE SET amount = v.n");
             ana.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM public.orders_low WHERE id = 8 FOR UPDATE; FETCH c; UPDATE public.orders_low SET amount = 0 WHERE CURRENT OF c; COMMIT");
@@ -261,7 +265,10 @@ fn nobody_becomes_somebody_else() {
         ] {
             ana.refused(attack, "42501");
         }
-        ana.refused(r#"SELECT pgusher.attach('{"pid":1,"nonce":"n","until":9999999999,"principal":1,"token":"t"}', 'abc')"#, "28000");
+        ana.refused(
+            r#"SELECT pgusher.attach('{"pid":1,"nonce":"n","until":9999999999,"principal":1,"token":"t"}', 'abc')"#,
+            "28000",
+        );
         ana.refused(r#"SELECT pgusher.execute('{"pid":1,"nonce":"n","until":9999999999}', 'SELECT 1', false, 'abc')"#, "28000");
         ana.run("SET search_path = pg_temp, public; CREATE TEMP TABLE session (sid bigint, name text); CREATE TEMP TABLE principal (id int)");
         ana.run("SET row_security = on; SELECT set_config('pgusher.user', 'hank', false)");

@@ -37,7 +37,11 @@ impl Secrets {
             let mut all: HashSet<String> = HashSet::new();
             for column in ["ssn", "phone", "email", "salary"] {
                 // The analysts' own addresses are what `current_user` says and what orders name as sales representative.
-                all.extend(truth.column(&format!("SELECT DISTINCT {column} FROM employees WHERE email NOT IN (SELECT sales_rep FROM orders)")));
+                all.extend(
+                    truth.column(&format!(
+                        "SELECT DISTINCT {column} FROM employees WHERE email NOT IN (SELECT sales_rep FROM orders)"
+                    )),
+                );
             }
             all.extend(truth.column("SELECT DISTINCT ssn FROM employees"));
             Secrets(all)

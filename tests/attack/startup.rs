@@ -82,7 +82,18 @@ fn malformed_lengths_close_the_connection_only() {
         raw.hang_up();
         assert!(raw.closed(), "{bytes:?}");
     }
-    for bytes in [&b"Q\0\0\0\0"[..], b"Q\0\0\0\x03", b"Q\xff\xff\xff\xff", b"Q\x7f\xff\xff\xff", b"P\0\0\0\x04", b"B\0\0\0\x06\0\0", b"E\0\0\0\x05\0", b"Q\0\0\0\x09SELEC", b"D\0\0\0\x06X\0", b"\x01\0\0\0\x04"] {
+    for bytes in [
+        &b"Q\0\0\0\0"[..],
+        b"Q\0\0\0\x03",
+        b"Q\xff\xff\xff\xff",
+        b"Q\x7f\xff\xff\xff",
+        b"P\0\0\0\x04",
+        b"B\0\0\0\x06\0\0",
+        b"E\0\0\0\x05\0",
+        b"Q\0\0\0\x09SELEC",
+        b"D\0\0\0\x06X\0",
+        b"\x01\0\0\0\x04",
+    ] {
         let mut raw = shop.raw("ana@example.com");
         let _ = raw.try_send(&[bytes.to_vec()]);
         raw.hang_up();

@@ -48,7 +48,10 @@ pub async fn run(channel: &mut dyn OwnerChannel, settings: &Settings, focus: &[O
         }
         let failures = apply::apply(channel, &examined.tasks).await?;
         let footing = &examined.footing;
-        let hit = focus.iter().flat_map(|f| std::iter::once(*f).chain(descendants(&footing.catalog, *f))).find_map(|oid| failures.get(&oid));
+        let hit = focus
+            .iter()
+            .flat_map(|f| std::iter::once(*f).chain(descendants(&footing.catalog, *f)))
+            .find_map(|oid| failures.get(&oid));
         if let Some(error) = hit {
             return Err(StoreError::Upstream(error.clone()));
         }

@@ -31,7 +31,8 @@ pub(super) fn schemas(catalog: &CatalogSnapshot, actual: &Actual) -> Vec<Task> {
             ("pgusher_control", Grantee::Control, &["USAGE"][..]),
             ("pgusher_viewer", Grantee::Viewer, &["CREATE", "USAGE"][..]),
         ] {
-            let missing: Vec<&str> = wanted.iter().filter(|p| !acl.get(&grantee).is_some_and(|held| held.contains(**p))).copied().collect();
+            let missing: Vec<&str> =
+                wanted.iter().filter(|p| !acl.get(&grantee).is_some_and(|held| held.contains(**p))).copied().collect();
             if !missing.is_empty() {
                 tasks.push(Task::sql(0, format!("GRANT {} ON SCHEMA {} TO {role}", missing.join(", "), schema.name.quoted())));
             }
@@ -41,7 +42,12 @@ pub(super) fn schemas(catalog: &CatalogSnapshot, actual: &Actual) -> Vec<Task> {
 }
 
 /// GRANT and REVOKE for one relation.
-pub(super) fn relation(catalog: &CatalogSnapshot, governed: &HashMap<Oid, Governed>, actual: &Actual, relation: &Relation) -> Vec<Task> {
+pub(super) fn relation(
+    catalog: &CatalogSnapshot,
+    governed: &HashMap<Oid, Governed>,
+    actual: &Actual,
+    relation: &Relation,
+) -> Vec<Task> {
     let Some(name) = catalog.qualified(relation) else { return Vec::new() };
     if !adoptable(catalog, actual, relation) {
         return Vec::new();
@@ -50,9 +56,11 @@ pub(super) fn relation(catalog: &CatalogSnapshot, governed: &HashMap<Oid, Govern
     let login = login_access(governed, relation);
     let viewer = viewer_access(governed, relation);
     let mut tasks = Vec::new();
-    for (role, grantee, wanted) in
-        [("pgusher_session", Grantee::Session, &login), ("pgusher_control", Grantee::Control, &login), (VIEWER, Grantee::Viewer, &viewer)]
-    {
+    for (role, grantee, wanted) in [
+        ("pgusher_session", Grantee::Session, &login),
+        ("pgusher_control", Grantee::Control, &login),
+        (VIEWER, Grantee::Viewer, &viewer),
+    ] {
         let statements = difference(actual, relation, &object, role, grantee, wanted);
         tasks.extend(statements.into_iter().map(|sql| Task::sql(relation.oid, sql)));
     }
@@ -82,7 +90,11 @@ pub(super) fn exposed(governed: &HashMap<Oid, Governed>, actual: &Actual, relati
 pub(super) fn adoptable(catalog: &CatalogSnapshot, actual: &Actual, relation: &Relation) -> bool {
     !actual.extensions.contains(&relation.oid)
         && (catalog.alterable(relation)
-            || actual.relations.get(&relation.oid).and_then(|acl| acl.get(&Grantee::Owner)).is_some_and(|held| held.contains("SELECT")))
+            || actual
+                .relations
+                .get(&relation.oid)
+                .and_then(|acl| acl.get(&Grantee::Owner))
+                .is_some_and(|held| held.contains("SELECT")))
 }
 
 fn login_access(governed: &HashMap<Oid, Governed>, relation: &Relation) -> Access {
@@ -108,7 +120,9 @@ fn table_access(table: &GovernedTable, relation: &Relation) -> Access {
 fn viewer_access(governed: &HashMap<Oid, Governed>, relation: &Relation) -> Access {
     match (relation.kind, governed.get(&relation.oid)) {
         (RelationKind::Sequence, _) => Access::default(),
-        (RelationKind::View | RelationKind::MaterializedView, Some(Governed::View { .. } | Governed::Refused(_))) => Access::default(),
+        (RelationKind::View | RelationKind::MaterializedView, Some(Governed::View { .. } | Governed::Refused(_))) => {
+            Access::default()
+        }
         _ => whole(relation.kind),
     }
 }

@@ -101,7 +101,8 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
         Some(Governed::Table(table)) => Some(table),
         Some(Governed::View { .. } | Governed::Derived | Governed::Refused(_)) | None => None,
     };
-    let (Some(base), Some(read), Some(write)) = (catalog.qualified(relation), read_view(catalog, relation), write_twin(catalog, relation))
+    let (Some(base), Some(read), Some(write)) =
+        (catalog.qualified(relation), read_view(catalog, relation), write_twin(catalog, relation))
     else {
         return Vec::new();
     };
@@ -121,11 +122,8 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
             format!("SELECT pgusher.check_mask({}, {column}, {mask})", relation.oid)
         })
         .collect();
-    let shown: Vec<(String, String)> = relation
-        .columns
-        .iter()
-        .map(|c| (masked(c).unwrap_or_else(|| c.name.quoted()), c.name.as_str().to_owned()))
-        .collect();
+    let shown: Vec<(String, String)> =
+        relation.columns.iter().map(|c| (masked(c).unwrap_or_else(|| c.name.quoted()), c.name.as_str().to_owned())).collect();
     let mut tasks = Vec::new();
     let mut view = View {
         relation: relation.oid,
@@ -139,13 +137,15 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
     };
     tasks.extend(view.task(catalog, actual));
     if twin && writable {
-        let raw = |c: &Column| if masked(c).is_some() { GovernedTable::raw_column(c.name.as_str()) } else { c.name.as_str().to_owned() };
+        let raw =
+            |c: &Column| if masked(c).is_some() { GovernedTable::raw_column(c.name.as_str()) } else { c.name.as_str().to_owned() };
         let mut columns: Vec<(String, String)> = relation.columns.iter().map(|c| (c.name.quoted(), raw(c))).collect();
         let hidden: Vec<&Column> = relation.columns.iter().filter(|c| masked(c).is_some()).collect();
         columns.extend(hidden.iter().filter_map(|c| Some((masked(c)?, c.name.as_str().to_owned()))));
         let mut shape: Vec<Shape> = relation.columns.iter().map(|c| Shape { name: Name::exact(&raw(c)), ..Shape::of(c) }).collect();
         shape.extend(hidden.iter().map(|c| Shape::of(c)));
-        let quoted = |names: &mut dyn Iterator<Item = String>| names.map(|n| Name::exact(&n).quoted()).collect::<Vec<_>>().join(", ");
+        let quoted =
+            |names: &mut dyn Iterator<Item = String>| names.map(|n| Name::exact(&n).quoted()).collect::<Vec<_>>().join(", ");
         let readable = quoted(&mut relation.columns.iter().map(|c| c.name.as_str().to_owned()));
         let written = quoted(&mut relation.columns.iter().filter(|c| masked(c).is_none() || !c.generated).map(raw));
         view = View {
@@ -176,7 +176,8 @@ pub(super) fn twin(footing: &Footing, actual: &Actual, relation: &Relation) -> R
     if let Some(past) = made.and_then(|view| view.reads.iter().find(|oid| target(**oid).is_some())) {
         return Err(format!("its governed twin still reads relation {past} itself").into());
     }
-    let body = governed_definition(definition, footing, &target).map_err(|e| Arc::from(format!("its definition cannot be governed: {e}")))?;
+    let body = governed_definition(definition, footing, &target)
+        .map_err(|e| Arc::from(format!("its definition cannot be governed: {e}")))?;
     let view = View {
         relation: relation.oid,
         kind: MadeKind::Read,
@@ -197,7 +198,8 @@ pub(super) fn in_reading_order<'a>(footing: &Footing, relations: &[&'a Relation]
     let mut sorted = Vec::with_capacity(open.len());
     while !open.is_empty() {
         let waiting: HashSet<Oid> = open.iter().map(|r| r.oid).collect();
-        let (ready, later): (Vec<&Relation>, Vec<&Relation>) = open.into_iter().partition(|r| !r.reads.iter().any(|o| waiting.contains(o)));
+        let (ready, later): (Vec<&Relation>, Vec<&Relation>) =
+            open.into_iter().partition(|r| !r.reads.iter().any(|o| waiting.contains(o)));
         if ready.is_empty() {
             // Views cannot read one another in a circle; if they seem to, upstream says what is wrong.
             sorted.extend(later);
@@ -311,14 +313,16 @@ impl View {
         let away = changed
             .iter()
             .map(|(i, now, _)| format!("ALTER VIEW {name} RENAME COLUMN {} TO \"pgusher_moving_{i}\"", now.name.quoted()));
-        let back =
-            changed.iter().map(|(i, _, new)| format!("ALTER VIEW {name} RENAME COLUMN \"pgusher_moving_{i}\" TO {}", new.name.quoted()));
+        let back = changed
+            .iter()
+            .map(|(i, _, new)| format!("ALTER VIEW {name} RENAME COLUMN \"pgusher_moving_{i}\" TO {}", new.name.quoted()));
         away.chain(back).collect()
     }
 }
 
 fn select(columns: &[(String, String)], base: &QualifiedName, filter: Option<&str>, check: bool) -> String {
-    let list: Vec<String> = columns.iter().map(|(expression, name)| format!("{expression} AS {}", Name::exact(name).quoted())).collect();
+    let list: Vec<String> =
+        columns.iter().map(|(expression, name)| format!("{expression} AS {}", Name::exact(name).quoted())).collect();
     let condition = filter.map(|f| format!(" WHERE ({f}\n)")).unwrap_or_default();
     let check = if check { " WITH CASCADED CHECK OPTION" } else { "" };
     format!("SELECT {} FROM {}{condition}{check}", list.join(", "), base.quoted())
