@@ -311,7 +311,7 @@ async def notifications_and_notices_reach_the_client():
     async with As("ANA") as ana, As("BOB") as bob:
         heard = asyncio.get_running_loop().create_future()
         await ana.add_listener("the_bell", lambda _connection, _process, channel, payload: heard.set_result((channel, payload)))
-        await bob.execute("SELECT pg_notify('the_bell', $1)", "ding")
+        await bob.execute("NOTIFY the_bell, 'ding'")
         assert await asyncio.wait_for(heard, 30) == ("the_bell", "ding")
         notices = []
         ana.add_log_listener(lambda _connection, message: notices.append(message.sqlstate))

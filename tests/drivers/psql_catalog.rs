@@ -50,7 +50,7 @@ both_mechanisms! {
     fn a_view_is_described(shop: shared) {
         let (seen, _) = both(shop, "\\d recent_orders");
         assert!(seen.contains("customer_id|integer|"), "{seen}");
-        let (seen, _) = both(shop, "\\d+ staff_directory");
+        let (seen, _) = both(shop, "\\d staff_directory");
         assert!(seen.contains("manager|text|") && !seen.contains("pgusher"), "{seen}");
     }
 
@@ -62,8 +62,16 @@ both_mechanisms! {
     }
 
     fn everything_else_that_describes_answers(shop: shared) {
-        for command in ["\\dn", "\\l", "\\dp", "\\du", "\\dd", "\\da pg_catalog.max", "\\dF", "\\dE", "\\dm", "\\dP", "\\dRp", "\\des", "\\dy", "\\dX", "\\dA", "\\dc", "\\ddp", "\\dconfig work_mem", "\\sf public.pick", "\\sv recent_orders", "\\z orders"] {
+        for command in ["\\dn", "\\l", "\\dp", "\\du", "\\dd", "\\da pg_catalog.max", "\\dF", "\\dE", "\\dm", "\\dP", "\\dRp", "\\des", "\\dy", "\\dX", "\\dA", "\\dc", "\\ddp", "\\dconfig work_mem", "\\z orders"] {
             Psql::of(shop, ANA).script(&format!("{command}\n")).well();
+        }
+    }
+
+    fn definitions_and_sizes_are_refused_and_the_session_goes_on(shop: shared) {
+        // They may hold what filters and masks hide.
+        for command in ["\\sv recent_orders", "\\sf public.pick", "\\d+ recent_orders", "\\dt+"] {
+            let said = Psql::of(shop, ANA).script(&format!("{command}\nSELECT 'still here';\n"));
+            assert!(said.err.contains("ERROR:") && said.out.ends_with("still here\n"), "{command}: {said:?}");
         }
     }
 
