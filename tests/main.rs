@@ -4,6 +4,7 @@
 
 mod architecture;
 mod attack;
+mod builtins;
 mod drivers;
 #[expect(unused, reason = "the tests that use it come with what they test")]
 mod harness;

@@ -1,0 +1,35 @@
+//! The reviewed list of functions against the catalog of a real PostgreSQL.
+
+use pgusher::sql::resolve::builtins::{Verdict, lookup};
+
+use crate::harness::{Upstream, connect_upstream};
+
+fn names(where_clause: &str) -> Vec<String> {
+    let client = connect_upstream(Upstream::shared(), "postgres", "postgres");
+    client.column(&format!(
+        "SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
+         AND ({where_clause}) ORDER BY 1"
+    ))
+}
+
+#[test]
+fn every_function_of_the_catalog_is_reviewed() {
+    let unknown: Vec<String> = names("true").into_iter().filter(|name| lookup(name) == Verdict::Unknown).collect();
+    assert!(unknown.is_empty(), "nobody has looked at {unknown:?}");
+}
+
+/// PostgreSQL itself keeps these from the public; a session role that lost them must not get them from us.
+#[test]
+fn what_postgresql_keeps_from_the_public_is_refused() {
+    let withheld = names("proacl IS NOT NULL AND NOT has_function_privilege('public', oid, 'EXECUTE')");
+    let allowed: Vec<String> = withheld.into_iter().filter(|name| lookup(name) == Verdict::Allow).collect();
+    assert!(allowed.is_empty(), "allowed here and not to the public: {allowed:?}");
+}
+
+/// A text is run as SQL only by functions whose arguments say so.
+#[test]
+fn functions_that_take_a_query_or_cursor_are_refused() {
+    let taking = names("proargnames && ARRAY['query', 'cursor', 'sql'] AND provolatile = 'v'");
+    let allowed: Vec<String> = taking.into_iter().filter(|name| lookup(name) == Verdict::Allow).collect();
+    assert!(allowed.is_empty(), "{allowed:?}");
+}
