@@ -5,6 +5,8 @@
 //! The witnesses have private fields and one constructor each; `upstream::send` takes only [`Rewritten`] or `Housekeeping`.
 
 pub mod authorize;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod parse;
 pub mod resolve;
 pub mod rewrite;

@@ -1,33 +1,62 @@
 //! [`Parsed`] → [`Resolved`]: names → securables on the catalog snapshot; requirements; the edits to make.
+//!
+//! In: one statement's tree, the footing, the session's search path. Out: what the statement needs, what it touches, its tree
+//! as it is to reach upstream, and the same changes as edits of the client's text. Never: decisions, I/O. Whatever is not
+//! understood is refused.
+
+pub mod builtins;
+mod catalog_relations;
+mod children;
+mod columns;
+mod error;
+mod explain;
+mod from;
+mod functions;
+mod identity;
+pub(in crate::sql) mod names;
+mod parameters;
+mod relations;
+mod requirements;
+mod returning;
+mod scope;
+mod select;
+mod sequences;
+mod settings;
+mod spans;
+mod utility;
+pub(in crate::sql) mod walk;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub mod builtins;
 
 use std::sync::Arc;
 
-use super::{Effect, Parsed, SessionObjects, Touched};
+use pg_query::{Node, NodeEnum as Kind};
+
+use super::rewrite::splice::Edits;
+use super::{Effect, Parsed, SessionObjects, StatementKind, Support, Touched};
 use crate::catalog::{Footing, SearchPath};
 use crate::policy::{Requirement, Subject};
 
-/// Why a statement could not be resolved.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// A relation that does not exist.
-    #[error("relation \"{name}\" does not exist")]
-    UndefinedRelation {
-        /// As written.
-        name: String,
-        /// Where, in bytes from 0.
-        position: Option<usize>,
-    },
-}
+pub use error::ResolveError;
+
+use walk::{Ground, Purpose, Walk};
 
 /// A statement with what it needs and what will be changed in it.
 #[derive(Debug)]
 pub struct Resolved {
+    /// The statement; its tree is what is to reach upstream.
     pub(in crate::sql) parsed: Parsed,
     pub(in crate::sql) requirements: Arc<[Requirement]>,
     pub(in crate::sql) touched: Touched,
     pub(in crate::sql) effect: Effect,
+    /// The changes of the client's text that give that tree.
+    pub(in crate::sql) edits: Edits,
+    /// Texts that go with the statement, each with the tree that it must have.
+    pub(in crate::sql) companions: Vec<(Arc<str>, Node)>,
 }
 
 impl Resolved {
@@ -47,13 +76,67 @@ impl Resolved {
     }
 }
 
-/// Resolves one statement. The subject matters only for whether administrators' statement kinds are open to it.
+/// Resolves one statement. The subject matters only for whether administrators' statement kinds are open to it, and for
+/// whether it is told reasons that are meant for administrators.
 pub fn resolve(
-    parsed: Parsed,
-    _footing: &Footing,
-    _search_path: &SearchPath,
-    _subject: &Subject,
-    _objects: &dyn SessionObjects,
+    mut parsed: Parsed,
+    footing: &Footing,
+    search_path: &SearchPath,
+    subject: &Subject,
+    objects: &dyn SessionObjects,
 ) -> Result<Resolved, ResolveError> {
-    Ok(Resolved { parsed, requirements: Arc::from([]), touched: Touched::default(), effect: Effect::None })
+    let kind = parsed.kind();
+    match kind.support() {
+        Support::Everyone => {}
+        Support::Admin if subject.admin => {}
+        Support::Admin => return Err(ResolveError::AdministratorsOnly { kind: kind.label().to_owned() }),
+        Support::Nobody(reason) => return Err(ResolveError::unsupported(kind.label(), None).because(reason)),
+    }
+    let sql = parsed.sql.clone();
+    let ground = Ground::of(footing, search_path, subject, objects);
+    let mut walk = Walk::new(ground, Purpose::Statement, &sql);
+    let effect = walk.statement(kind, &mut parsed.tree)?;
+    let requirements = walk.requirements.take().into();
+    let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));
+    Ok(Resolved { parsed, requirements, touched, effect, edits, companions })
+}
+
+impl Walk<'_> {
+    fn statement(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+        if kind.support() == Support::Admin {
+            return Err(ResolveError::unsupported(kind.label(), None));
+        }
+        match tree.node.as_mut() {
+            Some(Kind::SelectStmt(inner)) => {
+                let setting = settings::whole_set_config(inner)?;
+                self.set_config_open = setting.is_some();
+                self.select(inner)?;
+                Ok(setting.unwrap_or(Effect::None))
+            }
+            Some(Kind::InsertStmt(_) | Kind::UpdateStmt(_) | Kind::DeleteStmt(_) | Kind::MergeStmt(_)) => {
+                self.query(tree)?;
+                Ok(Effect::None)
+            }
+            Some(Kind::TransactionStmt(inner)) => self.transaction(inner),
+            Some(Kind::VariableSetStmt(inner)) => self.set(inner),
+            Some(Kind::VariableShowStmt(inner)) => self.show(&inner.name),
+            Some(Kind::ConstraintsSetStmt(inner)) => self.set_constraints(inner),
+            Some(Kind::PrepareStmt(inner)) => self.prepare(inner),
+            Some(Kind::ExecuteStmt(inner)) => self.execute(inner),
+            Some(Kind::DeallocateStmt(inner)) => {
+                Ok(Effect::Deallocate { name: (!inner.isall).then(|| crate::name::Name::exact(&inner.name)) })
+            }
+            Some(Kind::DeclareCursorStmt(inner)) => self.declare(inner),
+            Some(Kind::FetchStmt(inner)) => self.fetch(inner),
+            Some(Kind::ClosePortalStmt(inner)) => Ok(Effect::Close {
+                cursor: (!inner.portalname.is_empty()).then(|| crate::name::Name::exact(&inner.portalname)),
+            }),
+            Some(Kind::ExplainStmt(inner)) => self.explain(inner),
+            Some(Kind::DiscardStmt(inner)) => utility::discard(inner),
+            Some(Kind::ListenStmt(inner)) => self.channel(&inner.conditionname),
+            Some(Kind::NotifyStmt(inner)) => self.channel(&inner.conditionname),
+            Some(Kind::UnlistenStmt(inner)) => self.channel(&inner.conditionname),
+            _ => Err(ResolveError::unsupported(kind.label(), None)),
+        }
+    }
 }

@@ -8,7 +8,7 @@ pub mod view;
 
 use std::sync::Arc;
 
-use super::{Effect, Permitted, Remembered, StatementKind, Touched};
+use super::{Effect, Permitted, Remembered, Resolved, StatementKind, Touched};
 use crate::policy::{Allowed, Requirement};
 
 /// Why a permitted statement could not be rewritten.
@@ -73,13 +73,19 @@ impl Rewritten {
 /// Makes the edits and runs the guard.
 pub fn rewrite(permitted: Permitted) -> Result<Rewritten, RewriteError> {
     let Permitted { resolved, reasons } = permitted;
+    let Resolved { parsed, requirements, touched, effect, edits, companions } = resolved;
+    let spliced = edits.apply(&parsed.sql)?;
+    guard::prove(&spliced.text, &parsed.tree)?;
+    for (text, tree) in &companions {
+        guard::prove(text, tree)?;
+    }
     Ok(Rewritten {
-        text: resolved.parsed.text().clone(),
-        kind: resolved.parsed.kind(),
-        effect: resolved.effect,
-        touched: resolved.touched,
-        requirements: resolved.requirements,
+        kind: parsed.kind(),
+        text: spliced.text.into(),
+        effect,
+        touched,
+        requirements,
         reasons,
-        shifts: Vec::new(),
+        shifts: spliced.shifts,
     })
 }

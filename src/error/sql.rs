@@ -1,0 +1,141 @@
+//! The errors of the pipeline.
+//!
+//! Positions are in bytes from 1 of the statement's text; the session turns them into characters.
+
+use tokio_postgres::error::SqlState;
+
+use super::Report;
+use crate::policy::Privilege;
+use crate::sql::authorize::Lack;
+use crate::sql::rewrite::policy::DefinitionError;
+use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
+
+impl From<&ParseError> for Report {
+    fn from(error: &ParseError) -> Self {
+        let message = error.to_string();
+        match error {
+            ParseError::Syntax { position, .. } => Self::error(SqlState::SYNTAX_ERROR, message).position(from_one(*position)),
+            ParseError::TooLong { .. } => Self::error(SqlState::PROGRAM_LIMIT_EXCEEDED, message),
+            ParseError::TooComplex { .. } => Self::error(SqlState::STATEMENT_TOO_COMPLEX, message),
+            ParseError::NulByte { position } => {
+                Self::error(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message).position(from_one(Some(*position)))
+            }
+            ParseError::Unreadable => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
+        }
+    }
+}
+
+impl From<&ResolveError> for Report {
+    fn from(error: &ResolveError) -> Self {
+        let message = error.to_string();
+        let report = match error {
+            ResolveError::UndefinedRelation { .. } => Self::error(SqlState::UNDEFINED_TABLE, message),
+            ResolveError::UndefinedSchema { .. } => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
+            ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),
+            ResolveError::CrossDatabase { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
+            ResolveError::NotATable { kind, .. } => Self::error(SqlState::WRONG_OBJECT_TYPE, message)
+                .detail(format!("This operation is not supported for {kind}.")),
+            ResolveError::Unsupported { detail, hint, .. } => {
+                let mut report = Self::error(SqlState::FEATURE_NOT_SUPPORTED, message);
+                report.detail.clone_from(detail);
+                report.hint.clone_from(hint);
+                report
+            }
+            ResolveError::AdministratorsOnly { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message)
+                .detail("Statements that change or maintain the database are open to administrators only.")
+                .hint("Ask an administrator, a member of the group admins."),
+            ResolveError::ProtectedSchema { .. } => Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message),
+            ResolveError::ProtectedRelation { reason, .. }
+            | ResolveError::ProtectedParameter { reason, .. }
+            | ResolveError::ProtectedCommand { reason, .. } => {
+                Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message).detail(*reason)
+            }
+            ResolveError::ProtectedFunction { reason, .. } => {
+                Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message).detail(reason.as_str())
+            }
+            ResolveError::ParameterValue { reason, .. } => {
+                Self::error(SqlState::INVALID_PARAMETER_VALUE, message).detail(*reason)
+            }
+            ResolveError::Broken { reason, .. } => {
+                let report = Self::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
+                match reason {
+                    Some(reason) => report.detail(format!("{reason}.")),
+                    None => report
+                        .detail("What protects it cannot be enforced at the moment.")
+                        .hint("Ask an administrator to look at its row filter and masks."),
+                }
+            }
+            ResolveError::UndefinedStatement { .. } => Self::error(SqlState::INVALID_SQL_STATEMENT_NAME, message),
+            ResolveError::UndefinedCursor { .. } => Self::error(SqlState::INVALID_CURSOR_NAME, message),
+            ResolveError::Unexpected { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
+        };
+        report.position(from_one(error.position()))
+    }
+}
+
+impl From<&AuthorizeError> for Report {
+    fn from(error: &AuthorizeError) -> Self {
+        match error {
+            AuthorizeError::Denied { lacks, .. } => denied(lacks),
+        }
+    }
+}
+
+/// The first thing that is missing makes the message; all of them make the detail.
+fn denied(lacks: &[Lack]) -> Report {
+    let Some(first) = lacks.first() else {
+        return Report::error(SqlState::INSUFFICIENT_PRIVILEGE, "permission denied");
+    };
+    let report = Report::error(
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for {} {}", first.noun, first.label),
+    );
+    let detail = lacks.iter().map(needed).collect::<Vec<_>>().join(" ");
+    let report = report.detail(detail);
+    match &first.grantee {
+        Some(grantee) => {
+            let who = first.owner.as_ref().map_or_else(|| "An administrator".to_owned(), |o| format!("{o} or an administrator"));
+            let grantee = crate::name::quote_identifier(grantee);
+            let on = format!("{} {}", first.keyword, first.securable);
+            report.hint(format!("{who} can grant it: GRANT {} ON {} TO {grantee}.", first.privilege, on.trim_end()))
+        }
+        None => report,
+    }
+}
+
+fn needed(lack: &Lack) -> String {
+    let on = format!("{} on {} {}", lack.privilege, lack.noun, lack.securable);
+    match (&lack.view, lack.privilege) {
+        (Some(view), _) => format!("The owner of view {view} lacks {on}."),
+        (None, Privilege::Manage) => format!("{on} is needed, because the plan would show the row filter or masks."),
+        (None, _) => format!("{on} is needed."),
+    }
+}
+
+impl From<&RewriteError> for Report {
+    fn from(error: &RewriteError) -> Self {
+        match error {
+            RewriteError::Guard => Self::error(SqlState::FEATURE_NOT_SUPPORTED, "statement cannot be rewritten safely")
+                .detail("The text that would be sent does not say exactly what was authorized."),
+        }
+    }
+}
+
+impl From<&DefinitionError> for Report {
+    fn from(error: &DefinitionError) -> Self {
+        match error {
+            DefinitionError::Parse(inner) => Self { position: None, ..inner.into() },
+            DefinitionError::Resolve(inner) => Self { position: None, ..inner.into() },
+            DefinitionError::Rewrite(inner) => inner.into(),
+            DefinitionError::Shape(_) => Self::error(SqlState::SYNTAX_ERROR, error.to_string()),
+            DefinitionError::UndefinedColumn { .. } => Self::error(SqlState::UNDEFINED_COLUMN, error.to_string()),
+            DefinitionError::Governed { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, error.to_string()),
+            DefinitionError::Hidden { .. } => Self::error(SqlState::AMBIGUOUS_COLUMN, error.to_string())
+                .hint("Give the relation in the sub-select an alias with other column names, or use IN."),
+        }
+    }
+}
+
+fn from_one(position: Option<usize>) -> Option<usize> {
+    position.map(|bytes| bytes + 1)
+}

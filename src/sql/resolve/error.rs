@@ -1,0 +1,199 @@
+//! Why a statement could not be resolved.
+
+use std::sync::Arc;
+
+/// Why a statement could not be resolved. Positions are byte offsets into the client's statement, from 0.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// A relation that does not exist.
+    #[error("relation \"{name}\" does not exist")]
+    UndefinedRelation {
+        /// As written.
+        name: String,
+        /// Where, in bytes from 0.
+        position: Option<usize>,
+    },
+    /// A schema that does not exist.
+    #[error("schema \"{name}\" does not exist")]
+    UndefinedSchema {
+        /// As written.
+        name: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A function that does not exist.
+    #[error("function {name} does not exist")]
+    UndefinedFunction {
+        /// As written.
+        name: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A name that starts with another database's name.
+    #[error("cross-database references are not implemented: {name}")]
+    CrossDatabase {
+        /// As written.
+        name: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A relation that cannot be read as a table.
+    #[error("cannot open relation \"{name}\"")]
+    NotATable {
+        /// Its name.
+        name: String,
+        /// What it is, in the plural.
+        kind: &'static str,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// Something that we do not support for anybody, or not here.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What, as the subject of the sentence.
+        what: String,
+        /// Why.
+        detail: Option<String>,
+        /// What to do instead.
+        hint: Option<String>,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A statement kind that is open to administrators only.
+    #[error("{kind} is not supported for this principal")]
+    AdministratorsOnly {
+        /// The kind.
+        kind: String,
+    },
+    /// A schema that nobody may name.
+    #[error("permission denied for schema {name}")]
+    ProtectedSchema {
+        /// Its name.
+        name: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A catalog relation that is not shown.
+    #[error("permission denied for {noun} {name}")]
+    ProtectedRelation {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        noun: &'static str,
+        /// Why, a full sentence.
+        reason: &'static str,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A function that is refused.
+    #[error("permission denied for function {name}")]
+    ProtectedFunction {
+        /// Its name.
+        name: String,
+        /// Why, a full sentence.
+        reason: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A parameter that may not be set or shown.
+    #[error("permission denied to set parameter \"{name}\"")]
+    ProtectedParameter {
+        /// Its name.
+        name: String,
+        /// Why, a full sentence.
+        reason: &'static str,
+    },
+    /// SET ROLE and its like.
+    #[error("permission denied to {what}")]
+    ProtectedCommand {
+        /// What, as in "set role".
+        what: &'static str,
+        /// Why, a full sentence.
+        reason: &'static str,
+    },
+    /// A value that a parameter may not take here.
+    #[error("invalid value for parameter \"{name}\": \"{value}\"")]
+    ParameterValue {
+        /// The parameter.
+        name: String,
+        /// The value.
+        value: String,
+        /// Why, a full sentence.
+        reason: &'static str,
+    },
+    /// A relation whose governance is broken; the reason is there for administrators only.
+    #[error("cannot access {noun} \"{name}\" safely")]
+    Broken {
+        /// Its name.
+        name: String,
+        /// Its kind.
+        noun: &'static str,
+        /// Why, for administrators.
+        reason: Option<Arc<str>>,
+    },
+    /// A prepared statement that does not exist.
+    #[error("prepared statement \"{name}\" does not exist")]
+    UndefinedStatement {
+        /// Its name.
+        name: String,
+    },
+    /// A cursor that does not exist.
+    #[error("cursor \"{name}\" does not exist")]
+    UndefinedCursor {
+        /// Its name.
+        name: String,
+    },
+    /// A tree that the grammar does not make, or a text that does not hold what its tree says: refused.
+    #[error("unexpected {what} in the statement")]
+    Unexpected {
+        /// What.
+        what: &'static str,
+    },
+}
+
+impl ResolveError {
+    pub(in crate::sql) fn misplaced(what: &'static str) -> Self {
+        Self::Unexpected { what }
+    }
+
+    pub(in crate::sql) fn unsupported(what: impl Into<String>, position: Option<usize>) -> Self {
+        Self::Unsupported { what: what.into(), detail: None, hint: None, position }
+    }
+
+    pub(in crate::sql) fn because(mut self, text: impl Into<String>) -> Self {
+        if let Self::Unsupported { detail, .. } = &mut self {
+            *detail = Some(text.into());
+        }
+        self
+    }
+
+    pub(in crate::sql) fn instead(mut self, text: impl Into<String>) -> Self {
+        if let Self::Unsupported { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// Where in the client's statement, in bytes from 0.
+    pub fn position(&self) -> Option<usize> {
+        match self {
+            Self::UndefinedRelation { position, .. }
+            | Self::UndefinedSchema { position, .. }
+            | Self::UndefinedFunction { position, .. }
+            | Self::CrossDatabase { position, .. }
+            | Self::NotATable { position, .. }
+            | Self::Unsupported { position, .. }
+            | Self::ProtectedSchema { position, .. }
+            | Self::ProtectedRelation { position, .. }
+            | Self::ProtectedFunction { position, .. } => *position,
+            Self::AdministratorsOnly { .. }
+            | Self::ProtectedParameter { .. }
+            | Self::ProtectedCommand { .. }
+            | Self::ParameterValue { .. }
+            | Self::Broken { .. }
+            | Self::UndefinedStatement { .. }
+            | Self::UndefinedCursor { .. }
+            | Self::Unexpected { .. } => None,
+        }
+    }
+}

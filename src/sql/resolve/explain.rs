@@ -1,0 +1,71 @@
+//! EXPLAIN: needs READ_METADATA on every relation; a plan over governed relations shows filters and estimates.
+
+use pg_query::NodeEnum as Kind;
+use pg_query::protobuf::{ExplainStmt, Node, a_const};
+
+use super::ResolveError;
+use super::names::string;
+use super::walk::Walk;
+use crate::policy::{Holder, Privilege, Requirement, Securable};
+use crate::sql::Effect;
+
+impl Walk<'_> {
+    /// EXPLAIN of a query, of EXECUTE or of DECLARE CURSOR.
+    pub(super) fn explain(&mut self, statement: &mut ExplainStmt) -> Result<Effect, ResolveError> {
+        let ExplainStmt { query, options } = statement;
+        let analyze = options.iter().any(is_analyze);
+        let query = query.as_deref_mut().ok_or(ResolveError::misplaced("EXPLAIN"))?;
+        match query.node.as_mut() {
+            Some(
+                Kind::SelectStmt(_) | Kind::InsertStmt(_) | Kind::UpdateStmt(_) | Kind::DeleteStmt(_) | Kind::MergeStmt(_),
+            ) => {
+                self.query(query)?;
+            }
+            Some(Kind::ExecuteStmt(inner)) => {
+                self.execute(inner)?;
+            }
+            Some(Kind::DeclareCursorStmt(inner)) => match inner.query.as_deref_mut() {
+                Some(query) => {
+                    self.query(query)?;
+                }
+                None => return Err(ResolveError::misplaced("EXPLAIN")),
+            },
+            _ => return Err(ResolveError::unsupported("EXPLAIN of this kind of statement", None)),
+        }
+        let governed = std::mem::take(&mut self.governed);
+        // Of an EXECUTE only this much is remembered.
+        let all_governed = governed.is_empty() && (self.touched.filtered || self.touched.masked);
+        for requirement in self.requirements.take() {
+            let Securable::Relation(oid) = requirement.securable else {
+                self.requirements.add(requirement);
+                continue;
+            };
+            let instead = |privilege| Requirement { privilege, ..requirement.clone() };
+            self.requirements.add(instead(Privilege::ReadMetadata));
+            if requirement.holder == Holder::Session && (all_governed || governed.contains(&oid)) {
+                self.requirements.add(instead(Privilege::Manage));
+            }
+            if analyze {
+                self.requirements.add(requirement);
+            }
+        }
+        Ok(Effect::None)
+    }
+}
+
+fn is_analyze(option: &Node) -> bool {
+    let Some(Kind::DefElem(option)) = option.node.as_ref() else { return true };
+    if option.defname != "analyze" {
+        return false;
+    }
+    let Some(value) = option.arg.as_deref() else { return true };
+    if let Some(text) = string(value) {
+        return !matches!(text.to_ascii_lowercase().as_str(), "off" | "false" | "0");
+    }
+    match value.node.as_ref() {
+        Some(Kind::Integer(number)) => number.ival != 0,
+        Some(Kind::Boolean(flag)) => flag.boolval,
+        Some(Kind::AConst(constant)) => !matches!(constant.val, Some(a_const::Val::Boolval(ref flag)) if !flag.boolval),
+        _ => true,
+    }
+}

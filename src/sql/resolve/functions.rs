@@ -1,0 +1,236 @@
+//! Calls: which functions a name can mean, and what calling them needs.
+//!
+//! PostgreSQL picks among functions by argument types, which are unknown here; so every function outside pg_catalog that the
+//! name and the number of arguments could mean needs EXECUTE, and a name that could also mean a refused built-in is refused.
+
+use pg_query::NodeEnum as Kind;
+use pg_query::protobuf::FuncCall;
+
+use super::ResolveError;
+use super::builtins::{self, Verdict};
+use super::identity::Hoist;
+use super::names::{offset, string};
+use super::walk::{Purpose, Walk};
+use crate::catalog::Function;
+use crate::policy::{Oid, Privilege, Securable};
+
+/// The number and names of a call's arguments.
+struct Arguments {
+    count: usize,
+    named: Vec<String>,
+    /// Ordered-set aggregates count their WITHIN GROUP arguments too: any number fits.
+    any: bool,
+}
+
+impl Arguments {
+    fn of(call: &FuncCall) -> Self {
+        let named = call
+            .args
+            .iter()
+            .filter_map(|arg| match arg.node.as_ref() {
+                Some(Kind::NamedArgExpr(inner)) => Some(inner.name.clone()),
+                _ => None,
+            })
+            .collect();
+        Self { count: call.args.len(), named, any: call.agg_within_group || call.func_variadic }
+    }
+
+    fn one() -> Self {
+        Self { count: 1, named: Vec::new(), any: false }
+    }
+
+    fn fit(&self, function: &Function) -> bool {
+        let count = i16::try_from(self.count).unwrap_or(i16::MAX);
+        let names = self.named.iter().all(|name| function.arg_names.iter().any(|known| **known == **name));
+        self.any || (names && count <= function.max_args && (count >= function.min_args || !self.named.is_empty()))
+    }
+}
+
+impl Walk<'_> {
+    /// Walks a call; gives back what to hoist when it asks for the identity.
+    pub(super) fn call(&mut self, call: &mut FuncCall) -> Result<Option<Hoist>, ResolveError> {
+        let FuncCall { funcname, location, .. } = &*call;
+        let position = offset(*location);
+        let names: Vec<&str> = funcname.iter().filter_map(string).collect();
+        if let Purpose::ViewTwin(_) = self.purpose
+            && let ["pgusher", name] = names.as_slice()
+            && matches!(*name, "current_user" | "session_user" | "is_member")
+        {
+            self.call_parts(call)?;
+            return Ok(None);
+        }
+        if names == ["is_member"] {
+            return self.membership(call).map(Some);
+        }
+        let (schema, name) = self.object_name(&call.funcname.clone(), call.location)?;
+        self.called(call, schema.as_deref(), &name, position)?;
+        self.call_parts(call)?;
+        Ok(None)
+    }
+
+    /// Walks everything inside a call.
+    pub(super) fn call_parts(&mut self, call: &mut FuncCall) -> Result<(), ResolveError> {
+        let FuncCall {
+            funcname: _,
+            args,
+            agg_order,
+            agg_filter,
+            over,
+            agg_within_group: _,
+            agg_star: _,
+            agg_distinct: _,
+            func_variadic: _,
+            funcformat: _,
+            location: _,
+        } = call;
+        self.expressions(args)?;
+        self.expressions(agg_order)?;
+        self.optional(agg_filter)?;
+        match over.as_deref_mut() {
+            Some(window) => self.window(window),
+            None => Ok(()),
+        }
+    }
+
+    fn called(
+        &mut self,
+        call: &mut FuncCall,
+        schema: Option<&str>,
+        name: &str,
+        position: Option<usize>,
+    ) -> Result<(), ResolveError> {
+        let candidates = self.candidates(schema, name, &Arguments::of(call));
+        if let Some(schema) = schema
+            && schema != "pg_catalog"
+        {
+            if self.ground.footing.catalog.schema_named(schema).is_none() {
+                return Err(ResolveError::UndefinedSchema { name: schema.to_owned(), position });
+            }
+            if candidates.is_empty() {
+                return Err(ResolveError::UndefinedFunction { name: format!("{schema}.{name}"), position });
+            }
+            return self.need_execute(&candidates, position);
+        }
+        match builtins::lookup(name) {
+            Verdict::Allow => {}
+            Verdict::Refuse(reason) => {
+                return Err(ResolveError::ProtectedFunction { name: name.to_owned(), reason: sentence(reason), position });
+            }
+            Verdict::Special(about) => self.special(name, about, call)?,
+            Verdict::Unknown if !candidates.is_empty() => {}
+            Verdict::Unknown if schema.is_none() && self.is_column_notation(call, name) => {}
+            Verdict::Unknown => return Err(ResolveError::UndefinedFunction { name: name.to_owned(), position }),
+        }
+        self.need_execute(&candidates, position)
+    }
+
+    /// The built-ins that depend on their arguments.
+    fn special(&mut self, name: &str, about: &'static str, call: &mut FuncCall) -> Result<(), ResolveError> {
+        match name {
+            "set_config" => self.set_config(call),
+            "current_setting" => self.current_setting(call),
+            "nextval" | "setval" | "currval" => self.sequence_function(name, call),
+            // It tells only of a sequence that this session may use: upstream checks the privilege on it.
+            "lastval" => Ok(()),
+            _ => Err(ResolveError::ProtectedFunction {
+                name: name.to_owned(),
+                reason: sentence(about),
+                position: offset(call.location),
+            }),
+        }
+    }
+
+    /// `f(item)` for the column `f` of an item of FROM.
+    fn is_column_notation(&self, call: &FuncCall, name: &str) -> bool {
+        let plain = call.args.len() == 1
+            && call.agg_order.is_empty()
+            && call.agg_filter.is_none()
+            && call.over.is_none()
+            && !(call.agg_star || call.agg_distinct || call.agg_within_group || call.func_variadic);
+        let item = match call.args.first().and_then(|arg| arg.node.as_ref()) {
+            Some(Kind::ColumnRef(column)) if column.fields.len() == 1 => column.fields.first().and_then(string),
+            _ => None,
+        };
+        plain && item.is_some_and(|item| self.scopes.proves_column(item, name))
+    }
+
+    /// The functions outside pg_catalog that a call can mean.
+    fn candidates(&self, schema: Option<&str>, name: &str, arguments: &Arguments) -> Vec<Oid> {
+        let catalog = &self.ground.footing.catalog;
+        catalog
+            .functions_named(name)
+            .filter(|f| self.is_found(f.schema, schema) && arguments.fit(f))
+            .filter(|f| catalog.schema(f.schema).is_some_and(|s| !s.system))
+            .map(|f| f.oid)
+            .collect()
+    }
+
+    fn need_execute(&mut self, functions: &[Oid], position: Option<usize>) -> Result<(), ResolveError> {
+        for oid in functions {
+            if self.builtins_only {
+                return Err(ResolveError::unsupported("a function outside pg_catalog here", position)
+                    .because("The statement would run the function with the rights of the table's owner."));
+            }
+            self.need_function(*oid);
+        }
+        Ok(())
+    }
+
+    fn need_function(&mut self, oid: Oid) {
+        let Some(function) = self.ground.footing.catalog.function(oid) else { return };
+        if !self.functions.contains(&oid) {
+            self.functions.push(oid);
+        }
+        if self.requires() {
+            let (schema, label) = (Some(function.schema), function.name.as_str().to_owned());
+            let holder = self.holder();
+            self.requirements.need(holder, Privilege::Execute, Securable::Function(oid), schema, &label, "function");
+        }
+    }
+
+    /// The function behind an operator or cast. Those in C came with an extension that a superuser installed: they are free.
+    pub(super) fn need_support_function(&mut self, oid: Oid) -> Result<(), ResolveError> {
+        let Some(function) = self.ground.footing.catalog.function(oid) else { return Ok(()) };
+        if matches!(function.language.as_str(), "c" | "internal") && !function.security_definer {
+            return Ok(());
+        }
+        self.need_execute(&[oid], None)
+    }
+
+    /// `x.f` where `f` may be a function of one argument instead of a column.
+    pub(super) fn attribute_call(&mut self, name: &str) -> Result<(), ResolveError> {
+        let candidates = self.candidates(None, name, &Arguments::one());
+        self.need_execute(&candidates, None)?;
+        match builtins::lookup(name) {
+            Verdict::Allow | Verdict::Unknown => Ok(()),
+            Verdict::Refuse(reason) => {
+                Err(ResolveError::ProtectedFunction { name: name.to_owned(), reason: sentence(reason), position: None })
+            }
+            Verdict::Special(_) => Err(ResolveError::ProtectedFunction {
+                name: name.to_owned(),
+                reason: "It may be called with plain arguments only.".to_owned(),
+                position: None,
+            }),
+        }
+    }
+
+    /// A function named where a TABLESAMPLE method or the like stands.
+    pub(super) fn sampling_method(&mut self, nodes: &[pg_query::protobuf::Node], location: i32) -> Result<(), ResolveError> {
+        let (schema, name) = self.object_name(nodes, location)?;
+        if matches!(name.as_str(), "system" | "bernoulli") && schema.as_deref().is_none_or(|s| s == "pg_catalog") {
+            let shadowing = self.candidates(schema.as_deref(), &name, &Arguments::one());
+            return self.need_execute(&shadowing, offset(location));
+        }
+        let candidates = self.candidates(schema.as_deref(), &name, &Arguments::one());
+        if candidates.is_empty() {
+            return Err(ResolveError::unsupported(format!("tablesample method {name}"), offset(location)));
+        }
+        self.need_execute(&candidates, offset(location))
+    }
+}
+
+/// A reason of the list as a full sentence.
+fn sentence(reason: &str) -> String {
+    let mut letters = reason.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
+}

@@ -1,0 +1,277 @@
+//! Relation names → relations, requirements, and what stands for them upstream.
+
+use pg_query::protobuf::{Alias, RangeVar};
+
+use super::ResolveError;
+use super::catalog_relations;
+use super::names::{is_ours, offset};
+use super::walk::{Purpose, Walk};
+use crate::catalog::{Footing, Governed, GovernedTable, Relation, RelationKind, governed_schema};
+use crate::name::{Name, QualifiedName};
+use crate::policy::{Holder, Oid, Privilege, Securable};
+
+/// What a statement does with a relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Reads it.
+    Read,
+    /// Writes it: the target of INSERT, UPDATE, DELETE, MERGE, COPY FROM.
+    Write,
+}
+
+/// A relation name, resolved and replaced.
+pub(super) struct Found<'a> {
+    pub(super) relation: &'a Relation,
+    /// What stands in the text now.
+    pub(super) now: QualifiedName,
+    /// Set when it is a governed table.
+    pub(super) table: Option<&'a GovernedTable>,
+    /// Set when it is a view over governed relations.
+    pub(super) derived: bool,
+}
+
+impl Found<'_> {
+    /// The relation's columns.
+    pub(super) fn columns(&self) -> Vec<String> {
+        self.relation.columns.iter().map(|c| c.name.as_str().to_owned()).collect()
+    }
+
+    /// The relation stands in the text itself, not a view for it.
+    pub(super) fn in_place(&self, footing: &Footing) -> bool {
+        footing.catalog.qualified(self.relation).is_some_and(|own| own == self.now)
+    }
+}
+
+impl<'a> Walk<'a> {
+    fn footing(&self) -> &'a Footing {
+        self.ground.footing
+    }
+
+    /// The relation that a name means by PostgreSQL's rules.
+    pub(super) fn look_up(&self, name: &RangeVar) -> Result<&'a Relation, ResolveError> {
+        let position = offset(name.location);
+        let spelled = spelled(name);
+        let catalog = &self.footing().catalog;
+        let missing = || ResolveError::UndefinedRelation { name: spelled.clone(), position };
+        if !name.catalogname.is_empty() && name.catalogname != *catalog.database {
+            return Err(ResolveError::CrossDatabase { name: format!("\"{spelled}\""), position });
+        }
+        let wanted = Name::exact(&name.relname);
+        if name.schemaname.is_empty() {
+            return std::iter::once("pg_temp")
+                .chain(self.ground.path.lookup())
+                .filter(|schema| !is_ours(schema))
+                .filter_map(|schema| catalog.schema_named(schema))
+                .find_map(|schema| catalog.relation_in(schema.oid, &wanted))
+                .ok_or_else(missing);
+        }
+        self.may_name(&name.schemaname, position)?;
+        let Some(schema) = catalog.schema_named(&name.schemaname) else {
+            return Err(if name.schemaname == "pg_temp" {
+                missing()
+            } else {
+                ResolveError::UndefinedRelation { name: spelled.clone(), position }
+            });
+        };
+        if schema.ours {
+            return Err(ResolveError::ProtectedSchema { name: name.schemaname.clone(), position });
+        }
+        catalog.relation_in(schema.oid, &wanted).ok_or_else(missing)
+    }
+
+    /// Resolves a name, collects what it needs, and puts in its place what stands for it upstream.
+    pub(super) fn relation(&mut self, name: &mut RangeVar, access: Access) -> Result<Found<'a>, ResolveError> {
+        let position = offset(name.location);
+        let relation = self.look_up(name)?;
+        self.is_table(relation, position)?;
+        let own = self.footing().catalog.qualified(relation).ok_or(ResolveError::misplaced("relation without schema"))?;
+        let system = self.footing().catalog.schema(relation.schema).is_some_and(|s| s.system);
+        let (now, table, derived) = if system {
+            (self.catalog_relation(relation, &own, access, position)?, None, false)
+        } else {
+            self.log.push(relation.oid);
+            self.refuse_stricter_children(relation, position)?;
+            self.need_relation(relation, self.holder(), match access {
+                Access::Read => Privilege::Select,
+                Access::Write => Privilege::Modify,
+            });
+            self.stand_in(relation, own.clone(), access, position)?
+        };
+        self.replace_name(name, &now)?;
+        Ok(Found { relation, now, table, derived })
+    }
+
+    fn is_table(&self, relation: &Relation, position: Option<usize>) -> Result<(), ResolveError> {
+        let kind = match relation.kind {
+            RelationKind::Table
+            | RelationKind::PartitionedTable
+            | RelationKind::View
+            | RelationKind::MaterializedView
+            | RelationKind::ForeignTable
+            | RelationKind::Sequence => return Ok(()),
+            RelationKind::CompositeType => "composite types",
+            RelationKind::Index => "indexes",
+        };
+        Err(ResolveError::NotATable { name: relation.name.to_string(), kind, position })
+    }
+
+    /// Relations of pg_catalog and information_schema: readable, but for a list.
+    fn catalog_relation(
+        &self,
+        relation: &Relation,
+        own: &QualifiedName,
+        access: Access,
+        position: Option<usize>,
+    ) -> Result<QualifiedName, ResolveError> {
+        let refuse = |reason| {
+            let (name, noun) = (relation.name.to_string(), relation.kind.noun());
+            Err(ResolveError::ProtectedRelation { name, noun, reason, position })
+        };
+        if access == Access::Write {
+            return refuse("Catalogs are changed by commands only.");
+        }
+        if let Some(reason) = catalog_relations::refusal(own.schema.as_str(), own.name.as_str()) {
+            return refuse(reason);
+        }
+        let redirected = !self.ground.admin && self.requires() && catalog_relations::is_redirected(own);
+        Ok(if redirected { QualifiedName { schema: Name::exact("pgusher"), name: own.name.clone() } } else { own.clone() })
+    }
+
+    /// What is read or written in a relation's place.
+    fn stand_in(
+        &mut self,
+        relation: &'a Relation,
+        own: QualifiedName,
+        access: Access,
+        position: Option<usize>,
+    ) -> Result<(QualifiedName, Option<&'a GovernedTable>, bool), ResolveError> {
+        if let Purpose::ViewTwin(target) = self.purpose {
+            return Ok((target(relation.oid).unwrap_or(own), None, false));
+        }
+        let Some(governed) = self.footing().governed(relation.oid) else { return Ok((own, None, false)) };
+        if !self.governed.contains(&relation.oid) {
+            self.governed.push(relation.oid);
+        }
+        match governed {
+            Governed::Table(table) => {
+                self.touched.filtered |= table.filtered;
+                self.touched.masked |= table.twin();
+                let now = match (access, self.purpose) {
+                    (Access::Write, _) => table.write.clone(),
+                    (Access::Read, Purpose::Owner) => {
+                        QualifiedName { schema: governed_schema(own.schema.as_str()), name: own.name.clone() }
+                    }
+                    (Access::Read, Purpose::Statement | Purpose::Definition | Purpose::ViewTwin(_) | Purpose::Policy) => {
+                        table.read.clone()
+                    }
+                };
+                Ok((now, Some(table), false))
+            }
+            Governed::View { read } => {
+                self.touched = crate::sql::Touched { filtered: true, masked: true };
+                match access {
+                    Access::Read => Ok((read.clone(), None, true)),
+                    Access::Write => Err(ResolveError::unsupported(format!("writing to view \"{}\"", relation.name), position)
+                        .because("The view reads tables under a row filter or mask.")),
+                }
+            }
+            Governed::Derived => {
+                self.touched = crate::sql::Touched { filtered: true, masked: true };
+                Ok((own, None, true))
+            }
+            Governed::Refused(reason) => {
+                let reason = self.ground.admin.then(|| reason.clone());
+                Err(ResolveError::Broken { name: relation.name.to_string(), noun: relation.kind.noun(), reason })
+            }
+        }
+    }
+
+    /// Reading a parent reads its children without asking them: children with a filter or masks of their own forbid it.
+    fn refuse_stricter_children(&self, relation: &Relation, position: Option<usize>) -> Result<(), ResolveError> {
+        let footing = self.footing();
+        let mut open = footing.catalog.children(relation.oid).to_vec();
+        let mut seen = std::collections::HashSet::from([relation.oid]);
+        while let Some(child) = open.pop() {
+            if !seen.insert(child) {
+                continue;
+            }
+            let own = footing.policies.filter(child).is_some() || !footing.policies.masks(child).is_empty();
+            if own || matches!(footing.governed(child), Some(Governed::Refused(_))) {
+                return Err(ResolveError::unsupported(format!("access to \"{}\"", relation.name), position)
+                    .because("A partition or child of it has a row filter or mask of its own.")
+                    .instead("Set the row filter or mask on the parent."));
+            }
+            open.extend_from_slice(footing.catalog.children(child));
+        }
+        Ok(())
+    }
+
+    /// What reading or writing a relation needs, views followed down to what they read.
+    pub(super) fn need_relation(&mut self, relation: &'a Relation, holder: Holder, privilege: Privilege) {
+        if !self.requires() {
+            return;
+        }
+        let catalog = &self.footing().catalog;
+        if catalog.schema(relation.schema).is_some_and(|s| s.system) || relation.temporary {
+            return;
+        }
+        let mut open: Vec<(&'a Relation, Holder)> = vec![(relation, holder)];
+        let mut seen: std::collections::HashSet<(Oid, Holder)> = std::collections::HashSet::new();
+        while let Some((relation, holder)) = open.pop() {
+            if !seen.insert((relation.oid, holder)) || catalog.schema(relation.schema).is_some_and(|s| s.system) {
+                continue;
+            }
+            let (schema, label) = (Some(relation.schema), relation.name.as_str());
+            self.requirements.need(holder, privilege, Securable::Relation(relation.oid), schema, label, relation.kind.noun());
+            if let Some(server) = relation.server.and_then(|oid| catalog.server(oid)) {
+                let (on, label) = (Securable::Connection(server.oid), server.name.as_str());
+                self.requirements.need(holder, Privilege::UseConnection, on, None, label, "foreign server");
+            }
+            if relation.kind == RelationKind::View {
+                let below = if relation.security_invoker { Holder::Session } else { Holder::OwnerOfView(relation.oid) };
+                open.extend(relation.reads.iter().filter_map(|oid| catalog.relation(*oid)).map(|read| (read, below)));
+            }
+        }
+    }
+
+    /// Puts a qualified name in the place of one in the text, with the alias that the old name had by itself.
+    fn replace_name(&mut self, name: &mut RangeVar, now: &QualifiedName) -> Result<(), ResolveError> {
+        let same = name.schemaname == now.schema.as_str() && name.relname == now.name.as_str();
+        if same {
+            return Ok(());
+        }
+        let parts = 1 + usize::from(!name.schemaname.is_empty()) + usize::from(!name.catalogname.is_empty());
+        let tokens = self.tokens();
+        let found = tokens.at(name.location).and_then(|index| {
+            let after = *tokens.name_ends(index, parts)?.last()?;
+            Some((index, after, tokens.range(index, after)?))
+        });
+        let (index, after, range) = found.ok_or(ResolveError::misplaced("location"))?;
+        let needs_alias = name.alias.is_none() && name.relname != now.name.as_str();
+        if needs_alias {
+            let closed = tokens.is_symbol(after, "*")
+                || (!name.inh && index > 0 && tokens.is_symbol(index - 1, "(") && tokens.is_symbol(after, ")"));
+            let end = tokens.get(if closed { after } else { after - 1 }).map_or(range.end, |t| t.end);
+            let alias = name.relname.clone();
+            self.edit(range, now.quoted());
+            self.insert_text(end, format!(" AS {}", crate::name::quote_identifier(&alias)));
+            name.alias = Some(Alias { aliasname: alias, colnames: Vec::new() });
+        } else {
+            self.edit(range, now.quoted());
+        }
+        name.catalogname.clear();
+        name.schemaname = now.schema.as_str().to_owned();
+        name.relname = now.name.as_str().to_owned();
+        Ok(())
+    }
+}
+
+/// A name as messages show it.
+pub(super) fn spelled(name: &RangeVar) -> String {
+    [&name.catalogname, &name.schemaname, &name.relname]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(".")
+}

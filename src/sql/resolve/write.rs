@@ -1,0 +1,280 @@
+//! INSERT, UPDATE, DELETE, MERGE.
+//!
+//! A filtered table is written in place. A table with masks is written through its write twin, where a masked column `c` is
+//! writable as `c$raw` and readable, as the mask, under its own name.
+
+use pg_query::NodeEnum as Kind;
+use pg_query::protobuf::{
+    DeleteStmt, InferClause, InsertStmt, MergeStmt, MergeWhenClause, Node, OnConflictAction, OnConflictClause, RangeVar,
+    ResTarget, UpdateStmt,
+};
+
+use super::ResolveError;
+use super::names::offset;
+use super::relations::{Access, Found};
+use super::scope::{Bare, Item, Twin};
+use super::select::Columns;
+use super::walk::Walk;
+use crate::catalog::GovernedTable;
+use crate::name::quote_identifier;
+use crate::policy::{Mechanism, Privilege, Securable};
+
+/// The target of a write.
+pub(super) struct Target<'a> {
+    pub(super) found: Found<'a>,
+    /// The name by which the statement calls it.
+    pub(super) alias: String,
+    /// It stands in the text itself, not a view for it.
+    pub(super) in_place: bool,
+}
+
+impl<'a> Target<'a> {
+    /// The governed table, when writes go to its write twin.
+    pub(super) fn twin(&self) -> Option<&'a GovernedTable> {
+        self.found.table.filter(|table| table.twin())
+    }
+
+    fn masks(&self, column: &str) -> bool {
+        self.twin().is_some_and(|table| table.masks(column))
+    }
+
+    fn by_view(&self) -> bool {
+        self.found.table.is_some_and(|table| table.mechanism == Mechanism::View) || self.found.derived
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Resolves the target and puts it into the innermost scope. A target is never a CTE.
+    pub(super) fn target(&mut self, relation: Option<&mut RangeVar>) -> Result<Target<'a>, ResolveError> {
+        let name = relation.ok_or(ResolveError::misplaced("statement without a target"))?;
+        let (original, client_alias) = (name.relname.clone(), name.alias.clone());
+        let start = self.log.len();
+        let found = self.relation(name, Access::Write)?;
+        let alias = client_alias.as_ref().map_or(original, |alias| alias.aliasname.clone());
+        let target = Target { in_place: found.in_place(self.ground.footing), found, alias };
+        let mut item = Item::plain(&target.alias, Some(target.found.columns()), start..self.log.len());
+        item.twin = target.twin().map(|table| Twin {
+            masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(),
+            excluded: false,
+        });
+        if client_alias.is_none() {
+            let now = target.found.now.clone();
+            item.bare = Some(Bare { oid: target.found.relation.oid, aliased: name.alias.is_some(), now });
+        }
+        self.scopes.top().items.push(item);
+        Ok(target)
+    }
+
+    fn need_select(&mut self, target: &Target<'a>) {
+        self.need_relation(target.found.relation, self.holder(), Privilege::Select);
+    }
+
+    /// INSERT.
+    pub(super) fn insert(&mut self, statement: &mut InsertStmt) -> Result<Columns, ResolveError> {
+        let InsertStmt { relation, cols, select_stmt, on_conflict_clause, returning_clause, with_clause, r#override: _ } = statement;
+        self.scopes.push();
+        self.with(with_clause.as_mut())?;
+        if let Some(rows) = select_stmt.as_deref_mut() {
+            self.query(rows)?;
+        }
+        let target = self.target(relation.as_mut())?;
+        self.note_target_columns(&target, cols);
+        self.assignments(&target, cols)?;
+        if let Some(conflict) = on_conflict_clause.as_deref_mut()
+            && self.on_conflict(&target, conflict)?
+        {
+            self.need_select(&target);
+        }
+        if returning_clause.is_some() {
+            self.need_select(&target);
+        }
+        let columns = self.returning(&target, returning_clause.as_mut(), &[])?;
+        self.scopes.pop();
+        Ok(columns)
+    }
+
+    /// UPDATE.
+    pub(super) fn update(&mut self, statement: &mut UpdateStmt) -> Result<Columns, ResolveError> {
+        let UpdateStmt { relation, target_list, where_clause, from_clause, returning_clause, with_clause } = statement;
+        self.scopes.push();
+        self.with(with_clause.as_mut())?;
+        let target = self.target(relation.as_mut())?;
+        self.targets.push((target.alias.clone(), false));
+        from_clause.iter_mut().try_for_each(|item| self.from_item(item))?;
+        self.note_target_columns(&target, target_list);
+        self.assignments(&target, target_list)?;
+        self.condition(&target, where_clause)?;
+        let columns = self.returning(&target, returning_clause.as_mut(), from_clause)?;
+        if self.targets.pop().is_some_and(|(_, read)| read) || returning_clause.is_some() {
+            self.need_select(&target);
+        }
+        self.scopes.pop();
+        Ok(columns)
+    }
+
+    /// DELETE.
+    pub(super) fn delete(&mut self, statement: &mut DeleteStmt) -> Result<Columns, ResolveError> {
+        let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = statement;
+        self.scopes.push();
+        self.with(with_clause.as_mut())?;
+        let target = self.target(relation.as_mut())?;
+        self.targets.push((target.alias.clone(), false));
+        using_clause.iter_mut().try_for_each(|item| self.from_item(item))?;
+        self.condition(&target, where_clause)?;
+        let columns = self.returning(&target, returning_clause.as_mut(), using_clause)?;
+        if self.targets.pop().is_some_and(|(_, read)| read) || returning_clause.is_some() {
+            self.need_select(&target);
+        }
+        self.scopes.pop();
+        Ok(columns)
+    }
+
+    /// MERGE: into tables themselves only.
+    pub(super) fn merge(&mut self, statement: &mut MergeStmt) -> Result<Columns, ResolveError> {
+        let MergeStmt { relation, source_relation, join_condition, merge_when_clauses, returning_clause, with_clause } = statement;
+        let position = relation.as_ref().and_then(|r| offset(r.location));
+        self.scopes.push();
+        self.with(with_clause.as_mut())?;
+        let target = self.target(relation.as_mut())?;
+        if !target.in_place || target.by_view() {
+            return Err(ResolveError::unsupported(format!("MERGE into \"{}\"", target.found.relation.name), position)
+                .because("The table has column masks, or a row filter that is enforced by a view.")
+                .instead("Use INSERT and UPDATE."));
+        }
+        match source_relation.as_deref_mut() {
+            Some(source) => self.from_item(source)?,
+            None => return Err(ResolveError::misplaced("MERGE without a source")),
+        }
+        self.optional(join_condition)?;
+        for clause in merge_when_clauses.iter_mut() {
+            let Some(Kind::MergeWhenClause(clause)) = clause.node.as_mut() else { return Err(ResolveError::misplaced("MERGE clause")) };
+            let MergeWhenClause { match_kind: _, command_type: _, r#override: _, condition, target_list, values } = &mut **clause;
+            self.optional(condition)?;
+            self.assignments(&target, target_list)?;
+            self.expressions(values)?;
+        }
+        self.need_select(&target);
+        let sources: Vec<Node> = source_relation.as_deref().cloned().into_iter().collect();
+        let columns = self.returning(&target, returning_clause.as_mut(), &sources)?;
+        self.scopes.pop();
+        Ok(columns)
+    }
+
+    fn note_target_columns(&mut self, target: &Target, columns: &[Node]) {
+        let names: Vec<String> = columns
+            .iter()
+            .filter_map(|node| match node.node.as_ref() {
+                Some(Kind::ResTarget(column)) => Some(column.name.clone()),
+                _ => None,
+            })
+            .collect();
+        self.requirements.note_columns(Privilege::Modify, Securable::Relation(target.found.relation.oid), &names);
+    }
+
+    /// The column list of INSERT and the SET list of UPDATE: masked columns become their raw ones.
+    fn assignments(&mut self, target: &Target, columns: &mut [Node]) -> Result<(), ResolveError> {
+        let mut shared = None;
+        for column in columns {
+            let Some(Kind::ResTarget(column)) = column.node.as_mut() else { return Err(ResolveError::misplaced("assignment")) };
+            let ResTarget { name, indirection, val, location } = &mut **column;
+            if target.masks(name) {
+                if !indirection.is_empty() {
+                    return Err(ResolveError::unsupported(format!("assigning to a part of column \"{name}\""), offset(*location))
+                        .because("The column has a mask."));
+                }
+                let raw = GovernedTable::raw_column(name);
+                self.replace_name_token(*location, &raw)?;
+                *name = raw;
+            }
+            for step in indirection.iter_mut() {
+                self.expression(step)?;
+            }
+            match val.as_deref_mut().and_then(|node| node.node.as_mut()) {
+                // `(a, b) = source`: the text has the source once, the tree has it once for each column.
+                Some(Kind::MultiAssignRef(part)) if part.colno > 1 => part.source.clone_from(&shared),
+                Some(Kind::MultiAssignRef(part)) => {
+                    self.optional(&mut part.source)?;
+                    shared.clone_from(&part.source);
+                }
+                _ => self.optional(val)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a quoted identifier in the place of the one at a location.
+    pub(super) fn replace_name_token(&mut self, location: i32, by: &str) -> Result<(), ResolveError> {
+        let tokens = self.tokens();
+        let range = tokens
+            .at(location)
+            .filter(|index| tokens.get(*index).is_some_and(|t| t.kind.is_name()))
+            .and_then(|index| tokens.range(index, tokens.after_token(index)))
+            .ok_or(ResolveError::misplaced("location"))?;
+        self.edit(range, quote_identifier(by));
+        Ok(())
+    }
+
+    fn condition(&mut self, target: &Target, condition: &mut Option<Box<Node>>) -> Result<(), ResolveError> {
+        if let Some(Kind::CurrentOfExpr(_)) = condition.as_deref().and_then(|n| n.node.as_ref())
+            && !target.in_place
+        {
+            return Err(ResolveError::unsupported(format!("WHERE CURRENT OF on \"{}\"", target.found.relation.name), None)
+                .because("The table has column masks, or a row filter that is enforced by a view."));
+        }
+        self.optional(condition)
+    }
+
+    /// ON CONFLICT. Gives back whether it reads the target.
+    fn on_conflict(&mut self, target: &Target, clause: &mut OnConflictClause) -> Result<bool, ResolveError> {
+        let OnConflictClause { action, infer, target_list, where_clause, location } = clause;
+        let position = offset(*location);
+        let mut reads = false;
+        if let Some(infer) = infer.as_deref_mut() {
+            reads = true;
+            self.inference(target, infer, position)?;
+        }
+        match OnConflictAction::try_from(*action) {
+            Ok(OnConflictAction::OnconflictNothing) => return Ok(reads),
+            Ok(OnConflictAction::OnconflictUpdate) => {}
+            Ok(OnConflictAction::Undefined | OnConflictAction::OnconflictNone) | Err(_) => {
+                return Err(ResolveError::misplaced("ON CONFLICT action"));
+            }
+        }
+        if target.by_view() {
+            return Err(ResolveError::unsupported("ON CONFLICT DO UPDATE here", position)
+                .because(format!("The row filter of \"{}\" is enforced by a view.", target.found.relation.name)));
+        }
+        let mut excluded = Item::plain("excluded", Some(target.found.columns()), 0..0);
+        excluded.twin = target
+            .twin()
+            .map(|table| Twin { masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(), excluded: true });
+        self.scopes.top().items.push(excluded);
+        self.note_target_columns(target, target_list);
+        self.assignments(target, target_list)?;
+        self.optional(where_clause)?;
+        // RETURNING does not see `excluded`.
+        self.scopes.top().items.pop();
+        Ok(true)
+    }
+
+    fn inference(&mut self, target: &Target, infer: &mut InferClause, position: Option<usize>) -> Result<(), ResolveError> {
+        let InferClause { index_elems, where_clause, conname, location: _ } = infer;
+        if !conname.is_empty() && !target.in_place {
+            return Err(ResolveError::unsupported("ON CONFLICT ON CONSTRAINT here", position)
+                .because("The table has column masks, or a row filter that is enforced by a view.")
+                .instead("Name the columns of the constraint."));
+        }
+        for element in index_elems.iter_mut() {
+            let Some(Kind::IndexElem(index)) = element.node.as_ref() else { return Err(ResolveError::misplaced("ON CONFLICT")) };
+            if target.masks(&index.name) || (target.twin().is_some() && index.expr.is_some()) {
+                return Err(ResolveError::unsupported(format!("ON CONFLICT on \"{}\"", target.found.relation.name), position)
+                    .because("It would compare the values under a column mask."));
+            }
+            self.expression(element)?;
+        }
+        if where_clause.is_some() && target.twin().is_some() {
+            return Err(ResolveError::unsupported("ON CONFLICT with WHERE here", position).because("The table has column masks."));
+        }
+        self.optional(where_clause)
+    }
+}
