@@ -2,6 +2,9 @@
 //!
 //! Positions are in bytes from 1 of the statement's text; the session turns them into characters.
 
+#[cfg(test)]
+mod tests;
+
 use tokio_postgres::error::SqlState;
 
 use super::Report;

@@ -3,9 +3,6 @@
 //! In: a statement's requirements, the policies, the principal. Out: the proof, or what is missing in words that a person can act
 //! on. Never: SQL.
 
-#[cfg(test)]
-mod tests;
-
 use super::Resolved;
 use crate::catalog::{CatalogSnapshot, Footing};
 use crate::name::Name;

@@ -30,7 +30,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub mod builtins;
 
 use std::sync::Arc;
 
