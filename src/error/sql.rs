@@ -36,8 +36,9 @@ impl From<&ResolveError> for Report {
             ResolveError::UndefinedSchema { .. } => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),
             ResolveError::CrossDatabase { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
-            ResolveError::NotATable { kind, .. } => Self::error(SqlState::WRONG_OBJECT_TYPE, message)
-                .detail(format!("This operation is not supported for {kind}.")),
+            ResolveError::NotATable { kind, .. } => {
+                Self::error(SqlState::WRONG_OBJECT_TYPE, message).detail(format!("This operation is not supported for {kind}."))
+            }
             ResolveError::Unsupported { detail, hint, .. } => {
                 let mut report = Self::error(SqlState::FEATURE_NOT_SUPPORTED, message);
                 report.detail.clone_from(detail);
@@ -56,9 +57,7 @@ impl From<&ResolveError> for Report {
             ResolveError::ProtectedFunction { reason, .. } => {
                 Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message).detail(reason.as_str())
             }
-            ResolveError::ParameterValue { reason, .. } => {
-                Self::error(SqlState::INVALID_PARAMETER_VALUE, message).detail(*reason)
-            }
+            ResolveError::ParameterValue { reason, .. } => Self::error(SqlState::INVALID_PARAMETER_VALUE, message).detail(*reason),
             ResolveError::Broken { reason, .. } => {
                 let report = Self::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message);
                 match reason {
@@ -89,10 +88,7 @@ fn denied(lacks: &[Lack]) -> Report {
     let Some(first) = lacks.first() else {
         return Report::error(SqlState::INSUFFICIENT_PRIVILEGE, "permission denied");
     };
-    let report = Report::error(
-        SqlState::INSUFFICIENT_PRIVILEGE,
-        format!("permission denied for {} {}", first.noun, first.label),
-    );
+    let report = Report::error(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for {} {}", first.noun, first.label));
     let detail = lacks.iter().map(needed).collect::<Vec<_>>().join(" ");
     let report = report.detail(detail);
     match &first.grantee {

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Effect, Limits, Permitted, Remembered, ResolveError, RewriteError, Rewritten, SessionObjects, Touched, parse, resolve, rewrite};
+use super::{
+    Effect, Limits, Permitted, Remembered, ResolveError, RewriteError, Rewritten, SessionObjects, Touched, parse, resolve, rewrite,
+};
 use crate::catalog::{
-    CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, Relation, RelationKind,
-    Schema, SearchPath, Server,
+    CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, Relation,
+    RelationKind, Schema, SearchPath, Server,
 };
 use crate::name::{Name, QualifiedName};
 use crate::policy::{
@@ -190,11 +192,7 @@ pub(crate) fn footing_with(change: impl FnOnce(&mut CatalogParts)) -> Footing {
             Grant { principal: ALICE, privilege: Privilege::Select, securable: Securable::Relation(104) },
         ],
         owners: vec![(Securable::Relation(EMPLOYEES), PrincipalId(5)), (Securable::Relation(104), PrincipalId(5))],
-        filters: vec![RowFilter {
-            relation: 121,
-            expression: "true".into(),
-            source: PolicySource::Expression("true".into()),
-        }],
+        filters: vec![RowFilter { relation: 121, expression: "true".into(), source: PolicySource::Expression("true".into()) }],
         ..PolicyParts::default()
     };
     Footing {
@@ -226,7 +224,12 @@ pub(crate) fn alice() -> Subject {
 
 /// An administrator.
 pub(crate) fn admin() -> Subject {
-    Subject { principal: ADMIN, name: "root".into(), groups: Arc::new(HashSet::from([PrincipalId(1), PrincipalId(2)])), admin: true }
+    Subject {
+        principal: ADMIN,
+        name: "root".into(),
+        groups: Arc::new(HashSet::from([PrincipalId(1), PrincipalId(2)])),
+        admin: true,
+    }
 }
 
 /// A session with one prepared statement and one cursor, both called `held`, over the orders.

@@ -27,10 +27,7 @@ fn other_objects_are_told_likewise() {
     let other = report("SELECT bonus(1)");
     assert_eq!(other.message, "permission denied for function bonus");
     assert_eq!(other.detail.as_deref(), Some("EXECUTE on function public.bonus is needed."));
-    assert_eq!(
-        other.hint.as_deref(),
-        Some("An administrator can grant it: GRANT EXECUTE ON FUNCTION public.bonus TO \"alice\".")
-    );
+    assert_eq!(other.hint.as_deref(), Some("An administrator can grant it: GRANT EXECUTE ON FUNCTION public.bonus TO \"alice\"."));
     let far = report("SELECT * FROM remote");
     assert_eq!(far.message, "permission denied for foreign table remote");
 }

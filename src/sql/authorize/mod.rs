@@ -78,9 +78,7 @@ fn lack(missing: &Missing, footing: &Footing, subject: &Subject) -> Lack {
 
 /// A securable as GRANT would name it.
 fn written(securable: Securable, catalog: &CatalogSnapshot) -> (&'static str, Option<String>) {
-    let dotted = |schema, name: &Name| {
-        catalog.schema(schema).map(|schema| format!("{}.{}", spelled(&schema.name), spelled(name)))
-    };
+    let dotted = |schema, name: &Name| catalog.schema(schema).map(|schema| format!("{}.{}", spelled(&schema.name), spelled(name)));
     match securable {
         Securable::Catalog => ("CATALOG", Some(spelled(&Name::exact(&catalog.database)))),
         Securable::Schema(oid) => ("SCHEMA", catalog.schema(oid).map(|s| spelled(&s.name))),

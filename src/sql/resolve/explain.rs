@@ -16,9 +16,7 @@ impl Walk<'_> {
         let analyze = options.iter().any(is_analyze);
         let query = query.as_deref_mut().ok_or(ResolveError::misplaced("EXPLAIN"))?;
         match query.node.as_mut() {
-            Some(
-                Kind::SelectStmt(_) | Kind::InsertStmt(_) | Kind::UpdateStmt(_) | Kind::DeleteStmt(_) | Kind::MergeStmt(_),
-            ) => {
+            Some(Kind::SelectStmt(_) | Kind::InsertStmt(_) | Kind::UpdateStmt(_) | Kind::DeleteStmt(_) | Kind::MergeStmt(_)) => {
                 self.query(query)?;
             }
             Some(Kind::ExecuteStmt(inner)) => {

@@ -54,17 +54,7 @@ impl Walk<'_> {
     }
 
     fn join(&mut self, join: &mut JoinExpr) -> Result<(), ResolveError> {
-        let JoinExpr {
-            jointype: _,
-            is_natural,
-            larg,
-            rarg,
-            using_clause,
-            join_using_alias,
-            quals,
-            alias,
-            rtindex: _,
-        } = join;
+        let JoinExpr { jointype: _, is_natural, larg, rarg, using_clause, join_using_alias, quals, alias, rtindex: _ } = join;
         let (first, start) = (self.scopes.top().items.len(), self.log.len());
         for side in [larg, rarg] {
             match side.as_deref_mut() {
@@ -174,9 +164,11 @@ impl Walk<'_> {
                 let before = self.governed.len();
                 self.range_var(name)?;
                 let in_place = meant.is_none_or(|relation| {
-                    self.ground.footing.catalog.qualified(relation).is_some_and(|own| {
-                        own.schema.as_str() == name.schemaname && own.name.as_str() == name.relname
-                    })
+                    self.ground
+                        .footing
+                        .catalog
+                        .qualified(relation)
+                        .is_some_and(|own| own.schema.as_str() == name.schemaname && own.name.as_str() == name.relname)
                 });
                 if !in_place {
                     let mut what = String::from("TABLESAMPLE");

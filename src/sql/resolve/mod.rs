@@ -30,7 +30,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-
 use std::sync::Arc;
 
 use pg_query::{Node, NodeEnum as Kind};
@@ -127,9 +126,9 @@ impl Walk<'_> {
             }
             Some(Kind::DeclareCursorStmt(inner)) => self.declare(inner),
             Some(Kind::FetchStmt(inner)) => self.fetch(inner),
-            Some(Kind::ClosePortalStmt(inner)) => Ok(Effect::Close {
-                cursor: (!inner.portalname.is_empty()).then(|| crate::name::Name::exact(&inner.portalname)),
-            }),
+            Some(Kind::ClosePortalStmt(inner)) => {
+                Ok(Effect::Close { cursor: (!inner.portalname.is_empty()).then(|| crate::name::Name::exact(&inner.portalname)) })
+            }
             Some(Kind::ExplainStmt(inner)) => self.explain(inner),
             Some(Kind::DiscardStmt(inner)) => utility::discard(inner),
             Some(Kind::ListenStmt(inner)) => self.channel(&inner.conditionname),

@@ -91,10 +91,14 @@ impl<'a> Walk<'a> {
         } else {
             self.log.push(relation.oid);
             self.refuse_stricter_children(relation, position)?;
-            self.need_relation(relation, self.holder(), match access {
-                Access::Read => Privilege::Select,
-                Access::Write => Privilege::Modify,
-            });
+            self.need_relation(
+                relation,
+                self.holder(),
+                match access {
+                    Access::Read => Privilege::Select,
+                    Access::Write => Privilege::Modify,
+                },
+            );
             self.stand_in(relation, own.clone(), access, position)?
         };
         self.replace_name(name, &now)?;

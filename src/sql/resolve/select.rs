@@ -227,4 +227,3 @@ fn output_columns(targets: &[Node], values: &[Node]) -> Columns {
         })
         .collect()
 }
-

@@ -15,11 +15,8 @@ impl<'a> Walk<'a> {
     /// Needs MODIFY on the table that owns the sequence, or on the sequence's schema; the literal becomes a qualified name.
     pub(super) fn sequence_function(&mut self, function: &str, call: &mut FuncCall) -> Result<(), ResolveError> {
         let position = offset(call.location);
-        let refuse = |reason: &str| ResolveError::ProtectedFunction {
-            name: function.to_owned(),
-            reason: reason.to_owned(),
-            position,
-        };
+        let refuse =
+            |reason: &str| ResolveError::ProtectedFunction { name: function.to_owned(), reason: reason.to_owned(), position };
         let (text, location) =
             call.args.first_mut().and_then(name_literal).ok_or_else(|| refuse("The sequence must be named by a literal."))?;
         let sequence = self.sequence_named(text, position)?;

@@ -38,7 +38,9 @@ impl Walk<'_> {
                 Ok(Effect::Reset { parameter: Some(parameter) })
             }
             Ok(VariableSetKind::VarResetAll) => Ok(Effect::Reset { parameter: None }),
-            Ok(VariableSetKind::VarSetMulti) if matches!(name.as_str(), "TRANSACTION" | "SESSION CHARACTERISTICS") => Ok(Effect::None),
+            Ok(VariableSetKind::VarSetMulti) if matches!(name.as_str(), "TRANSACTION" | "SESSION CHARACTERISTICS") => {
+                Ok(Effect::None)
+            }
             Ok(VariableSetKind::VarSetMulti) => Err(ResolveError::unsupported(format!("SET {name}"), None)),
             Ok(VariableSetKind::VarSetCurrent | VariableSetKind::Undefined) | Err(_) => {
                 Err(ResolveError::unsupported(format!("SET {parameter} FROM CURRENT"), None))
@@ -132,9 +134,8 @@ fn refused(parameter: &str, reason: &'static str) -> ResolveError {
 }
 
 fn check(parameter: &str, values: &[String]) -> Result<(), ResolveError> {
-    let wrong = |value: &str, reason| {
-        Err(ResolveError::ParameterValue { name: parameter.to_owned(), value: value.to_owned(), reason })
-    };
+    let wrong =
+        |value: &str, reason| Err(ResolveError::ParameterValue { name: parameter.to_owned(), value: value.to_owned(), reason });
     match parameters::rule(parameter).map_err(|reason| refused(parameter, reason))? {
         Rule::Free => Ok(()),
         Rule::SearchPath => match values.iter().find(|v| is_ours(v) || is_hidden(v)) {

@@ -43,7 +43,10 @@ fn relations_are_qualified_and_reads_of_masked_tables_go_to_their_governed_view(
 #[test]
 fn a_column_that_is_qualified_by_schema_follows_its_relation() {
     table(&[
-        ("SELECT public.employees.ssn FROM employees", "SELECT \"pgusher_public\".\"employees\".ssn FROM \"pgusher_public\".\"employees\""),
+        (
+            "SELECT public.employees.ssn FROM employees",
+            "SELECT \"pgusher_public\".\"employees\".ssn FROM \"pgusher_public\".\"employees\"",
+        ),
         (
             "SELECT public.employees.* FROM public.employees",
             "SELECT \"pgusher_public\".\"employees\".* FROM \"pgusher_public\".\"employees\"",
@@ -125,7 +128,11 @@ fn every_place_of_a_query_is_walked() {
     ] {
         let sql = sql.replace('Q', masked);
         let done = analyse(&sql).unwrap_or_else(|refused| panic!("{sql}: {refused:?}"));
-        assert!(!done.text.contains("FROM employees") && done.text.contains("\"pgusher_public\".\"employees\""), "{sql}: {}", done.text);
+        assert!(
+            !done.text.contains("FROM employees") && done.text.contains("\"pgusher_public\".\"employees\""),
+            "{sql}: {}",
+            done.text
+        );
         assert!(done.needs.iter().any(|n| n.ends_with(" employees")), "{sql}: {:?}", done.needs);
         assert!(done.touched.masked, "{sql}");
     }
@@ -155,10 +162,7 @@ fn cte_names_hide_relations_where_postgresql_says_so() {
             "SELECT * FROM (WITH employees AS (SELECT 1) SELECT * FROM employees) x, employees",
             "SELECT * FROM (WITH employees AS (SELECT 1) SELECT * FROM employees) x, \"pgusher_public\".\"employees\"",
         ),
-        (
-            "WITH customers AS (SELECT 1) DELETE FROM customers",
-            "WITH customers AS (SELECT 1) DELETE FROM \"public\".\"customers\"",
-        ),
+        ("WITH customers AS (SELECT 1) DELETE FROM customers", "WITH customers AS (SELECT 1) DELETE FROM \"public\".\"customers\""),
         (
             "WITH employees AS (SELECT 1) SELECT (SELECT 1 FROM employees)",
             "WITH employees AS (SELECT 1) SELECT (SELECT 1 FROM employees)",
@@ -183,7 +187,10 @@ fn identity_calls_become_ours() {
         ("SELECT current_role", "SELECT (SELECT pgusher.current_user() AS \"current_role\")"),
         ("SELECT current_date, current_schema, current_catalog", "SELECT current_date, current_schema, current_catalog"),
         ("SELECT is_member('g')", "SELECT (SELECT pgusher.is_member('g') AS is_member)"),
-        ("SELECT 1 WHERE is_member ( 'g' ) OR is_member($1)", "SELECT 1 WHERE (SELECT pgusher.is_member ( 'g' ) AS is_member) OR (SELECT pgusher.is_member($1) AS is_member)"),
+        (
+            "SELECT 1 WHERE is_member ( 'g' ) OR is_member($1)",
+            "SELECT 1 WHERE (SELECT pgusher.is_member ( 'g' ) AS is_member) OR (SELECT pgusher.is_member($1) AS is_member)",
+        ),
         ("SELECT is_member(name) FROM customers", "SELECT pgusher.is_member(name) FROM \"public\".\"customers\""),
         ("SELECT * FROM current_user u", "SELECT * FROM pgusher.current_user() u"),
         ("SELECT * FROM is_member('g')", "SELECT * FROM pgusher.is_member('g')"),
@@ -217,7 +224,10 @@ fn what_a_statement_needs_is_collected() {
         ("SELECT * FROM orders FOR UPDATE", &["SELECT orders", "MODIFY orders"]),
         ("SELECT * FROM orders o, customers c FOR SHARE OF c", &["SELECT orders", "SELECT customers", "MODIFY customers"]),
         ("SELECT * FROM (SELECT * FROM orders) o FOR UPDATE", &["SELECT orders", "MODIFY orders"]),
-        ("SELECT * FROM (SELECT * FROM orders) o, customers c FOR UPDATE OF o", &["SELECT orders", "SELECT customers", "MODIFY orders"]),
+        (
+            "SELECT * FROM (SELECT * FROM orders) o, customers c FOR UPDATE OF o",
+            &["SELECT orders", "SELECT customers", "MODIFY orders"],
+        ),
         ("INSERT INTO customers VALUES (1)", &["MODIFY customers"]),
         ("INSERT INTO customers VALUES (1) RETURNING id", &["MODIFY customers", "SELECT customers"]),
         ("INSERT INTO customers VALUES (1) ON CONFLICT DO NOTHING", &["MODIFY customers"]),
@@ -230,7 +240,10 @@ fn what_a_statement_needs_is_collected() {
         ("UPDATE customers SET name = 'x' RETURNING 1", &["MODIFY customers", "SELECT customers"]),
         ("DELETE FROM customers", &["MODIFY customers"]),
         ("DELETE FROM customers WHERE name LIKE 'x'", &["MODIFY customers", "SELECT customers"]),
-        ("MERGE INTO customers c USING orders o ON true WHEN MATCHED THEN DELETE", &["MODIFY customers", "SELECT orders", "SELECT customers"]),
+        (
+            "MERGE INTO customers c USING orders o ON true WHEN MATCHED THEN DELETE",
+            &["MODIFY customers", "SELECT orders", "SELECT customers"],
+        ),
         ("SELECT * FROM v_customers", &["SELECT v_customers", "owner of 104: SELECT customers"]),
         ("SELECT * FROM v_on_v", &["SELECT v_on_v", "owner of 113: SELECT v_customers", "owner of 104: SELECT customers"]),
         ("UPDATE v_customers SET name = 'x'", &["MODIFY v_customers", "owner of 104: MODIFY customers"]),
@@ -270,7 +283,10 @@ fn what_a_statement_needs_is_collected() {
         ("EXPLAIN (ANALYZE false) SELECT * FROM customers", &["READ_METADATA customers"]),
         ("EXPLAIN SELECT * FROM orders", &["READ_METADATA orders", "MANAGE orders"]),
         ("EXPLAIN EXECUTE held", &["READ_METADATA orders", "MANAGE orders"]),
-        ("EXPLAIN (ANALYZE) DELETE FROM orders WHERE bonus(1) = 1", &["READ_METADATA orders", "MANAGE orders", "MODIFY orders", "EXECUTE bonus"]),
+        (
+            "EXPLAIN (ANALYZE) DELETE FROM orders WHERE bonus(1) = 1",
+            &["READ_METADATA orders", "MANAGE orders", "MODIFY orders", "EXECUTE bonus"],
+        ),
     ];
     for (sql, needs) in cases {
         let mut found = analyse(sql).unwrap_or_else(|refused| panic!("{sql}: {refused:?}")).needs;
@@ -388,27 +404,49 @@ fn what_cannot_be_enforced_or_named_is_refused() {
 #[test]
 fn writes_to_masked_tables_go_to_the_twin() {
     let twin = "\"pgusher_public\".\"employees$w\" AS \"employees\"";
-    let all = "\"employees\".\"id\", \"employees\".\"name\", \"employees\".\"ssn\", \"employees\".\"salary\", \"employees\".\"region\"";
+    let all =
+        "\"employees\".\"id\", \"employees\".\"name\", \"employees\".\"ssn\", \"employees\".\"salary\", \"employees\".\"region\"";
     table(&[
         ("INSERT INTO employees VALUES (1, 'n')", &format!("INSERT INTO {twin} VALUES (1, 'n')")),
         ("INSERT INTO employees (id, ssn) VALUES (1, '2')", &format!("INSERT INTO {twin} (id, \"ssn$raw\") VALUES (1, '2')")),
-        ("INSERT INTO employees AS e (\"ssn\") VALUES (1)", "INSERT INTO \"pgusher_public\".\"employees$w\" AS e (\"ssn$raw\") VALUES (1)"),
-        ("UPDATE employees SET salary = salary + 1 WHERE ssn = 'x'", &format!("UPDATE {twin} SET \"salary$raw\" = salary + 1 WHERE ssn = 'x'")),
+        (
+            "INSERT INTO employees AS e (\"ssn\") VALUES (1)",
+            "INSERT INTO \"pgusher_public\".\"employees$w\" AS e (\"ssn$raw\") VALUES (1)",
+        ),
+        (
+            "UPDATE employees SET salary = salary + 1 WHERE ssn = 'x'",
+            &format!("UPDATE {twin} SET \"salary$raw\" = salary + 1 WHERE ssn = 'x'"),
+        ),
         ("UPDATE employees SET (name, ssn) = ('a', 'b')", &format!("UPDATE {twin} SET (name, \"ssn$raw\") = ('a', 'b')")),
-        ("UPDATE employees e SET ssn = 1 WHERE e.id = 2", "UPDATE \"pgusher_public\".\"employees$w\" e SET \"ssn$raw\" = 1 WHERE e.id = 2"),
+        (
+            "UPDATE employees e SET ssn = 1 WHERE e.id = 2",
+            "UPDATE \"pgusher_public\".\"employees$w\" e SET \"ssn$raw\" = 1 WHERE e.id = 2",
+        ),
         ("UPDATE ONLY employees SET name = 1", "UPDATE ONLY \"pgusher_public\".\"employees$w\" AS \"employees\" SET name = 1"),
         ("UPDATE ONLY (employees) SET name = 1", "UPDATE ONLY (\"pgusher_public\".\"employees$w\") AS \"employees\" SET name = 1"),
         ("UPDATE employees * SET name = 1", "UPDATE \"pgusher_public\".\"employees$w\" * AS \"employees\" SET name = 1"),
         ("DELETE FROM employees WHERE id = 1 RETURNING *", &format!("DELETE FROM {twin} WHERE id = 1 RETURNING {all}")),
         ("DELETE FROM employees RETURNING employees.*, 1", &format!("DELETE FROM {twin} RETURNING {all}, 1")),
-        ("UPDATE employees SET name = o.id FROM orders o RETURNING *", &format!("UPDATE {twin} SET name = o.id FROM \"public\".\"orders\" o RETURNING {all}, \"o\".*")),
-        ("INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET ssn = excluded.name, name = excluded.name",
-            &format!("INSERT INTO {twin} (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.name, name = excluded.name")),
+        (
+            "UPDATE employees SET name = o.id FROM orders o RETURNING *",
+            &format!("UPDATE {twin} SET name = o.id FROM \"public\".\"orders\" o RETURNING {all}, \"o\".*"),
+        ),
+        (
+            "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET ssn = excluded.name, name = excluded.name",
+            &format!(
+                "INSERT INTO {twin} (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.name, name = excluded.name"
+            ),
+        ),
         ("INSERT INTO notes VALUES (1)", "INSERT INTO \"pgusher_public\".\"notes\" VALUES (1)"),
         ("UPDATE orders SET amount = 1 RETURNING *", "UPDATE \"public\".\"orders\" SET amount = 1 RETURNING *"),
-        ("MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED THEN DELETE",
-            "MERGE INTO \"public\".\"orders\" o USING \"public\".\"customers\" c ON o.id = c.id WHEN MATCHED THEN DELETE"),
-        ("WITH d AS (DELETE FROM employees RETURNING *) SELECT * FROM d", &format!("WITH d AS (DELETE FROM {twin} RETURNING {all}) SELECT * FROM d")),
+        (
+            "MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED THEN DELETE",
+            "MERGE INTO \"public\".\"orders\" o USING \"public\".\"customers\" c ON o.id = c.id WHEN MATCHED THEN DELETE",
+        ),
+        (
+            "WITH d AS (DELETE FROM employees RETURNING *) SELECT * FROM d",
+            &format!("WITH d AS (DELETE FROM {twin} RETURNING {all}) SELECT * FROM d"),
+        ),
     ]);
 }
 

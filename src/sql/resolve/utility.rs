@@ -83,8 +83,7 @@ impl Walk<'_> {
 
     pub(super) fn fetch(&mut self, statement: &FetchStmt) -> Result<Effect, ResolveError> {
         let name = &statement.portalname;
-        let remembered =
-            self.ground.objects.cursor(name).ok_or_else(|| ResolveError::UndefinedCursor { name: name.clone() })?;
+        let remembered = self.ground.objects.cursor(name).ok_or_else(|| ResolveError::UndefinedCursor { name: name.clone() })?;
         self.remember(&remembered);
         Ok(Effect::Fetch { cursor: Name::exact(name) })
     }

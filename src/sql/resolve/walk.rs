@@ -213,10 +213,9 @@ impl<'a> Walk<'a> {
             | Kind::RangeTableFunc(_)
             | Kind::RangeTableSample(_)
             | Kind::JsonTable(_) => Err(ResolveError::misplaced("FROM item")),
-            Kind::InsertStmt(_)
-            | Kind::DeleteStmt(_)
-            | Kind::UpdateStmt(_)
-            | Kind::MergeStmt(_) => Err(ResolveError::misplaced("data-modifying statement")),
+            Kind::InsertStmt(_) | Kind::DeleteStmt(_) | Kind::UpdateStmt(_) | Kind::MergeStmt(_) => {
+                Err(ResolveError::misplaced("data-modifying statement"))
+            }
             kind => self.parts(kind),
         }
     }

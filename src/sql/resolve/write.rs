@@ -5,8 +5,8 @@
 
 use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{
-    DeleteStmt, InferClause, InsertStmt, MergeStmt, MergeWhenClause, Node, OnConflictAction, OnConflictClause, RangeVar,
-    ResTarget, UpdateStmt,
+    DeleteStmt, InferClause, InsertStmt, MergeStmt, MergeWhenClause, Node, OnConflictAction, OnConflictClause, RangeVar, ResTarget,
+    UpdateStmt,
 };
 
 use super::ResolveError;
@@ -53,10 +53,9 @@ impl<'a> Walk<'a> {
         let alias = client_alias.as_ref().map_or(original, |alias| alias.aliasname.clone());
         let target = Target { in_place: found.in_place(self.ground.footing), found, alias };
         let mut item = Item::plain(&target.alias, Some(target.found.columns()), start..self.log.len());
-        item.twin = target.twin().map(|table| Twin {
-            masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(),
-            excluded: false,
-        });
+        item.twin = target
+            .twin()
+            .map(|table| Twin { masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(), excluded: false });
         if client_alias.is_none() {
             let now = target.found.now.clone();
             item.bare = Some(Bare { oid: target.found.relation.oid, aliased: name.alias.is_some(), now });
@@ -71,7 +70,8 @@ impl<'a> Walk<'a> {
 
     /// INSERT.
     pub(super) fn insert(&mut self, statement: &mut InsertStmt) -> Result<Columns, ResolveError> {
-        let InsertStmt { relation, cols, select_stmt, on_conflict_clause, returning_clause, with_clause, r#override: _ } = statement;
+        let InsertStmt { relation, cols, select_stmt, on_conflict_clause, returning_clause, with_clause, r#override: _ } =
+            statement;
         self.scopes.push();
         self.with(with_clause.as_mut())?;
         if let Some(rows) = select_stmt.as_deref_mut() {
@@ -147,7 +147,9 @@ impl<'a> Walk<'a> {
         }
         self.optional(join_condition)?;
         for clause in merge_when_clauses.iter_mut() {
-            let Some(Kind::MergeWhenClause(clause)) = clause.node.as_mut() else { return Err(ResolveError::misplaced("MERGE clause")) };
+            let Some(Kind::MergeWhenClause(clause)) = clause.node.as_mut() else {
+                return Err(ResolveError::misplaced("MERGE clause"));
+            };
             let MergeWhenClause { match_kind: _, command_type: _, r#override: _, condition, target_list, values } = &mut **clause;
             self.optional(condition)?;
             self.assignments(&target, target_list)?;

@@ -79,13 +79,5 @@ pub fn rewrite(permitted: Permitted) -> Result<Rewritten, RewriteError> {
     for (text, tree) in &companions {
         guard::prove(text, tree)?;
     }
-    Ok(Rewritten {
-        kind: parsed.kind(),
-        text: spliced.text.into(),
-        effect,
-        touched,
-        requirements,
-        reasons,
-        shifts: spliced.shifts,
-    })
+    Ok(Rewritten { kind: parsed.kind(), text: spliced.text.into(), effect, touched, requirements, reasons, shifts: spliced.shifts })
 }
