@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 34] = [
+pub const KEYS: [Key; 32] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -43,10 +43,8 @@ pub const KEYS: [Key; 34] = [
     key("upstream.tls", None, Restart),
     key("upstream.root_certificates", None, Restart),
     key("upstream.connect_timeout_ms", Some("10000"), Restart),
-    key("upstream.session_user", Some("\"pgusher_session\""), Restart),
     key("upstream.session_password_file", None, Restart),
     key("upstream.session_connections", Some("200"), Restart),
-    key("upstream.control_user", Some("\"pgusher_control\""), Restart),
     key("upstream.control_password_file", None, Restart),
     key("upstream.control_connections", Some("20"), Restart),
     key("upstream.acquire_timeout_ms", Some("10000"), Restart),

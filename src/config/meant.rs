@@ -215,6 +215,10 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
     })
 }
 
+/// The logins that init makes.
+const SESSION_USER: &str = "pgusher_session";
+const CONTROL_USER: &str = "pgusher_control";
+
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 fn listen(written: &mut Written, base: &Path) -> Option<Listen> {
@@ -284,10 +288,8 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
     );
     let root_certificates = written.path("upstream.root_certificates", base);
     let connect_timeout = written.milliseconds("upstream.connect_timeout_ms", 10..=600_000);
-    let session_user = required_text(written, "upstream.session_user");
     let session_password = password(written, "upstream.session_password_file", PASSWORDS[0], base);
     let session_connections = written.count("upstream.session_connections", 1..=100_000);
-    let control_user = required_text(written, "upstream.control_user");
     let control_password = password(written, "upstream.control_password_file", PASSWORDS[1], base);
     let control_connections = written.count("upstream.control_connections", 1..=100_000);
     let acquire_timeout = written.milliseconds("upstream.acquire_timeout_ms", 10..=600_000);
@@ -301,10 +303,10 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
         database: database?,
         root_certificates,
         connect_timeout: connect_timeout?,
-        session_user: session_user?,
+        session_user: SESSION_USER.to_owned(),
         session_password,
         session_connections: session_connections?,
-        control_user: control_user?,
+        control_user: CONTROL_USER.to_owned(),
         control_password,
         control_connections: control_connections?,
         acquire_timeout: acquire_timeout?,

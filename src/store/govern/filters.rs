@@ -2,7 +2,7 @@
 
 use super::arguments::{Purpose, make};
 use super::{Ground, Rows, follow};
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Governed, Relation, RelationKind};
 use crate::error::{GovernError, StoreError};
 use crate::governance::{ObjectName, PolicyBody};
 use crate::name::quote_literal;
@@ -130,7 +130,11 @@ pub(super) fn place(ground: &Ground<'_>, relation: &Relation) -> [Option<String>
 
 /// `ok`, or why the relation is refused.
 pub(super) fn state(ground: &Ground<'_>, relation: &Relation) -> Option<String> {
-    Some(ground.footing.policies.broken(relation.oid).map_or_else(|| "ok".to_owned(), |why| format!("refused: {why}")))
+    let refused = match ground.footing.governed(relation.oid) {
+        Some(Governed::Refused(why)) => Some(why),
+        Some(Governed::Table(_) | Governed::View { .. } | Governed::Derived) | None => ground.footing.policies.broken(relation.oid),
+    };
+    Some(refused.map_or_else(|| "ok".to_owned(), |why| format!("refused: {why}")))
 }
 
 /// A filter or mask as it was written.

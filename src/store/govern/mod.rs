@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use super::governed::governed;
 use super::load;
 use super::reconcile;
 use crate::catalog::load::Scope;
@@ -91,7 +92,7 @@ pub async fn carry_out(
     let fresh = fresh.ok_or(GovernError::SubjectGone)?;
     let narrowed = fresh.admin && !subject.admin;
     let subject = Subject { admin: fresh.admin && subject.admin, ..fresh };
-    let governed = HashMap::new();
+    let governed = governed(&catalog, &policies, &terms.enforcement, &HashMap::new());
     let footing = Footing { catalog: Arc::new(catalog), policies: Arc::new(policies), governed };
     let ground = Ground { subject, narrowed, footing, search_path, terms };
     let rows = run(command, &ground, channel).await?;

@@ -273,9 +273,16 @@ fn a_revoke_is_exact_and_never_reaches_ownership() {
 #[test]
 fn a_view_goes_to_just_anybody_only_by_an_administrator() {
     assert_refused(ANN, "ALTER VIEW recent OWNER TO bob", "42501", "permission denied to give view recent to \"bob\"");
-    sent(ANN, "ALTER VIEW recent OWNER TO users");
-    sent(ANN, "ALTER TABLE orders OWNER TO bob");
-    sent(ROOT, "ALTER VIEW recent OWNER TO bob");
+    for (who, text) in [
+        (ANN, "ALTER VIEW recent OWNER TO users"),
+        (ANN, "ALTER TABLE orders OWNER TO bob"),
+        (ROOT, "ALTER VIEW recent OWNER TO bob"),
+    ] {
+        // Bringing upstream in line, which follows, needs an upstream.
+        let mut kept = Kept::default();
+        let _ = act_on(parts(), who, text, &mut kept);
+        assert!(kept.executed[0].starts_with("INSERT INTO pgusher.owner"), "{text}");
+    }
 }
 
 #[test]

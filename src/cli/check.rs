@@ -1,0 +1,131 @@
+//! `pgusher check`: everything that the configuration names is tried, and upstream is put to the test.
+
+use serde_json::Value;
+
+use super::{Failure, wiring};
+use crate::config::Settings;
+use crate::store::StoreError;
+use crate::store::channel::Control;
+use crate::upstream::{Login, OwnerChannel, OwnerError, Pool};
+
+/// Tries everything, prints a line for each, and fails if one failed.
+pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
+    println!("ok    configuration");
+    let mut failed = false;
+    let mut note = |what: &str, result: Result<String, String>| match result {
+        Ok(more) => println!("ok    {what}{}{more}", if more.is_empty() { "" } else { ": " }),
+        Err(why) => {
+            failed = true;
+            println!("FAIL  {what}: {why}");
+        }
+    };
+    note("TLS towards clients", wiring::rules(&settings).map(|rules| rules.tls.map_or("off", |_| "on").to_owned()).map_err(text));
+    let pool = Pool::new(wiring::pool(&settings)?);
+    for (login, name) in [(Login::Session, &settings.upstream.session_user), (Login::Control, &settings.upstream.control_user)] {
+        let connected = pool.acquire(login).await;
+        let version = |parameters: &std::collections::BTreeMap<String, String>| {
+            parameters.get("server_version").map_or_else(String::new, |version| format!("PostgreSQL {version}"))
+        };
+        note(&format!("login {name}"), connected.map(|c| version(&c.parameters)).map_err(text));
+    }
+    let (mut control, _) = Control::connect(&wiring::upstream(&settings)?, &wiring::control_account(&settings)).await?;
+    note("policy store", said(&mut control, POLICY_STORE).await);
+    for (what, sql) in TRUE {
+        note(what, holds(&mut control, sql).await);
+    }
+    note("row security keeps rows from pgusher_viewer", row_security(&mut control).await.map_err(text));
+    for function in ["current_user()", "session_user()", "is_member('admins')"] {
+        note(&format!("pgusher.{function} fails without an identity"), fails_closed(&mut control, function).await);
+    }
+    if failed {
+        Err(Failure::Check("upstream is not as it should be; \"pgusher init\" mends most of it".to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+/// The one value of a query.
+async fn said(control: &mut Control, sql: &str) -> Result<String, String> {
+    let answer = async {
+        let mut owned = control.begin().await?;
+        let rows = owned.fetch(sql).await?;
+        owned.commit().await?;
+        Ok::<Value, StoreError>(rows)
+    };
+    let rows = answer.await.map_err(text)?;
+    Ok(rows.pointer("/0/said").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// A query that must say nothing: what it says is what is wrong.
+async fn holds(control: &mut Control, sql: &str) -> Result<String, String> {
+    match said(control, sql).await? {
+        wrong if wrong.is_empty() => Ok(String::new()),
+        wrong => Err(wrong),
+    }
+}
+
+/// Policies hold for a role that does not own the table. Everything is rolled back.
+async fn row_security(control: &mut Control) -> Result<String, StoreError> {
+    let mut owned = control.begin().await?;
+    for sql in [
+        "CREATE TABLE pgusher.self_test AS SELECT n FROM pg_catalog.generate_series(1, 3) AS n",
+        "ALTER TABLE pgusher.self_test ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY self_test ON pgusher.self_test TO pgusher_viewer USING (n = 2)",
+        "GRANT SELECT ON pgusher.self_test TO pgusher_viewer",
+        "SET LOCAL ROLE pgusher_viewer",
+    ] {
+        owned.execute(sql).await?;
+    }
+    let rows = owned.fetch("SELECT pg_catalog.count(*)::text AS said FROM pgusher.self_test").await?;
+    match rows.pointer("/0/said").and_then(Value::as_str) {
+        Some("1") => Ok(String::new()),
+        _ => Err(StoreError::Malformed("a policy let through rows that it should not".to_owned())),
+    }
+}
+
+/// A connection on which nobody is attached gets an error and no answer.
+async fn fails_closed(control: &mut Control, function: &str) -> Result<String, String> {
+    let mut owned = control.begin().await.map_err(text)?;
+    match owned.fetch(&format!("SELECT pgusher.{function}::text AS said")).await {
+        Ok(_) => Err("it answered".to_owned()),
+        Err(OwnerError { code, .. }) if code == "28000" || code == "55000" => Ok(String::new()),
+        Err(error) => Err(text(error)),
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+const POLICY_STORE: &str = "SELECT pg_catalog.format('policy version %s, %s principals, %s grants', v.policy, \
+    (SELECT pg_catalog.count(*) FROM pgusher.principal), (SELECT pg_catalog.count(*) FROM pgusher.grants)) AS said FROM pgusher.version AS v";
+
+/// Queries that say what is wrong.
+const TRUE: [(&str, &str); 4] = [
+    (
+        "pgusher_session and pgusher_viewer are plain roles",
+        "SELECT pg_catalog.string_agg(r.rolname, ', ') AS said FROM pg_catalog.pg_roles AS r \
+         WHERE r.rolname IN ('pgusher_session', 'pgusher_viewer') \
+         AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolreplication OR EXISTS ( \
+           SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid))",
+    ),
+    (
+        "pgusher_control is a member of pgusher_owner only, without inheriting",
+        "SELECT pg_catalog.string_agg(r.rolname, ', ') AS said FROM pg_catalog.pg_roles AS r WHERE r.rolname = 'pgusher_control' \
+         AND (r.rolsuper OR r.rolbypassrls OR r.rolinherit OR EXISTS ( \
+           SELECT FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid \
+           WHERE m.member = r.oid AND g.rolname <> 'pgusher_owner'))",
+    ),
+    (
+        "the logins reach no table of the policy store",
+        "SELECT pg_catalog.string_agg(c.relname, ', ') AS said FROM pg_catalog.pg_class AS c \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = 'pgusher' AND c.relkind IN ('r', 'S') AND ( \
+           pg_catalog.has_table_privilege('pgusher_session', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE') \
+           OR pg_catalog.has_table_privilege('pgusher_viewer', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'))",
+    ),
+    (
+        "standard_conforming_strings is on",
+        "SELECT CASE pg_catalog.current_setting('standard_conforming_strings') WHEN 'on' THEN '' ELSE 'off' END AS said",
+    ),
+];
