@@ -26,10 +26,8 @@ pub(super) fn explain(ground: &Ground<'_>, principal: Option<&str>, statement: &
     let subject = subject(ground, principal)?;
     let refused = |report: Report| GovernError::Refused(Box::new(report.position(None)));
     let parsed = sql::parse(statement, &Limits::default()).map_err(|error| refused(Report::from(&error)))?;
-    let [parsed] = <[sql::Parsed; 1]>::try_from(parsed).map_err(|_| GovernError::InvalidValue {
-        what: "EXPLAIN ACCESS takes exactly one statement".to_owned(),
-        hint: None,
-    })?;
+    let [parsed] = <[sql::Parsed; 1]>::try_from(parsed)
+        .map_err(|_| GovernError::InvalidValue { what: "EXPLAIN ACCESS takes exactly one statement".to_owned(), hint: None })?;
     let resolved = sql::resolve(parsed, &ground.footing, ground.search_path, &subject, &Nothing)
         .map_err(|error| refused(Report::from(&error)))?;
     let requirements = resolved.requirements().clone();
@@ -57,10 +55,11 @@ fn subject(ground: &Ground<'_>, principal: Option<&str>) -> Result<Subject, Gove
     let Some(name) = principal.filter(|name| *name != &*ground.subject.name) else { return Ok(ground.subject.clone()) };
     ground.admin("explain access of others")?;
     let id = ground.principal(name)?.id;
-    ground.footing.policies.subject(id).ok_or_else(|| GovernError::InvalidValue {
-        what: format!("principal \"{name}\" is disabled"),
-        hint: None,
-    })
+    ground
+        .footing
+        .policies
+        .subject(id)
+        .ok_or_else(|| GovernError::InvalidValue { what: format!("principal \"{name}\" is disabled"), hint: None })
 }
 
 fn decided(ground: &Ground<'_>, subject: &Subject, requirement: &Requirement) -> Vec<Option<String>> {
