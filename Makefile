@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .PHONY: help setup demo test bench setup-bench
 
 DIR ?=
-PORT ?= 6432
+PORT ?=
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,9 +14,9 @@ help: ## list the targets
 setup: ## install what is missing (Debian and Ubuntu packages, Python drivers for the tests)
 	@scripts/setup
 
-demo: setup ## start a shop behind pgusher and print what to try (PORT=6432, DIR=a scratch directory)
+demo: setup ## start a shop behind pgusher and print what to try (PORT=…, DIR=…: else 6432 and a temporary folder)
 	cargo build --locked
-	target/debug/pgusher demo --port $(PORT) $(if $(DIR),--dir $(DIR))
+	target/debug/pgusher demo $(if $(PORT),--port $(PORT)) $(if $(DIR),--dir $(DIR))
 
 test: ## formatting, lints, documentation, doc tests, every test
 	cargo fmt --check

@@ -1,6 +1,6 @@
 //! A running pgusher: the real program with a configuration of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::keeper::{Kept, tail};
@@ -29,29 +29,62 @@ impl ProxySettings {
         self
     }
 
-    fn write(&self, upstream: &Upstream, port: u16, directory: &std::path::Path) -> PathBuf {
+    fn write(&self, upstream: &Upstream, port: u16, directory: &Path) -> PathBuf {
+        for login in ["session", "control"] {
+            let path = directory.join(format!("{login}.password"));
+            std::fs::write(&path, format!("{login}-secret")).expect("the scratch directory can be written");
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
+        }
+        let (database, mechanism, more) = (&self.database, self.mechanism.as_str(), &self.more);
+        let upstream_port = upstream.port;
+        let text = format!(
+            r#"[listen]
+addresses = ["127.0.0.1"]
+port = {port}
+drain_timeout_ms = 500
+[upstream]
+host = "127.0.0.1"
+port = {upstream_port}
+database = "{database}"
+session_password_file = "session.password"
+control_password_file = "control.password"
+[policies]
+row_filters = "{mechanism}"
+poll_interval_ms = 200
+catalog_interval_ms = 500
+[http]
+address = ""
+[log]
+level = "info"
+format = "text"
+{more}
+"#
+        );
         let path = directory.join("pgusher.toml");
-        let _ = (upstream, port, &self.database, self.mechanism, &self.more);
+        std::fs::write(&path, text).expect("the scratch directory can be written");
         path
     }
 
-    /// Runs `pgusher init` as the superuser; the first administrator's token.
+    /// Runs `pgusher init` as the superuser, and makes an administrator; its token. Idempotent but for the token.
     pub fn init(&self, upstream: &Upstream, admin: &str) -> String {
-        let directory = scratch("init");
-        let config = self.write(upstream, free_port(), &directory);
-        let output = Command::new(PROGRAM)
-            .args(["init", "--config"])
-            .arg(&config)
-            .args(["--admin", admin])
-            .output()
-            .expect("pgusher starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "pgusher init:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
-        let _ = std::fs::remove_dir_all(directory);
+        let text = self.run_init(upstream, &["--admin", admin]);
         text.split_whitespace()
             .find(|w| w.starts_with("pgu_"))
             .unwrap_or_else(|| panic!("init printed no token:\n{text}"))
             .to_string()
+    }
+
+    /// Runs `pgusher init` as the superuser; what it printed.
+    pub fn run_init(&self, upstream: &Upstream, arguments: &[&str]) -> String {
+        let directory = scratch("init");
+        let config = self.write(upstream, free_port(), &directory);
+        let mut command = Command::new(PROGRAM);
+        command.arg("--config").arg(&config).arg("init").args(arguments).env("PGPASSWORD", "postgres");
+        let output = command.output().expect("pgusher starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "pgusher init:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        let _ = std::fs::remove_dir_all(directory);
+        text
     }
 }
 
@@ -72,7 +105,7 @@ impl Proxy {
         let config = settings.write(upstream, port, &directory);
         let log = directory.join("pgusher.log");
         let config = config.to_string_lossy();
-        let mut process = Kept::start(&[PROGRAM, "serve", "--config", &config], "TERM", Some(&directory), &log);
+        let mut process = Kept::start(&[PROGRAM, "--config", &config, "serve"], "TERM", Some(&directory), &log);
         until("pgusher to listen", || {
             assert!(process.running(), "pgusher ended at once:\n{}", tail(&log));
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()

@@ -83,7 +83,10 @@ impl Shop {
         let upstream = Upstream::shared();
         let database = format!("{}_{}", template.database, NUMBER.fetch_add(1, Ordering::Relaxed));
         upstream.copy_database(&template.database, &database);
-        let proxy = Proxy::start(upstream, ProxySettings::new(&database, mechanism));
+        let settings = ProxySettings::new(&database, mechanism);
+        // A copy takes everything along but the rights on the database itself.
+        settings.run_init(upstream, &[]);
+        let proxy = Proxy::start(upstream, settings);
         Shop { upstream, mechanism, database, proxy, tokens: template.tokens.clone() }
     }
 

@@ -6,6 +6,7 @@ mod extended;
 mod greeting;
 mod notifications;
 mod simple;
+mod tls;
 mod violations;
 
 use crate::harness::{Mechanism, Shop};

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use tokio_postgres::error::SqlState;
 
 use super::{Ground, fetch};
 use crate::catalog::{Function, FunctionKind, Relation};
@@ -182,7 +183,15 @@ fn may_read(ground: &Ground<'_>, oid: Oid) -> Result<(), GovernError> {
 
 /// What the analysis says, without its position: that is one inside the expression.
 fn refused(error: DefinitionError) -> GovernError {
-    GovernError::Refused(Box::new(Report::from(&error).position(None)))
+    let code = match &error {
+        DefinitionError::Parse(_) | DefinitionError::Shape(_) => SqlState::SYNTAX_ERROR,
+        DefinitionError::UndefinedColumn { .. } => SqlState::UNDEFINED_COLUMN,
+        DefinitionError::Resolve(_) | DefinitionError::Governed { .. } | DefinitionError::Hidden { .. } => {
+            SqlState::FEATURE_NOT_SUPPORTED
+        }
+        DefinitionError::Rewrite(_) => SqlState::INTERNAL_ERROR,
+    };
+    GovernError::Refused(Box::new(Report::error(code, error.to_string())))
 }
 
 fn body_query(function: Oid) -> String {
