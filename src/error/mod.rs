@@ -7,6 +7,7 @@
 pub mod edge;
 mod govern;
 mod governance;
+pub mod session;
 mod sql;
 mod store;
 mod upstream;

@@ -1,6 +1,53 @@
 //! The session: a loop over one enum of states.
+//!
+//! In: [`Authenticated`](crate::startup::Authenticated) and the [`Environment`]. Out: a client that was served. Never: a statement
+//! sent that has not passed analysis, an answer understood beyond its header where that is not needed.
+//!
+//! ```text
+//!                      Query                              Parse, Bind, Describe, Execute, Close, Flush
+//!            ┌───────────────────────── Ready ─────────────────────────┐
+//!            │                        ▲  ▲  ▲ │ Terminate              │        ┌─┐
+//!            ▼        ReadyForQuery   │  │  │ └────────► Closed        ▼        ▼ │ the same
+//!          Simple ────────────────────┘  │  └───────────────────── Extended ─────┘
+//!            │ ▲                         │         Sync              │ │ ▲
+//!   CopyIn-  │ │ CopyDone, CopyFail,     │                 an error, │ │ │ CopyDone, CopyFail, an error
+//!  Response  ▼ │ an error                │ Sync          a refusal   │ ▼ │
+//!           CopyIn                       └────────── Discarding ◄────┘ CopyIn
+//! ```
+//!
+//! Client frames are taken in Ready, Extended, Discarding and CopyIn; in Simple they wait. What upstream owes stands in a queue
+//! (`expected`), so frames of a pipeline go up without waiting for answers, and each answer is known to be the client's, ours, or
+//! the error that a refused statement must become. Statements that need a conversation of our own (governance, owner rights, COPY
+//! into governed tables, an unsure search path) first wait until the queue is empty.
 
-use std::sync::Arc;
+mod cache;
+mod copy;
+mod dispatch;
+mod environment;
+mod errors;
+mod exchange;
+mod expected;
+mod extended;
+mod govern;
+mod greet;
+mod ground;
+mod perform;
+mod prepared;
+mod relay;
+mod run;
+mod script;
+mod settings;
+mod simple;
+mod state;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Environment, IdleLimits};
+pub use greet::run;
+
+use std::sync::{Arc, LazyLock};
 
 use crate::catalog::{Footing, SearchPath};
 use crate::governance::Command;
@@ -48,4 +95,10 @@ pub trait Governor: Send + Sync {
 
     /// Loads and publishes what was committed; returns when it is published.
     fn refresh(&self) -> BoxFuture<'_, Result<(), crate::error::Report>>;
+}
+
+/// The SQLSTATE of success.
+fn success() -> Arc<str> {
+    static SUCCESS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("00000"));
+    SUCCESS.clone()
 }

@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::housekeeping::Housekeeping;
-use super::send::Link;
+use super::send::{End, Link};
 use super::{BoxFuture, OwnerChannel, OwnerError};
 use crate::policy::PrincipalId;
 use crate::wire::backend::{self, BackendTag, Status};
@@ -92,14 +92,17 @@ pub enum ConverseError {
     Lost(#[from] io::Error),
 }
 
-/// Sends a statement of ours and reads up to its ReadyForQuery. Notifications and parameters that come meanwhile are handed to
+/// Sends a statement of ours and reads its answers, up to ReadyForQuery when it is ended by Sync. Ended by Flush, an error leaves
+/// upstream skipping to the next Sync; the status is then that of before. Notifications and parameters that come meanwhile are handed to
 /// `aside` as whole frames; notices about our own statements are nobody's business. Not to be dropped midway.
 pub async fn converse(
     link: &mut Link,
     statement: &Housekeeping<'_>,
+    end: End,
+    before: Status,
     aside: &mut (dyn FnMut(BackendTag, &[u8]) + Send),
 ) -> Result<Answer, ConverseError> {
-    link.housekeeping(statement);
+    link.housekeeping(statement, end);
     let mut rows = Vec::new();
     let mut refused: Option<OwnerError> = None;
     loop {
@@ -111,7 +114,14 @@ pub async fn converse(
                 let columns = backend::columns(body).map_err(|_| nonsense())?;
                 rows.push(columns.into_iter().map(|c| c.map(|c| String::from_utf8_lossy(c).into_owned())).collect());
             }
-            BackendTag::ErrorResponse => refused = Some(owner_error(body)?),
+            BackendTag::ErrorResponse => {
+                let error = owner_error(body)?;
+                match end {
+                    End::Sync => refused = Some(error),
+                    End::Flush => return Err(ConverseError::Refused { error, status: before }),
+                }
+            }
+            BackendTag::CommandComplete if end == End::Flush => return Ok(Answer { rows, status: before }),
             BackendTag::NotificationResponse | BackendTag::ParameterStatus => aside(tag, &frame),
             BackendTag::ReadyForQuery => {
                 let status = backend::ready_status(body).map_err(|_| nonsense())?;
@@ -183,7 +193,7 @@ impl SessionOwner<'_> {
     async fn run(&mut self, statement: &str, fetch: bool) -> Result<Option<String>, OwnerError> {
         let (payload, signature) = self.key.execute(self.process_id, statement, fetch);
         let housekeeping = Housekeeping::Execute { payload: &payload, statement, fetch, signature: &signature };
-        match converse(self.link, &housekeeping, self.aside).await {
+        match converse(self.link, &housekeeping, End::Sync, Status::Transaction, self.aside).await {
             Ok(mut answer) => Ok(answer.rows.pop().and_then(|mut row| row.pop()).flatten()),
             Err(ConverseError::Refused { error, .. }) => Err(error),
             Err(ConverseError::Lost(cause)) => {

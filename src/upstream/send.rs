@@ -26,7 +26,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
-use super::housekeeping::{FAIL, Housekeeping, REFUSED};
+use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
 use crate::sql::{Effect, Rewritten};
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
@@ -98,7 +98,7 @@ impl Link {
         Self { stream, outgoing: BytesMut::new(), incoming: read_ahead, open: 0, unflushed: false, broken: false }
     }
 
-    /// Sends statements as one Query, and gives the byte offset at which each stands in it.
+    /// Sends statements as one Query, [`JOINT`] between them.
     pub fn query<'r>(&mut self, statements: impl ExactSizeIterator<Item = &'r Rewritten>) {
         let out = self.door();
         if statements.len() == 1 {
@@ -125,8 +125,25 @@ impl Link {
         write_parse(self.door(), name, "", types);
     }
 
-    /// Prepares one step of a COPY into a governed table; says no when the statement is none.
-    pub fn parse_copy_step(&mut self, name: &str, statement: &Rewritten, step: CopyStep) -> bool {
+    /// Sends a statement of ours.
+    pub fn housekeeping(&mut self, statement: &Housekeeping<'_>, end: End) {
+        let out = self.door();
+        statement.write(out);
+        match end {
+            End::Sync => write_sync(out),
+            End::Flush => write_flush(out),
+        }
+    }
+
+    /// Prepares a statement under our name, binds and executes it. Answers: CloseComplete twice, ParseComplete, BindComplete,
+    /// RowDescription or NoData when `describe`d, and those of the statement.
+    pub fn step(&mut self, statement: &Rewritten, describe: bool) {
+        let out = self.door();
+        write_step(out, statement.text(), describe);
+    }
+
+    /// The same with one step of a COPY into a governed table; says no when the statement is none.
+    pub fn copy_step(&mut self, statement: &Rewritten, step: CopyStep) -> bool {
         let Effect::CopyInGoverned(steps) = statement.effect() else { return false };
         let text = match step {
             CopyStep::Create => &steps.create,
@@ -134,30 +151,13 @@ impl Link {
             CopyStep::Insert => &steps.insert,
             CopyStep::Drop => &steps.drop,
         };
-        write_parse(self.door(), name, text, &[]);
+        write_step(self.door(), text, false);
         true
-    }
-
-    /// Sends a statement of ours, with Sync.
-    pub fn housekeeping(&mut self, statement: &Housekeeping<'_>) {
-        let out = self.door();
-        statement.write(out);
-        write_sync(out);
     }
 
     /// Sends a Parse that fails: an open transaction is then failed, and the batch is skipped up to its Sync.
     pub fn fail(&mut self) {
         write_parse(self.door(), REFUSED, FAIL, &[]);
-    }
-
-    /// Binds a prepared statement without parameters to a portal of the same name, describes and executes it.
-    pub fn run(&mut self, name: &str, describe: bool) {
-        let out = self.door();
-        frontend::write_bind(out, name, name, &[]);
-        if describe {
-            frontend::write_describe(out, Target::Portal, name);
-        }
-        frontend::write_execute(out, name, 0);
     }
 
     /// Closes a prepared statement.
@@ -253,6 +253,26 @@ impl Link {
         self.terminate();
         std::future::poll_fn(|cx| self.poll_write(cx)).await
     }
+}
+
+fn write_step(out: &mut BytesMut, text: &str, describe: bool) {
+    write_close(out, Target::Statement, STEP);
+    write_close(out, Target::Portal, STEP);
+    write_parse(out, STEP, text, &[]);
+    frontend::write_bind(out, STEP, STEP, &[]);
+    if describe {
+        frontend::write_describe(out, Target::Portal, STEP);
+    }
+    frontend::write_execute(out, STEP, 0);
+}
+
+/// What ends a message of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Sync: it also ends an implicit transaction.
+    Sync,
+    /// Flush: an implicit transaction stays open.
+    Flush,
 }
 
 /// Stands between statements of one Query: a line comment at the end of the one must not reach the other.

@@ -59,6 +59,26 @@ impl FrontendTag {
         })
     }
 
+    /// Its byte.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Query => b'Q',
+            Self::Parse => b'P',
+            Self::Bind => b'B',
+            Self::Describe => b'D',
+            Self::Execute => b'E',
+            Self::Close => b'C',
+            Self::Flush => b'H',
+            Self::Sync => b'S',
+            Self::CopyData => b'd',
+            Self::CopyDone => b'c',
+            Self::CopyFail => b'f',
+            Self::FunctionCall => b'F',
+            Self::Password => b'p',
+            Self::Terminate => b'X',
+        }
+    }
+
     /// The most bytes its body may have (`SocketBackend` in `postgres.c`).
     pub fn limit(self) -> usize {
         match self {

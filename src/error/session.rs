@@ -1,0 +1,243 @@
+//! The session: what ends it, and what refuses one statement.
+//!
+//! These enums live here, not beside their code, because `session` stands below this module.
+
+use tokio_postgres::error::SqlState;
+
+use super::{Report, Severity};
+use crate::governance::GovernanceError;
+use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
+use crate::upstream::UpstreamError;
+use crate::wire::FrameError;
+
+/// What ends a session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The client closed, or its socket failed; nobody is there to be told.
+    #[error("the client went away: {0}")]
+    ClientGone(std::io::Error),
+    /// A frame that makes no sense.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// A tag that PostgreSQL does not know, or not after startup.
+    #[error("invalid frontend message type {0}")]
+    UnknownTag(u8),
+    /// There is no upstream connection to be had.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// Upstream closed or broke.
+    #[error("upstream connection: {0}")]
+    UpstreamLost(std::io::Error),
+    /// Upstream closed or broke while a COMMIT was outstanding.
+    #[error("upstream connection lost during COMMIT: {0}")]
+    CommitUnknown(std::io::Error),
+    /// Upstream speaks nonsense.
+    #[error("upstream sent a message out of place: {0:#04x}")]
+    Nonsense(u8),
+    /// The identity could not be given to the upstream connection.
+    #[error("attach: {0}")]
+    Attach(String),
+    /// A startup parameter whose value was refused.
+    #[error("startup parameter: {0:?}")]
+    Parameter(Box<Report>),
+    /// There are no snapshots that may be used.
+    #[error("no footing: {0:?}")]
+    Footing(Box<Report>),
+    /// The token was revoked, or the principal disabled or dropped.
+    #[error("revoked")]
+    Revoked,
+    /// The token's time is over.
+    #[error("token expired")]
+    Expired,
+    /// We are shutting down.
+    #[error("draining")]
+    Draining,
+    /// Idle for too long.
+    #[error("idle too long")]
+    Idle,
+    /// Idle in a transaction for too long.
+    #[error("idle in a transaction for too long")]
+    IdleInTransaction,
+    /// Something that cannot be.
+    #[error("broken invariant: {0}")]
+    Broken(&'static str),
+}
+
+impl From<&SessionError> for Report {
+    fn from(error: &SessionError) -> Self {
+        match error {
+            SessionError::ClientGone(_) => Report::fatal(SqlState::CONNECTION_FAILURE, "connection to client lost"),
+            SessionError::Frame(frame) => Report::fatal(SqlState::PROTOCOL_VIOLATION, frame.to_string()),
+            SessionError::UnknownTag(tag) => {
+                Report::fatal(SqlState::PROTOCOL_VIOLATION, format!("invalid frontend message type {tag}"))
+            }
+            SessionError::Upstream(upstream) => Report { severity: Severity::Fatal, ..Report::from(upstream) },
+            SessionError::UpstreamLost(_) | SessionError::Nonsense(_) => {
+                Report::fatal(SqlState::CONNECTION_FAILURE, "connection to the upstream server was lost")
+            }
+            SessionError::CommitUnknown(_) => {
+                Report::fatal(SqlState::TRANSACTION_RESOLUTION_UNKNOWN, "connection to the upstream server was lost during COMMIT")
+                    .detail("It is not known whether the transaction was committed.")
+            }
+            SessionError::Attach(_) => {
+                Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "session could not be given its identity")
+                    .detail("The cause is in pgusher's log.")
+            }
+            SessionError::Parameter(report) | SessionError::Footing(report) => {
+                Report { severity: Severity::Fatal, ..(**report).clone() }
+            }
+            SessionError::Revoked => Report::fatal(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                "session ended: the token or principal is no longer valid",
+            ),
+            SessionError::Expired => {
+                Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "session ended: the token has expired")
+            }
+            SessionError::Draining => {
+                Report::fatal(SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
+            }
+            SessionError::Idle => {
+                Report::fatal(SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout")
+            }
+            SessionError::IdleInTransaction => Report::fatal(
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "terminating connection due to idle-in-transaction timeout",
+            ),
+            SessionError::Broken(_) => Report::fatal(SqlState::INTERNAL_ERROR, "internal error"),
+        }
+    }
+}
+
+/// What refuses one statement or message; the session goes on.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// It does not parse.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// It could not be resolved.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// It is not allowed.
+    #[error(transparent)]
+    Authorize(#[from] AuthorizeError),
+    /// It could not be rewritten.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// No governance command.
+    #[error(transparent)]
+    Governance(#[from] GovernanceError),
+    /// The control plane says no.
+    #[error("{0:?}")]
+    Told(Box<Report>),
+    /// A message that does not have the shape of its kind.
+    #[error("{0}")]
+    Frame(FrameError),
+    /// Several statements in one Parse.
+    #[error("several statements in a prepared statement")]
+    Several,
+    /// Governance commands beside other statements in one Query.
+    #[error("governance beside other statements")]
+    Mixed,
+    /// No prepared statement of this name.
+    #[error("no prepared statement \"{0}\"")]
+    UnknownStatement(String),
+    /// A prepared statement of this name exists.
+    #[error("prepared statement \"{0}\" exists")]
+    TakenStatement(String),
+    /// No portal of this name.
+    #[error("no portal \"{0}\"")]
+    UnknownPortal(String),
+    /// The policies moved, and the statement of this portal or cursor would now be another.
+    #[error("portal \"{0}\" is older than the policies")]
+    OldPortal(String),
+    /// A name that is ours.
+    #[error("reserved name \"{0}\"")]
+    Reserved(String),
+    /// EXECUTE of something else than a query.
+    #[error("EXECUTE of a utility statement")]
+    ExecuteUtility,
+    /// Parameters for a statement that has none.
+    #[error("{0} parameters for a statement without any")]
+    Parameters(u16),
+    /// A command that takes a transaction of its own, inside another.
+    #[error("{0} in a transaction block")]
+    InBlock(&'static str),
+    /// FunctionCall.
+    #[error("function call message")]
+    FunctionCall,
+    /// The transaction has failed.
+    #[error("in a failed transaction")]
+    Failed,
+    /// A message that does not belong into a COPY FROM STDIN.
+    #[error("message {0:#04x} during COPY")]
+    DuringCopy(u8),
+}
+
+impl From<&Refusal> for Report {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Parse(error) => Report::from(error),
+            Refusal::Resolve(error) => Report::from(error),
+            Refusal::Authorize(error) => Report::from(error),
+            Refusal::Rewrite(error) => Report::from(error),
+            Refusal::Governance(error) => Report::from(error),
+            Refusal::Told(report) => (**report).clone(),
+            Refusal::Frame(error) => {
+                let code = match error {
+                    FrameError::Encoding => SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                    FrameError::Length | FrameError::Format => SqlState::PROTOCOL_VIOLATION,
+                };
+                Report::error(code, error.to_string())
+            }
+            Refusal::Several => {
+                Report::error(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement")
+            }
+            Refusal::Mixed => {
+                Report::error(SqlState::FEATURE_NOT_SUPPORTED, "governance commands cannot be sent together with other statements")
+                    .hint("Send them one by one, in a transaction block if they belong together.")
+            }
+            Refusal::UnknownStatement(name) if name.is_empty() => {
+                Report::error(SqlState::INVALID_SQL_STATEMENT_NAME, "unnamed prepared statement does not exist")
+            }
+            Refusal::UnknownStatement(name) => {
+                Report::error(SqlState::INVALID_SQL_STATEMENT_NAME, format!("prepared statement \"{name}\" does not exist"))
+            }
+            Refusal::TakenStatement(name) => {
+                Report::error(SqlState::DUPLICATE_PSTATEMENT, format!("prepared statement \"{name}\" already exists"))
+            }
+            Refusal::UnknownPortal(name) => {
+                Report::error(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+            }
+            Refusal::OldPortal(name) => {
+                Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{name}\" is older than the policies"))
+                    .detail("A row filter, a column mask or a table it reads has changed since it was opened.")
+                    .hint("Open it again.")
+            }
+            Refusal::Reserved(name) => Report::error(SqlState::RESERVED_NAME, format!("unacceptable name \"{name}\""))
+                .detail("The prefix \"pgusher$\" is reserved."),
+            Refusal::ExecuteUtility => {
+                Report::error(SqlState::FEATURE_NOT_SUPPORTED, "EXECUTE of a utility statement is not supported")
+                    .hint("Execute it by the extended protocol, or send its text.")
+            }
+            Refusal::Parameters(given) => Report::error(
+                SqlState::PROTOCOL_VIOLATION,
+                format!("bind message supplies {given} parameters, but prepared statement requires 0"),
+            ),
+            Refusal::InBlock(kind) => {
+                Report::error(SqlState::ACTIVE_SQL_TRANSACTION, format!("{kind} cannot run inside a transaction block"))
+            }
+            Refusal::FunctionCall => {
+                Report::error(SqlState::FEATURE_NOT_SUPPORTED, "function call messages are not supported")
+                    .hint("Call the function in a SELECT.")
+            }
+            Refusal::Failed => Report::error(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ),
+            Refusal::DuringCopy(tag) => Report::error(
+                SqlState::PROTOCOL_VIOLATION,
+                format!("unexpected message type 0x{tag:02X} during COPY from stdin"),
+            ),
+        }
+    }
+}

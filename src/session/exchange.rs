@@ -1,0 +1,238 @@
+//! The bytes of a session: both streams with their buffers, and the clock. Knows nothing of messages.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+use super::environment::IdleLimits;
+use crate::error::session::SessionError;
+use crate::upstream::send::Link;
+use crate::wire::ClientStream;
+
+/// What a session waits for at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// For upstream (and the client).
+    Busy,
+    /// For the client, outside a transaction.
+    Idle,
+    /// For the client, inside a transaction.
+    InTransaction,
+}
+
+/// Both streams of a session.
+pub(super) struct Exchange {
+    client: ClientStream,
+    /// Read from the client and not yet taken.
+    pub(super) inbox: BytesMut,
+    /// To be written to the client.
+    pub(super) outbox: BytesMut,
+    unflushed: bool,
+    /// The upstream side.
+    pub(super) link: Link,
+    /// The client sends no more.
+    pub(super) ended: bool,
+    read_room: usize,
+    clock: Clock,
+}
+
+impl Exchange {
+    pub(super) fn new(client: ClientStream, read_ahead: BytesMut, link: Link, clock: Clock) -> Self {
+        Self {
+            client,
+            inbox: read_ahead,
+            outbox: BytesMut::new(),
+            unflushed: false,
+            link,
+            ended: false,
+            read_room: READ_LEAST,
+            clock,
+        }
+    }
+
+    /// Whether more must be written before more is made.
+    pub(super) fn full(&self) -> bool {
+        self.outbox.len() >= HIGH_WATER || self.link.backlog() >= HIGH_WATER
+    }
+
+    /// Writes what waits in both directions and reads what comes; returns as soon as anything came or a blocked write went on.
+    /// `hungry`: the next frame of the client is incomplete, so its bytes are wanted whatever is already here.
+    pub(super) async fn io(&mut self, hungry: bool, waiting: Waiting) -> Result<(), SessionError> {
+        self.clock.note(waiting);
+        std::future::poll_fn(|cx| self.poll(cx, hungry, waiting)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, hungry: bool, waiting: Waiting) -> Poll<Result<(), SessionError>> {
+        let was_full = self.full();
+        let mut moved = false;
+        if let Poll::Ready(Err(cause)) = self.poll_outbox(cx) {
+            return Poll::Ready(Err(SessionError::ClientGone(cause)));
+        }
+        if let Poll::Ready(Err(cause)) = self.link.poll_write(cx) {
+            // Upstream may have said why before it closed: what it said is read first.
+            if self.outbox.len() >= HIGH_WATER || !matches!(self.poll_link(cx), Poll::Ready(Ok(true))) {
+                return Poll::Ready(Err(SessionError::UpstreamLost(cause)));
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if !self.ended && self.link.backlog() < HIGH_WATER && (hungry || self.inbox.len() < HIGH_WATER) {
+            self.inbox.reserve(READ_LEAST);
+            match pin!(self.client.read_buf(&mut self.inbox)).poll(cx) {
+                Poll::Ready(Ok(0)) => {
+                    self.ended = true;
+                    moved = true;
+                }
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Err(cause)) => return Poll::Ready(Err(SessionError::ClientGone(cause))),
+                Poll::Pending => {}
+            }
+        }
+        if self.outbox.len() < HIGH_WATER {
+            match self.poll_link(cx) {
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Err(cause)) => return Poll::Ready(Err(SessionError::UpstreamLost(cause))),
+                Poll::Pending => {}
+            }
+        }
+        if moved || (was_full && !self.full()) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(over) = self.clock.poll(cx, waiting) {
+            return Poll::Ready(Err(over));
+        }
+        if waiting != Waiting::Busy {
+            self.shrink();
+        }
+        Poll::Pending
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match self.link.poll_read(cx, self.read_room) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(Ok(count)) => {
+                // A long answer is read in larger pieces.
+                self.read_room = if count >= self.read_room { (self.read_room * 2).min(READ_MOST) } else { self.read_room };
+                Poll::Ready(Ok(true))
+            }
+            Poll::Ready(Err(cause)) => Poll::Ready(Err(cause)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outbox.is_empty() {
+            match Pin::new(&mut self.client).poll_write(cx, &self.outbox) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    self.outbox.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(cause)) => return Poll::Ready(Err(cause)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.client).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(cause)) => return Poll::Ready(Err(cause)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// An idle connection keeps little memory.
+    fn shrink(&mut self) {
+        if self.inbox.is_empty() && self.inbox.capacity() > READ_LEAST {
+            self.inbox = BytesMut::new();
+        }
+        if self.outbox.is_empty() && self.outbox.capacity() > READ_LEAST {
+            self.outbox = BytesMut::new();
+        }
+        self.read_room = READ_LEAST;
+        self.link.shrink();
+    }
+
+    /// Writes what waits for the client, but not for ever, and closes.
+    pub(super) async fn farewell(&mut self) {
+        let write = async {
+            if std::future::poll_fn(|cx| self.poll_outbox(cx)).await.is_ok() {
+                let _ = std::future::poll_fn(|cx| Pin::new(&mut self.client).poll_shutdown(cx)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, write).await;
+    }
+
+    /// Says goodbye to upstream, but not for long.
+    pub(super) async fn part(mut self) {
+        self.link.terminate();
+        let _ = tokio::time::timeout(FAREWELL, std::future::poll_fn(|cx| self.link.poll_write(cx))).await;
+    }
+}
+
+/// When a session must end by itself.
+pub(super) struct Clock {
+    expires: Option<Instant>,
+    limits: IdleLimits,
+    since: Instant,
+    waiting: Waiting,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Clock {
+    pub(super) fn new(expires: Option<Instant>, limits: IdleLimits) -> Self {
+        let now = Instant::now();
+        let first = expires.unwrap_or(now + FAR).min(now + FAR);
+        let first = [limits.session, limits.transaction].into_iter().flatten().fold(first, |first, limit| first.min(now + limit));
+        Self { expires, limits, since: now, waiting: Waiting::Busy, alarm: Box::pin(tokio::time::sleep_until(first)) }
+    }
+
+    fn note(&mut self, waiting: Waiting) {
+        if self.limits != IdleLimits::default() {
+            self.since = Instant::now();
+        }
+        self.waiting = waiting;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting) -> Poll<SessionError> {
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if self.expires.is_some_and(|at| at <= now) {
+                return Poll::Ready(SessionError::Expired);
+            }
+            let (limit, over) = match waiting {
+                Waiting::Busy => (None, SessionError::Idle),
+                Waiting::Idle => (self.limits.session, SessionError::Idle),
+                Waiting::InTransaction => (self.limits.transaction, SessionError::IdleInTransaction),
+            };
+            if limit.is_some_and(|limit| self.since + limit <= now) {
+                return Poll::Ready(over);
+            }
+            // The state may change before the alarm: every limit that could come to apply is looked at again in time.
+            let applies = limit.map(|limit| self.since + limit);
+            let others = [self.limits.session, self.limits.transaction].into_iter().flatten().map(|limit| now + limit);
+            let next = others.chain(applies).chain(self.expires).fold(now + FAR, Instant::min);
+            self.alarm.as_mut().reset(next);
+        }
+        Poll::Pending
+    }
+}
+
+/// How much may wait to be written before nothing more is read for it.
+const HIGH_WATER: usize = 64 * 1024;
+
+/// The room for a read, at first and at most.
+const READ_LEAST: usize = 4096;
+const READ_MOST: usize = 64 * 1024;
+
+/// How long a goodbye may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Longer than any limit.
+const FAR: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,112 @@
+//! What upstream still owes, in order: each entry stands for one message that was sent, or for something of our own that must be
+//! said between two answers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::script::{Part, Script};
+use crate::error::Report;
+
+/// One entry of the queue.
+#[derive(Debug)]
+pub(super) enum Expected {
+    /// ParseComplete.
+    Parse {
+        /// The statement prepared, for positions in errors.
+        script: Option<(Arc<Script>, usize)>,
+        /// The client's: it is shown, and confirms the statement that waits.
+        shown: bool,
+    },
+    /// BindComplete.
+    Bind {
+        /// The client's.
+        shown: bool,
+    },
+    /// ParameterDescription, then RowDescription or NoData.
+    Describe {
+        /// NoData is swallowed: it has no place in the simple protocol.
+        rows_only: bool,
+    },
+    /// CloseComplete.
+    Close {
+        /// The client's.
+        shown: bool,
+        /// The prepared statement that is then gone.
+        statement: Option<Box<str>>,
+    },
+    /// Rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execute(Running),
+    /// The same for each statement of a script, then ReadyForQuery.
+    Query(Running),
+    /// ReadyForQuery.
+    Sync {
+        /// The client's.
+        shown: bool,
+    },
+    /// Nothing: what we answer ourselves when everything before it is answered.
+    Local {
+        /// Whole frames.
+        bytes: Bytes,
+        /// It confirms the prepared statement that waits.
+        confirms: bool,
+    },
+    /// An error that we provoked: this is what the client is told instead.
+    Refused(Box<Report>),
+}
+
+/// A statement, or several, in flight.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// What runs; nothing for an empty statement.
+    pub(super) script: Option<Arc<Script>>,
+    /// Which part is next to complete.
+    pub(super) part: usize,
+    /// When it came.
+    pub(super) started: Instant,
+    /// How its end is taken.
+    pub(super) ending: Completion,
+}
+
+/// What happens with a CommandComplete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Completion {
+    /// It is shown, and the statement's effects are taken note of.
+    Plain,
+    /// The same; what ran is the query inside a SQL PREPARE, which has no effects.
+    Inner,
+    /// It is kept until we say.
+    Held,
+    /// It is ours: swallowed.
+    Swallowed,
+}
+
+impl Running {
+    /// The part that runs.
+    pub(super) fn current(&self) -> Option<&Part> {
+        self.script.as_ref().and_then(|script| script.parts.get(self.part))
+    }
+}
+
+impl Expected {
+    /// Where positions in an error on this entry point: a script, and its part when that was sent alone.
+    pub(super) fn sent(&self) -> Option<(&Script, Option<usize>)> {
+        match self {
+            Self::Parse { script, .. } => script.as_ref().map(|(script, part)| (&**script, Some(*part))),
+            Self::Execute(running) => running.script.as_deref().map(|script| (script, Some(running.part))),
+            Self::Query(running) => running.script.as_deref().map(|script| (script, None)),
+            Self::Bind { .. }
+            | Self::Describe { .. }
+            | Self::Close { .. }
+            | Self::Sync { .. }
+            | Self::Local { .. }
+            | Self::Refused(_) => None,
+        }
+    }
+
+    /// Whether ReadyForQuery ends it.
+    pub(super) fn ready(&self) -> bool {
+        matches!(self, Self::Sync { .. } | Self::Query(_))
+    }
+}

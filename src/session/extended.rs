@@ -1,0 +1,372 @@
+//! The extended protocol: batches of Parse, Bind, Describe, Execute and Close up to Sync, pipelined as they come.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::expected::{Completion, Expected, Running};
+use super::ground::Stop;
+use super::prepared::{Body, Prepared};
+use super::run::Session;
+use super::script::{Outline, Script, changes_meaning};
+use super::simple::is_performed;
+use super::state::{Batch, State};
+use crate::error::session::{Refusal, SessionError};
+use crate::governance;
+use crate::sql::{Effect, Transaction};
+use crate::upstream::housekeeping::RESERVED;
+use crate::upstream::send::Passing;
+use crate::wire::backend::{self, write_ready};
+use crate::wire::frontend::{self, Target};
+
+impl Session {
+    /// Parse.
+    pub(super) async fn on_parse(&mut self, body: &[u8]) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.enter_batch();
+        let parse = match frontend::parse(body) {
+            Ok(parse) => parse,
+            Err(error) => {
+                self.refuse_message(Refusal::Frame(error), Arc::from(""), started);
+                return Ok(());
+            }
+        };
+        match self.prepare(&parse).await {
+            Ok(()) => Ok(()),
+            Err(stop) => self.stopped(stop, parse.text, started),
+        }
+    }
+
+    async fn prepare(&mut self, parse: &frontend::Parse<'_>) -> Result<(), Stop> {
+        if parse.name.starts_with(RESERVED) {
+            return Err(Refusal::Reserved(parse.name.to_owned()).into());
+        }
+        if parse.name.is_empty() {
+            self.names.forget("");
+        }
+        self.stand().await?;
+        let types = match parse.types {
+            [0, 0] => Bytes::new(),
+            types => Bytes::copy_from_slice(types),
+        };
+        if let Some(script) = self.known(parse.text) {
+            return self.prepare_script(parse.name, script, types);
+        }
+        let text: Arc<str> = Arc::from(parse.text);
+        let epoch = self.epoch;
+        match Box::pin(self.outline(&text)).await? {
+            Outline::Empty => {
+                self.names.expect(parse.name, Arc::new(Prepared { text, types: types.clone(), body: Body::Empty, epoch }));
+                self.exchange.link.parse_empty(parse.name, &types);
+                self.sent(Expected::Parse { script: None, shown: true });
+                Ok(())
+            }
+            Outline::Together(script) => self.prepare_script(parse.name, script, types),
+            Outline::Governance(mut commands) => match (commands.pop(), commands.is_empty()) {
+                (Some((_, command)), true) => {
+                    if !parse.name.is_empty() && self.names.prepared(parse.name).is_some() {
+                        return Err(Refusal::TakenStatement(parse.name.to_owned()).into());
+                    }
+                    let body = Body::Governance(Arc::new(command));
+                    self.names.expect(parse.name, Arc::new(Prepared { text, types, body, epoch }));
+                    self.say(true, backend::write_parse_complete);
+                    Ok(())
+                }
+                (Some(_) | None, _) => Err(Refusal::Several.into()),
+            },
+            Outline::OneByOne(_) => Err(Refusal::Several.into()),
+        }
+    }
+
+    fn prepare_script(&mut self, name: &str, script: Arc<Script>, types: Bytes) -> Result<(), Stop> {
+        let [part] = &script.parts[..] else { return Err(Refusal::Several.into()) };
+        // Upstream knows the names it holds; governance commands are only held here.
+        if let Some(Body::Governance(_)) = self.names.prepared(name).map(|prepared| &prepared.body) {
+            return Err(Refusal::TakenStatement(name.to_owned()).into());
+        }
+        self.touch(&script);
+        self.exchange.link.parse(name, &part.rewritten, &types);
+        let body = Body::Sql(script.clone());
+        let prepared = Prepared { text: script.text.clone(), types, body, epoch: self.epoch };
+        self.names.expect(name, Arc::new(prepared));
+        self.sent(Expected::Parse { script: Some((script, 0)), shown: true });
+        Ok(())
+    }
+
+    /// Bind, of which the beginning is here. Whether it was passed on.
+    pub(super) async fn on_bind(&mut self, body: &[u8], length: usize) -> Result<bool, SessionError> {
+        let started = Instant::now();
+        self.enter_batch();
+        match self.bind(body, length).await {
+            Ok(passed) => Ok(passed),
+            Err(stop) => self.stopped(stop, "", started).map(|()| false),
+        }
+    }
+
+    async fn bind(&mut self, body: &[u8], length: usize) -> Result<bool, Stop> {
+        let names = frontend::bind_names(body).and_then(|names| names.ok_or(crate::wire::FrameError::Format));
+        let (portal, statement, _) = names.map_err(Refusal::Frame)?;
+        if portal.starts_with(RESERVED) {
+            return Err(Refusal::Reserved(portal.to_owned()).into());
+        }
+        self.stand().await?;
+        let Some(prepared) = self.names.prepared(statement) else {
+            return Err(Refusal::UnknownStatement(statement.to_owned()).into());
+        };
+        let mut prepared = prepared.clone();
+        match &prepared.body {
+            Body::Governance(_) => {
+                self.replies.forget(portal);
+                self.names.bind(portal, prepared);
+                self.say(false, backend::write_bind_complete);
+                return Ok(false);
+            }
+            Body::Empty => {}
+            Body::Sql(_) | Body::SqlPrepare(_) => {
+                if prepared.epoch != self.epoch {
+                    prepared = Box::pin(self.renew(statement, &prepared)).await?;
+                }
+                if let Some(script) = prepared.script() {
+                    let script = script.clone();
+                    self.touch(&script);
+                }
+            }
+        }
+        self.names.bind(portal, prepared);
+        self.exchange.link.pass(Passing::Bind, length, body);
+        self.sent(Expected::Bind { shown: true });
+        Ok(true)
+    }
+
+    /// Describe.
+    pub(super) async fn on_describe(&mut self, body: &[u8]) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.enter_batch();
+        match self.describe(body).await {
+            Ok(()) => Ok(()),
+            Err(stop) => self.stopped(stop, "", started),
+        }
+    }
+
+    async fn describe(&mut self, body: &[u8]) -> Result<(), Stop> {
+        let (target, name) = frontend::target(body).map_err(Refusal::Frame)?;
+        self.stand().await?;
+        let prepared = match target {
+            Target::Statement => match self.names.prepared(name).cloned() {
+                Some(prepared) if prepared.script().is_some() && prepared.epoch != self.epoch => {
+                    Some(Box::pin(self.renew(name, &prepared)).await?)
+                }
+                Some(prepared) => Some(prepared),
+                None => return Err(Refusal::UnknownStatement(name.to_owned()).into()),
+            },
+            Target::Portal => match self.names.portal(name) {
+                Some(portal) => Some(portal.prepared.clone()),
+                None if self.names.declared(name).is_some() => None,
+                None => return Err(Refusal::UnknownPortal(name.to_owned()).into()),
+            },
+        };
+        if let Some(Body::Governance(command)) = prepared.as_ref().map(|prepared| &prepared.body) {
+            let columns = governance::columns(command);
+            self.say(false, |out| {
+                if target == Target::Statement {
+                    backend::write_no_parameters(out);
+                }
+                if columns.is_empty() {
+                    backend::write_no_data(out);
+                } else {
+                    backend::write_text_columns(out, columns.iter().copied());
+                }
+            });
+            return Ok(());
+        }
+        self.exchange.link.pass(Passing::Describe, body.len(), body);
+        self.sent(Expected::Describe { rows_only: false });
+        Ok(())
+    }
+
+    /// Execute.
+    pub(super) async fn on_execute(&mut self, body: &[u8]) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.enter_batch();
+        match self.execute(body, started).await {
+            Ok(()) => Ok(()),
+            Err(stop) => self.stopped(stop, "", started),
+        }
+    }
+
+    async fn execute(&mut self, body: &[u8], started: Instant) -> Result<(), Stop> {
+        let (name, rows) = frontend::execute(body).map_err(Refusal::Frame)?;
+        self.stand().await?;
+        let Some(prepared) = self.names.portal(name).map(|portal| portal.prepared.clone()) else {
+            return self.execute_cursor(name, body, started).await;
+        };
+        let script = match &prepared.body {
+            Body::Governance(command) => return Box::pin(self.govern_portal(name, command, &prepared.text, rows, started)).await,
+            Body::Empty => None,
+            Body::Sql(script) | Body::SqlPrepare(script) => Some(script.clone()),
+        };
+        if prepared.epoch != self.epoch {
+            Box::pin(self.portal_still(name, &prepared)).await?;
+        }
+        let inner = matches!(prepared.body, Body::SqlPrepare(_));
+        let ending = if inner { Completion::Inner } else { Completion::Plain };
+        if let Some(script) = &script
+            && !inner
+            && is_performed(script)
+        {
+            return Box::pin(self.perform_portal(script, started)).await;
+        }
+        let effect = script.as_ref().and_then(|script| script.parts.first()).map(|part| part.rewritten.effect());
+        let feeds = !inner && matches!(effect, Some(Effect::CopyIn));
+        let shakes = script.as_ref().is_some_and(|script| script.parts.iter().any(|part| part.shakes));
+        self.barrier |= shakes || (!inner && effect.is_some_and(|effect| self.is_barrier(effect)));
+        self.exchange.link.pass(Passing::Execute, body.len(), body);
+        self.sent(Expected::Execute(Running { script, part: 0, started, ending }));
+        if feeds {
+            Box::pin(self.quiesce()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether what comes after an effect in a pipeline must wait for it.
+    fn is_barrier(&self, effect: &Effect) -> bool {
+        match effect {
+            Effect::Transaction(Transaction::Begin | Transaction::Savepoint(_) | Transaction::Release(_)) => false,
+            Effect::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_)) => {
+                self.path.moved() || self.dirty
+            }
+            effect => changes_meaning(effect),
+        }
+    }
+
+    /// A portal that DECLARE made.
+    async fn execute_cursor(&mut self, name: &str, body: &[u8], started: Instant) -> Result<(), Stop> {
+        let Some(cursor) = self.names.declared(name).cloned() else {
+            return Err(Refusal::UnknownPortal(name.to_owned()).into());
+        };
+        self.freshen(&Effect::Fetch { cursor: name.into() }).await?;
+        self.touch(&cursor.script);
+        self.exchange.link.pass(Passing::Execute, body.len(), body);
+        let running = Running { script: Some(cursor.script), part: cursor.part, started, ending: Completion::Inner };
+        self.sent(Expected::Execute(running));
+        Ok(())
+    }
+
+    async fn perform_portal(&mut self, script: &Arc<Script>, started: Instant) -> Result<(), Stop> {
+        self.quiesce_or_skip().await?;
+        let mut opened = self.state.batch().is_some_and(|batch| batch.opened);
+        let done = self.perform(script, false, true, started, &mut opened).await;
+        if let Some(batch) = self.state.batch() {
+            batch.opened = opened;
+            batch.sent = true;
+        }
+        self.say_held();
+        done.map(|_| ())
+    }
+
+    /// Close.
+    pub(super) async fn on_close(&mut self, body: &[u8]) -> Result<(), SessionError> {
+        self.enter_batch();
+        let (target, name) = match frontend::target(body) {
+            Ok(found) => found,
+            Err(error) => {
+                self.refuse_message(Refusal::Frame(error), Arc::from(""), Instant::now());
+                return Ok(());
+            }
+        };
+        let ours = name.starts_with(RESERVED);
+        let governs = |prepared: Option<&Arc<Prepared>>| matches!(prepared.map(|p| &p.body), Some(Body::Governance(_)));
+        let local = match target {
+            Target::Statement => governs(self.names.prepared(name)),
+            Target::Portal => governs(self.names.portal(name).map(|portal| &portal.prepared)),
+        };
+        if local && target == Target::Statement {
+            self.names.forget(name);
+        }
+        if target == Target::Portal {
+            self.names.close_portal(name);
+            self.replies.forget(name);
+        }
+        if ours || local {
+            self.say(false, backend::write_close_complete);
+            return Ok(());
+        }
+        self.exchange.link.pass(Passing::Close, body.len(), body);
+        let statement = (target == Target::Statement).then(|| Box::from(name));
+        self.sent(Expected::Close { shown: true, statement });
+        Ok(())
+    }
+
+    /// Flush.
+    pub(super) fn on_flush(&mut self) {
+        self.enter_batch();
+        if !self.expected.is_empty() {
+            self.exchange.link.flush();
+        }
+    }
+
+    /// Sync.
+    pub(super) async fn on_sync(&mut self) -> Result<(), SessionError> {
+        let failed = matches!(self.state, State::Discarding(_));
+        let batch = match self.state {
+            State::Extended(batch) | State::Discarding(batch) => batch,
+            State::Ready | State::Simple | State::CopyIn(_) | State::Closed => Batch::default(),
+        };
+        if batch.opened {
+            return Box::pin(self.end_batch(failed)).await;
+        }
+        self.state = State::Ready;
+        if !batch.sent && self.expected.is_empty() {
+            write_ready(&mut self.exchange.outbox, self.status);
+            return Ok(());
+        }
+        self.exchange.link.sync();
+        self.expected.push_back(Expected::Sync { shown: true });
+        self.names.next_batch();
+        Ok(())
+    }
+
+    /// Ends a batch for which we began a transaction.
+    async fn end_batch(&mut self, failed: bool) -> Result<(), SessionError> {
+        let failures = self.failures;
+        self.quiesce().await?;
+        let still = self.state.batch().is_some_and(|batch| batch.opened);
+        if !still {
+            // The client's own COMMIT, ROLLBACK or BEGIN came meanwhile.
+            self.state = State::Ready;
+            self.exchange.link.sync();
+            self.expected.push_back(Expected::Sync { shown: true });
+            self.names.next_batch();
+            return Ok(());
+        }
+        self.end_transaction(!failed && self.failures == failures).await?;
+        self.state = State::Ready;
+        self.names.next_batch();
+        self.before_ready(self.status).await
+    }
+
+    fn enter_batch(&mut self) {
+        if matches!(self.state, State::Ready) {
+            self.state = State::Extended(Batch::default());
+        }
+    }
+
+    /// Something of the batch went upstream.
+    fn sent(&mut self, expected: Expected) {
+        self.expected.push_back(expected);
+        if let Some(batch) = self.state.batch() {
+            batch.sent = true;
+        }
+    }
+
+    /// A message of a batch was not carried out.
+    fn stopped(&mut self, stop: Stop, text: &str, started: Instant) -> Result<(), SessionError> {
+        match stop {
+            Stop::Refused(refusal) => self.refuse_message(refusal, Arc::from(text), started),
+            Stop::Skipped => {}
+            Stop::Over(error) => return Err(error),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,296 @@
+//! A session from its first to its last byte: an upstream connection with the principal's identity, the greeting, the loop, the end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
+
+use super::environment::Environment;
+use super::exchange::{Clock, Exchange};
+use super::relay::HIDDEN_PARAMETERS;
+use super::run::{Rest, Session, Start, Who};
+use super::settings::{self, PathTracker};
+use crate::error::Report;
+use crate::error::session::SessionError;
+use crate::event::Event;
+use crate::startup::Authenticated;
+use crate::upstream::housekeeping::Housekeeping;
+use crate::upstream::owner::{Answer, ConverseError, converse};
+use crate::upstream::send::{End, Link};
+use crate::upstream::{Connection, Ending, Enlisted, Login};
+use crate::wire::backend::{self, Status};
+use crate::wire::frame::HEADER;
+use crate::wire::{BackendTag, ClientStream};
+
+/// Serves a client that has shown a good token, until one of us has had enough.
+pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
+    let started = Instant::now();
+    let session = authenticated.session;
+    let mut enlisted = environment.registry.enlist(
+        authenticated.minor,
+        session,
+        authenticated.principal,
+        authenticated.token.clone(),
+    );
+    let login = if authenticated.admin { Login::Control } else { Login::Session };
+    let ending = enlisted.ending();
+    let acquired = match ending {
+        Some(ending) => Err(over(ending)),
+        None => tokio::select! {
+            ending = enlisted.ended() => Err(over(ending)),
+            acquired = environment.pool.acquire(login) => acquired.map_err(SessionError::from),
+        },
+    };
+    match acquired {
+        Ok(connection) => serve(authenticated, environment.clone(), connection, enlisted).await,
+        Err(error) => turn_away(authenticated.stream, &error, &environment).await,
+    }
+    environment.events.emit(Event::Closed { session, duration: started.elapsed() });
+}
+
+/// Serves a client over an upstream connection that is its own.
+pub(super) async fn serve(
+    authenticated: Authenticated,
+    environment: Arc<Environment>,
+    connection: Connection,
+    mut enlisted: Enlisted,
+) {
+    let Connection { stream, read_ahead, parameters, process_id, secret_key, permit } = connection;
+    enlisted.aim(process_id, secret_key).await;
+    let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters, process_id };
+    let opened = tokio::select! {
+        biased;
+        ending = enlisted.ended() => Err(over(ending)),
+        opened = upstream.open(&authenticated, &environment) => opened,
+    };
+    let (slot, path) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            turn_away(authenticated.stream, &error, &environment).await;
+            return;
+        }
+    };
+    enlisted.attached(slot);
+    let mut session = match begin(authenticated, &environment, upstream, (slot, path), &enlisted) {
+        Ok(session) => session,
+        Err((stream, error)) => {
+            turn_away(stream, &error, &environment).await;
+            return;
+        }
+    };
+    let served = tokio::select! {
+        biased;
+        ending = enlisted.ended() => Err(over(ending)),
+        served = session.serve() => served,
+    };
+    end(session, enlisted, served).await;
+    drop(permit);
+}
+
+fn over(ending: Ending) -> SessionError {
+    match ending {
+        Ending::Revoked => SessionError::Revoked,
+        Ending::Draining => SessionError::Draining,
+    }
+}
+
+/// An upstream connection on its way to being a session's.
+struct Opening {
+    link: Link,
+    parameters: BTreeMap<String, String>,
+    process_id: i32,
+}
+
+impl Opening {
+    /// Gives the connection its identity and the client's startup parameters; the identity's slot and the search path.
+    async fn open(&mut self, of: &Authenticated, environment: &Environment) -> Result<(i64, PathTracker), SessionError> {
+        let key = environment.key.load();
+        let (payload, signature) = key.attach(self.process_id, None, of.principal, &of.token);
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature };
+        let attached = self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?;
+        let slot = slot(&attached)?;
+        for (name, value) in &of.parameters {
+            let set = self.converse(Housekeeping::Parameter { name, value }).await?;
+            set.map_err(|report| SessionError::Parameter(Box::new(report)))?;
+        }
+        let shown = self.converse(Housekeeping::ShowSearchPath).await?.map_err(|error| SessionError::Attach(error.message))?;
+        let shown = shown.rows.into_iter().flatten().flatten().next().unwrap_or_default();
+        Ok((slot, PathTracker::new(settings::parse(&shown))))
+    }
+
+    async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
+        let parameters = &mut self.parameters;
+        let mut aside = |tag: BackendTag, frame: &[u8]| {
+            if tag == BackendTag::ParameterStatus
+                && let Ok((name, value)) = backend::parameter_status(frame.get(HEADER..).unwrap_or_default())
+            {
+                parameters.insert(name.to_owned(), value.to_owned());
+            }
+        };
+        match converse(&mut self.link, &statement, End::Sync, Status::Idle, &mut aside).await {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(ConverseError::Refused { error, .. }) => {
+                Ok(Err(Report::error(SqlState::from_code(&error.code), error.message)))
+            }
+            Err(ConverseError::Lost(cause)) => Err(SessionError::UpstreamLost(cause)),
+        }
+    }
+}
+
+fn slot(answer: &Answer) -> Result<i64, SessionError> {
+    let text = answer.rows.iter().flatten().flatten().next().map_or("", String::as_str);
+    text.parse().map_err(|_| SessionError::Attach("attach answered no number".to_owned()))
+}
+
+/// The session at its first ReadyForQuery.
+fn begin(
+    of: Authenticated,
+    environment: &Arc<Environment>,
+    upstream: Opening,
+    (slot, path): (i64, PathTracker),
+    enlisted: &Enlisted,
+) -> Result<Session, (ClientStream, SessionError)> {
+    let footing = match environment.governor.footing() {
+        Ok(footing) => footing,
+        Err(report) => return Err((of.stream, SessionError::Footing(Box::new(report)))),
+    };
+    let Some(subject) = footing.policies.subject(of.principal).filter(|subject| subject.admin || !of.admin) else {
+        return Err((of.stream, SessionError::Revoked));
+    };
+    let expires = of.expires.map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default());
+    let mut exchange = Exchange::new(of.stream, of.read_ahead, upstream.link, Clock::new(expires, environment.idle));
+    let out = &mut exchange.outbox;
+    backend::write_authentication_ok(out);
+    for (name, value) in upstream.parameters.iter().filter(|(name, _)| !HIDDEN_PARAMETERS.contains(&name.as_str())) {
+        backend::write_parameter(out, name, value);
+    }
+    backend::write_parameter(out, "session_authorization", &of.name);
+    backend::write_parameter(out, "is_superuser", "off");
+    backend::write_key(out, enlisted.key().process_id, &enlisted.key().secret);
+    backend::write_ready(out, Status::Idle);
+    environment.events.emit(Event::LoggedIn {
+        session: of.session,
+        principal: of.name.clone(),
+        token: of.token.clone(),
+        application: of.parameters.get("application_name").map_or("", String::as_str).into(),
+    });
+    let who = Who {
+        session: of.session,
+        principal: of.principal,
+        name: of.name,
+        token: of.token,
+        admin: of.admin,
+        process_id: upstream.process_id,
+        slot,
+    };
+    Ok(Session::new(Start { environment: environment.clone(), who, exchange, path, footing, subject }))
+}
+
+/// Tells a client that has no session yet why it gets none.
+async fn turn_away(stream: ClientStream, error: &SessionError, environment: &Environment) {
+    log(error, environment);
+    use tokio::io::AsyncWriteExt;
+    let mut stream = stream;
+    let mut out = bytes::BytesMut::new();
+    Report::from(error).write(&mut out);
+    let farewell = async {
+        if stream.write_all(&out).await.is_ok() {
+            let _ = stream.shutdown().await;
+        }
+    };
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), farewell).await;
+}
+
+/// Ends a session: the client is told why, and nothing goes on upstream.
+async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), SessionError>) {
+    let environment = session.environment.clone();
+    if let Err(error) = &served {
+        log(error, &environment);
+        if matches!(error, SessionError::Revoked | SessionError::Expired) {
+            environment.events.emit(Event::Revoked { session: session.who.session, principal: session.who.name.clone() });
+        }
+        // What still runs must not go on.
+        if !session.expected.is_empty() && !matches!(error, SessionError::UpstreamLost(_) | SessionError::CommitUnknown(_)) {
+            let _ = enlisted.cancel().await;
+        }
+        let error = served.err().map(|error| session.commit_unknown(error));
+        let gone = matches!(error, Some(SessionError::ClientGone(_)) | None);
+        // Nothing can be said inside a frame that the client has in part.
+        if let Some(error) = error
+            && !gone
+            && !session.told_fatal
+            && !matches!(session.upstream_rest, Rest::Relay(_))
+        {
+            Report::from(&error).write(&mut session.exchange.outbox);
+        }
+        if !gone {
+            session.exchange.farewell().await;
+        }
+    } else {
+        session.exchange.farewell().await;
+    }
+    enlisted.disarm().await;
+    session.exchange.part().await;
+}
+
+fn log(error: &SessionError, environment: &Environment) {
+    match error {
+        SessionError::Upstream(_)
+        | SessionError::UpstreamLost(_)
+        | SessionError::CommitUnknown(_)
+        | SessionError::Nonsense(_)
+        | SessionError::Attach(_)
+        | SessionError::Footing(_)
+        | SessionError::Broken(_) => {
+            environment.events.emit(Event::Trouble { part: "session", message: error.to_string().into() });
+        }
+        SessionError::ClientGone(_)
+        | SessionError::Frame(_)
+        | SessionError::UnknownTag(_)
+        | SessionError::Parameter(_)
+        | SessionError::Revoked
+        | SessionError::Expired
+        | SessionError::Draining
+        | SessionError::Idle
+        | SessionError::IdleInTransaction => {}
+    }
+}
+
+impl Session {
+    /// Gives the connection its identity again, under the slot it had.
+    pub(super) async fn attach_again(&mut self) -> Result<(), SessionError> {
+        self.detached = false;
+        let key = self.environment.key.load();
+        let (payload, signature) =
+            key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token);
+        drop(key);
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature };
+        self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message)).map(|_| ())
+    }
+
+    /// A connection that is lost while a COMMIT is outstanding leaves its outcome unknown.
+    fn commit_unknown(&self, error: SessionError) -> SessionError {
+        use super::expected::Expected;
+        use crate::sql::{Effect, Transaction};
+        let commits = self.expected.iter().any(|expected| match expected {
+            Expected::Execute(running) | Expected::Query(running) => running
+                .script
+                .iter()
+                .flat_map(|script| &script.parts)
+                .any(|part| matches!(part.rewritten.effect(), Effect::Transaction(Transaction::Commit { .. }))),
+            Expected::Parse { .. }
+            | Expected::Bind { .. }
+            | Expected::Describe { .. }
+            | Expected::Close { .. }
+            | Expected::Sync { .. }
+            | Expected::Local { .. }
+            | Expected::Refused(_) => false,
+        });
+        match error {
+            SessionError::UpstreamLost(cause) if commits => SessionError::CommitUnknown(cause),
+            error => error,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What statements are analysed on, kept up to date; and the analysis of texts, new ones and those analysed before.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::expected::{Completion, Expected, Running};
+use super::prepared::{Body, Prepared};
+use super::run::Session;
+use super::script::{Ground, LONG, Outline, Part, Script, analyse, outline};
+use super::state::State;
+use crate::catalog::Footing;
+use crate::error::session::{Refusal, SessionError};
+use crate::sql::{Effect, Parsed};
+use crate::upstream::housekeeping::Housekeeping;
+use crate::wire::backend::Status;
+
+/// Why a message is not carried out.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It is refused.
+    Refused(Refusal),
+    /// Something before it failed, and it is skipped.
+    Skipped,
+    /// The session is over.
+    Over(SessionError),
+}
+
+impl<R: Into<Refusal>> From<R> for Stop {
+    fn from(refusal: R) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl From<SessionError> for Stop {
+    fn from(error: SessionError) -> Self {
+        Self::Over(error)
+    }
+}
+
+impl Session {
+    /// Takes the latest footing, and makes sure of the search path.
+    pub(super) async fn stand(&mut self) -> Result<(), Stop> {
+        if self.barrier {
+            self.barrier = false;
+            self.quiesce_or_skip().await?;
+        }
+        if self.private && self.outdated {
+            self.quiesce_or_skip().await?;
+            if self.status == Status::Transaction {
+                self.outdated = false;
+                Box::pin(self.stand_within()).await?;
+            }
+        }
+        self.renew_footing()?;
+        if self.path.uncertain() && self.status != Status::Failed {
+            Box::pin(self.ask_search_path()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until upstream owes nothing; what failed meanwhile makes this message one to skip.
+    pub(super) async fn quiesce_or_skip(&mut self) -> Result<(), Stop> {
+        self.quiesce().await?;
+        match self.state {
+            State::Discarding(_) | State::Closed => Err(Stop::Skipped),
+            State::Ready | State::Simple | State::Extended(_) | State::CopyIn(_) => Ok(()),
+        }
+    }
+
+    fn renew_footing(&mut self) -> Result<(), Stop> {
+        if self.private {
+            return Ok(());
+        }
+        let latest = self.environment.governor.footing().map_err(|report| Refusal::Told(Box::new(report)))?;
+        if !Arc::ptr_eq(&latest, &self.footing) {
+            self.adopt(latest)?;
+        }
+        Ok(())
+    }
+
+    /// Stands on another footing from now on.
+    pub(super) fn adopt(&mut self, footing: Arc<Footing>) -> Result<(), SessionError> {
+        self.subject = footing.policies.subject(self.who.principal).ok_or(SessionError::Revoked)?;
+        // An administrator's upstream login is not for those who are none any more.
+        if self.who.admin && !self.subject.admin {
+            return Err(SessionError::Revoked);
+        }
+        self.epoch += 1;
+        self.footing = footing;
+        Ok(())
+    }
+
+    async fn ask_search_path(&mut self) -> Result<(), Stop> {
+        self.quiesce_or_skip().await?;
+        let before = self.path.current().clone();
+        let answer = self.converse(Housekeeping::ShowSearchPath).await?;
+        match answer {
+            Ok(answer) => {
+                let shown = answer.rows.into_iter().flatten().flatten().next().unwrap_or_default();
+                self.path.told(&shown);
+            }
+            Err(report) => return Err(Refusal::Told(Box::new(report)).into()),
+        }
+        if *self.path.current() != before {
+            self.epoch += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn ground(&self) -> Ground {
+        Ground { footing: self.footing.clone(), subject: self.subject.clone(), path: self.path.current().clone() }
+    }
+
+    /// A text that was analysed on this ground before. Nothing in flight may change it.
+    pub(super) fn known(&mut self, text: &str) -> Option<Arc<Script>> {
+        if self.cache_epoch != self.epoch {
+            self.cache.clear();
+            self.cache_epoch = self.epoch;
+        }
+        self.cache.find(text).cloned()
+    }
+
+    /// Analyses a text; [`Session::stand`] comes first.
+    pub(super) async fn outline(&mut self, text: &Arc<str>) -> Result<Outline, Stop> {
+        let found = self.outline_once(text).await?;
+        if let Outline::Together(script) = &found
+            && let [part] = &script.parts[..]
+            && self.freshen(part.rewritten.effect()).await?
+        {
+            return self.outline_once(text).await;
+        }
+        if let Outline::Together(script) = &found {
+            self.cache.keep(script);
+        }
+        Ok(found)
+    }
+
+    async fn outline_once(&mut self, text: &Arc<str>) -> Result<Outline, Stop> {
+        let ground = self.ground();
+        if text.len() <= LONG {
+            return Ok(outline(text, &ground, &self.names, &self.environment.limits)?);
+        }
+        let (text, objects, limits) = (text.clone(), self.names.objects(), self.environment.limits.clone());
+        self.elsewhere(move || outline(&text, &ground, &objects, &limits)).await
+    }
+
+    /// Analyses one statement of a text that is run one by one.
+    pub(super) async fn analyse(&mut self, parsed: Parsed) -> Result<Part, Stop> {
+        self.stand().await?;
+        let ground = self.ground();
+        if parsed.text().len() <= LONG {
+            return Ok(analyse(parsed, &ground, &self.names)?);
+        }
+        let objects = self.names.objects();
+        self.elsewhere(move || analyse(parsed, &ground, &objects)).await
+    }
+
+    /// Long texts are analysed on threads of their own, not too many at once.
+    async fn elsewhere<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Stop> {
+        let _permit = self.environment.analyses.acquire().await.map_err(|_| SessionError::Draining)?;
+        let done = tokio::task::spawn_blocking(work).await.map_err(|_| SessionError::Broken("an analysis panicked"))?;
+        Ok(done?)
+    }
+
+    /// Brings what a statement refers to up to date; whether something was.
+    pub(super) async fn freshen(&mut self, effect: &Effect) -> Result<bool, Stop> {
+        match effect {
+            Effect::Execute { name } => {
+                let Some(prepared) = self.names.prepared(name.as_str()).cloned() else { return Ok(false) };
+                if let Body::Sql(script) = &prepared.body
+                    && script.parts.iter().any(|part| *part.rewritten.effect() != Effect::None)
+                {
+                    return Err(Refusal::ExecuteUtility.into());
+                }
+                if prepared.epoch == self.epoch {
+                    return Ok(false);
+                }
+                Box::pin(self.renew(name.as_str(), &prepared)).await?;
+                Ok(true)
+            }
+            Effect::Fetch { cursor } => {
+                if let Some(declared) = self.names.declared(cursor.as_str()).cloned() {
+                    let text = declared.script.parts.get(declared.part).map(|part| part.text.clone());
+                    let before = declared.script.parts.get(declared.part).map(|part| part.rewritten.text().clone());
+                    if declared.epoch != self.epoch
+                        && let (Some(text), Some(before)) = (text, before)
+                    {
+                        self.same_still(cursor.as_str(), &text, &before).await?;
+                        self.names.renew_cursor(cursor.as_str(), self.epoch);
+                    }
+                } else if let Some(portal) = self.names.portal(cursor.as_str()).cloned() {
+                    self.portal_still(cursor.as_str(), &portal.prepared).await?;
+                }
+                Ok(false)
+            }
+            Effect::None
+            | Effect::Transaction(_)
+            | Effect::Set { .. }
+            | Effect::Reset { .. }
+            | Effect::Show { .. }
+            | Effect::Prepare { .. }
+            | Effect::Deallocate { .. }
+            | Effect::Declare { .. }
+            | Effect::Close { .. }
+            | Effect::CopyOut
+            | Effect::CopyIn
+            | Effect::CopyInGoverned(_)
+            | Effect::Discard(_)
+            | Effect::Notification
+            | Effect::AsOwner { .. } => Ok(false),
+        }
+    }
+
+    /// Refuses a portal whose statement is no longer permitted, or would now be another.
+    pub(super) async fn portal_still(&mut self, name: &str, prepared: &Arc<Prepared>) -> Result<(), Stop> {
+        if prepared.epoch == self.epoch {
+            return Ok(());
+        }
+        let Some(before) = prepared.script().and_then(|script| script.parts.first()).map(|part| part.rewritten.text().clone()) else {
+            return Ok(());
+        };
+        self.same_still(name, &prepared.text, &before).await
+    }
+
+    async fn same_still(&mut self, name: &str, text: &Arc<str>, before: &Arc<str>) -> Result<(), Stop> {
+        match self.outline_once(text).await? {
+            Outline::Together(script) if script.parts.first().is_some_and(|part| part.rewritten.text() == before) => Ok(()),
+            Outline::Together(_) | Outline::Empty | Outline::Governance(_) | Outline::OneByOne(_) => {
+                Err(Refusal::OldPortal(name.to_owned()).into())
+            }
+        }
+    }
+
+    /// Analyses a prepared statement anew, and prepares it anew upstream under its name when something else is now to be sent.
+    pub(super) async fn renew(&mut self, name: &str, old: &Arc<Prepared>) -> Result<Arc<Prepared>, Stop> {
+        let Outline::Together(script) = self.outline_once(&old.text).await? else {
+            return Err(Refusal::UnknownStatement(name.to_owned()).into());
+        };
+        let body = match &old.body {
+            Body::SqlPrepare(_) => Body::SqlPrepare(script.clone()),
+            Body::Sql(_) | Body::Empty | Body::Governance(_) => Body::Sql(script.clone()),
+        };
+        let new = Arc::new(Prepared { text: old.text.clone(), types: old.types.clone(), body, epoch: self.epoch });
+        let sent = |prepared: &Prepared| prepared.script().and_then(|s| s.parts.first()).map(|part| part.rewritten.text().clone());
+        if sent(old) != sent(&new) {
+            self.prepare_again(name, &new, &script).await?;
+        }
+        self.names.enter(name.into(), new.clone());
+        Ok(new)
+    }
+
+    async fn prepare_again(&mut self, name: &str, new: &Prepared, script: &Arc<Script>) -> Result<(), Stop> {
+        let Some(part) = script.parts.first() else { return Ok(()) };
+        let failures = self.failures;
+        self.exchange.link.close(name);
+        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        if matches!(new.body, Body::SqlPrepare(_)) {
+            self.exchange.link.step(&part.rewritten, false);
+            let running =
+                Running { script: Some(script.clone()), part: 0, started: Instant::now(), ending: Completion::Swallowed };
+            self.expect_step(script, 0, None);
+            self.expected.push_back(Expected::Execute(running));
+        } else {
+            self.exchange.link.parse(name, &part.rewritten, &new.types);
+            self.expected.push_back(Expected::Parse { script: Some((script.clone(), 0)), shown: false });
+        }
+        if let Some(batch) = self.state.batch() {
+            batch.sent = true;
+            return Ok(());
+        }
+        // A Query comes next: upstream must not be left skipping to a Sync.
+        self.exchange.link.sync();
+        self.expected.push_back(Expected::Sync { shown: false });
+        self.quiesce().await?;
+        if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) }
+    }
+}

@@ -1,0 +1,288 @@
+//! Statements that take more than sending them: as the owner, COPY into governed tables, or one by one in a Query.
+//!
+//! Each runs by the extended protocol under our own names; the client sees only what it would see of the statement itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_postgres::error::SqlState;
+
+use super::expected::{Completion, Expected, Running};
+use super::ground::Stop;
+use super::run::Session;
+use super::script::Script;
+use crate::error::Report;
+use crate::error::session::{Refusal, SessionError};
+use crate::sql::Effect;
+use crate::upstream::housekeeping::Housekeeping;
+use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
+use crate::upstream::send::{CopyStep, End};
+use crate::wire::BackendTag;
+use crate::wire::backend::Status;
+use crate::wire::frame::HEADER;
+
+impl Session {
+    /// Carries out a script of one statement, up to its end; its CommandComplete may then be held. `alone`: nothing else is in
+    /// its Query or batch. Where a transaction must be begun for it, `opened` says so, and the caller ends it. Whether it went well.
+    pub(super) async fn perform(
+        &mut self,
+        script: &Arc<Script>,
+        describe: bool,
+        alone: bool,
+        started: Instant,
+        opened: &mut bool,
+    ) -> Result<bool, Stop> {
+        let Some(part) = script.parts.first() else { return Ok(true) };
+        self.touch(script);
+        match part.rewritten.effect() {
+            Effect::AsOwner { transactional: true, ddl } => {
+                self.begin(opened).await?;
+                self.as_owner(script, describe, *ddl, alone, started, *opened).await
+            }
+            Effect::AsOwner { transactional: false, ddl } => {
+                if !alone || *opened || self.block {
+                    return Err(Refusal::InBlock(part.rewritten.kind().label()).into());
+                }
+                self.as_owner_outside(script, describe, *ddl, started).await
+            }
+            Effect::CopyInGoverned(_) => {
+                self.begin(opened).await?;
+                self.copy_governed(script, started).await
+            }
+            Effect::None
+            | Effect::Transaction(_)
+            | Effect::Set { .. }
+            | Effect::Reset { .. }
+            | Effect::Show { .. }
+            | Effect::Prepare { .. }
+            | Effect::Execute { .. }
+            | Effect::Deallocate { .. }
+            | Effect::Declare { .. }
+            | Effect::Fetch { .. }
+            | Effect::Close { .. }
+            | Effect::CopyOut
+            | Effect::CopyIn
+            | Effect::Discard(_)
+            | Effect::Notification => {
+                let ok = self.step(script, describe, Completion::Plain, started).await?;
+                // The client may have ended what we began.
+                *opened &= self.block;
+                Ok(ok)
+            }
+        }
+    }
+
+    /// Begins a transaction unless one is open.
+    pub(super) async fn begin(&mut self, opened: &mut bool) -> Result<(), Stop> {
+        if self.block {
+            return if self.status == Status::Failed { Err(Refusal::Failed.into()) } else { Ok(()) };
+        }
+        self.must(Housekeeping::Begin).await?;
+        self.block = true;
+        *opened = true;
+        Ok(())
+    }
+
+    async fn as_owner(
+        &mut self,
+        script: &Arc<Script>,
+        describe: bool,
+        ddl: bool,
+        alone: bool,
+        started: Instant,
+        opened: bool,
+    ) -> Result<bool, Stop> {
+        self.must(Housekeeping::BecomeOwner).await?;
+        if !self.step(script, describe, Completion::Held, started).await? {
+            return Ok(false);
+        }
+        self.must(Housekeeping::ResetRole).await?;
+        if ddl {
+            self.follow_ddl().await?;
+            self.dirty = true;
+            if !(opened && alone) {
+                self.stand_within().await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn as_owner_outside(&mut self, script: &Arc<Script>, describe: bool, ddl: bool, started: Instant) -> Result<bool, Stop> {
+        self.must(Housekeeping::BecomeOwnerOutside).await?;
+        let ok = self.step(script, describe, Completion::Held, started).await?;
+        if !ok {
+            self.exchange.link.sync();
+            self.expected.push_back(Expected::Sync { shown: false });
+            self.quiesce().await?;
+        }
+        self.must(Housekeeping::ResetRole).await?;
+        if ok && ddl {
+            self.follow_ddl().await?;
+        }
+        self.unpublished |= ddl;
+        Ok(ok)
+    }
+
+    async fn follow_ddl(&mut self) -> Result<(), Stop> {
+        let (environment, subject) = (self.environment.clone(), self.subject.clone());
+        let done = self.with_owner(async |channel| environment.governor.follow_ddl(&subject, channel).await).await?;
+        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
+    }
+
+    /// Stands on the catalog and policies as the open transaction sees them.
+    pub(super) async fn stand_within(&mut self) -> Result<(), Stop> {
+        let environment = self.environment.clone();
+        let within = self.with_owner(async |channel| environment.governor.footing_within(channel).await).await?;
+        let footing = within.map_err(|report| Refusal::Told(Box::new(report)))?;
+        self.private = true;
+        self.adopt(footing)?;
+        Ok(())
+    }
+
+    async fn copy_governed(&mut self, script: &Arc<Script>, started: Instant) -> Result<bool, Stop> {
+        let steps = [
+            (CopyStep::Create, Completion::Swallowed),
+            (CopyStep::Copy, Completion::Held),
+            (CopyStep::Insert, Completion::Swallowed),
+            (CopyStep::Drop, Completion::Swallowed),
+        ];
+        for (step, ending) in steps {
+            let Some(part) = script.parts.first() else { return Ok(false) };
+            let failures = self.failures;
+            if !self.exchange.link.copy_step(&part.rewritten, step) {
+                return Err(SessionError::Broken("no COPY into a governed table").into());
+            }
+            self.expect_step(script, 0, None);
+            self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
+            self.quiesce().await?;
+            if self.failures != failures {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs one statement under our name; whether it went well.
+    async fn step(&mut self, script: &Arc<Script>, describe: bool, ending: Completion, started: Instant) -> Result<bool, Stop> {
+        let Some(part) = script.parts.first() else { return Ok(true) };
+        let failures = self.failures;
+        self.exchange.link.step(&part.rewritten, describe);
+        self.expect_step(script, 0, describe.then_some(true));
+        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
+        self.quiesce().await?;
+        Ok(self.failures == failures)
+    }
+
+    /// Expects what comes before a step's own answers.
+    pub(super) fn expect_step(&mut self, script: &Arc<Script>, part: usize, describe: Option<bool>) {
+        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        self.expected.push_back(Expected::Parse { script: Some((script.clone(), part)), shown: false });
+        self.expected.push_back(Expected::Bind { shown: false });
+        if let Some(rows_only) = describe {
+            self.expected.push_back(Expected::Describe { rows_only });
+        }
+        if let Some(batch) = self.state.batch() {
+            batch.sent = true;
+        }
+    }
+
+    /// Sends a statement of ours and waits for its answer; its error is the client's.
+    pub(super) async fn must(&mut self, statement: Housekeeping<'_>) -> Result<(), Stop> {
+        match self.converse(statement).await? {
+            Ok(_) => Ok(()),
+            Err(report) => Err(Refusal::Told(Box::new(report)).into()),
+        }
+    }
+
+    /// Sends a statement of ours and waits for its answer. The queue is empty.
+    pub(super) async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
+        // Sync would end an implicit transaction; those that begin or end one are ended by it all the same.
+        let end = match statement {
+            Housekeeping::ShowSearchPath if !self.block && self.implicit() => End::Flush,
+            Housekeeping::ShowSearchPath
+            | Housekeeping::Attach { .. }
+            | Housekeeping::Parameter { .. }
+            | Housekeeping::Execute { .. }
+            | Housekeeping::Begin
+            | Housekeeping::Commit
+            | Housekeeping::Rollback
+            | Housekeeping::BecomeOwner
+            | Housekeeping::BecomeOwnerOutside
+            | Housekeeping::ResetRole => End::Sync,
+        };
+        let outbox = &mut self.exchange.outbox;
+        let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
+        match converse(&mut self.exchange.link, &statement, end, self.status, &mut aside).await {
+            Ok(answer) => {
+                if end == End::Sync {
+                    self.status = answer.status;
+                    self.block = answer.status != Status::Idle;
+                }
+                Ok(Ok(answer))
+            }
+            Err(ConverseError::Refused { error, status }) => {
+                match end {
+                    End::Sync => {
+                        self.status = status;
+                        self.block = status != Status::Idle;
+                    }
+                    End::Flush => self.skipping = true,
+                }
+                Ok(Err(Report::error(SqlState::from_code(&error.code), error.message)))
+            }
+            Err(ConverseError::Lost(cause)) => Err(match statement {
+                Housekeeping::Commit => SessionError::CommitUnknown(cause),
+                Housekeeping::Attach { .. }
+                | Housekeeping::Parameter { .. }
+                | Housekeeping::Execute { .. }
+                | Housekeeping::Begin
+                | Housekeeping::Rollback
+                | Housekeeping::BecomeOwner
+                | Housekeeping::BecomeOwnerOutside
+                | Housekeeping::ResetRole
+                | Housekeeping::ShowSearchPath => SessionError::UpstreamLost(cause),
+            }),
+        }
+    }
+
+    /// Whether a batch or a Query in steps may stand in an implicit transaction.
+    fn implicit(&mut self) -> bool {
+        match self.state.batch() {
+            Some(batch) => batch.sent,
+            None => matches!(self.state, super::state::State::Simple),
+        }
+    }
+
+    /// Runs something with the rights of `pgusher_owner` on our connection.
+    pub(super) async fn with_owner<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut SessionOwner<'_>) -> Result<T, Report>,
+    ) -> Result<Result<T, Report>, SessionError> {
+        let outbox = &mut self.exchange.outbox;
+        let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
+        let mut lost = None;
+        let mut channel = SessionOwner {
+            link: &mut self.exchange.link,
+            process_id: self.who.process_id,
+            key: (**self.environment.key.load()).clone(),
+            aside: &mut aside,
+            lost: &mut lost,
+        };
+        let done = work(&mut channel).await;
+        match lost {
+            Some(cause) => Err(SessionError::UpstreamLost(cause)),
+            None => Ok(done),
+        }
+    }
+}
+
+/// What comes while we talk with upstream ourselves.
+pub(super) fn set_aside(outbox: &mut bytes::BytesMut, tag: BackendTag, frame: &[u8]) {
+    let hidden = tag == BackendTag::ParameterStatus
+        && crate::wire::backend::parameter_status(frame.get(HEADER..).unwrap_or_default())
+            .map_or(true, |(name, _)| super::relay::HIDDEN_PARAMETERS.contains(&name));
+    if !hidden {
+        outbox.extend_from_slice(frame);
+    }
+}

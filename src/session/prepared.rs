@@ -1,0 +1,278 @@
+//! What the client's statements refer to by name: prepared statements, portals, cursors.
+//!
+//! Prepared statements made by Parse and by SQL PREPARE share one name space, as in PostgreSQL, and are entered when upstream
+//! confirms them; until then they wait in the order of their Parse messages, where the rest of a pipeline already finds them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::script::{Objects, Script};
+use crate::governance::Command;
+use crate::name::Name;
+use crate::sql::{Remembered, SessionObjects};
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The client's text: of the statement, or of the PREPARE.
+    pub(super) text: Arc<str>,
+    /// The count and oids of its Parse.
+    pub(super) types: Bytes,
+    /// What it is.
+    pub(super) body: Body,
+    /// The epoch it was analysed in.
+    pub(super) epoch: u64,
+}
+
+/// What a prepared statement is.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// A statement that upstream holds under the same name.
+    Sql(Arc<Script>),
+    /// The same, made by SQL PREPARE: the script is that of the PREPARE, and what is executed is the query inside.
+    SqlPrepare(Arc<Script>),
+    /// Nothing.
+    Empty,
+    /// A governance command, which upstream does not hold.
+    Governance(Arc<Command>),
+}
+
+/// A portal.
+#[derive(Clone, Debug)]
+pub(super) struct Portal {
+    /// The statement bound.
+    pub(super) prepared: Arc<Prepared>,
+    /// Which batch made it.
+    batch: u64,
+}
+
+/// A cursor made by DECLARE.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor {
+    /// Its DECLARE.
+    pub(super) script: Arc<Script>,
+    /// Which of the script's statements that is.
+    pub(super) part: usize,
+    /// The epoch it was analysed in.
+    pub(super) epoch: u64,
+    hold: bool,
+}
+
+/// Everything with a name.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    unnamed: Option<Arc<Prepared>>,
+    named: HashMap<Box<str>, Arc<Prepared>>,
+    pending: VecDeque<(Box<str>, Arc<Prepared>)>,
+    unnamed_portal: Option<Portal>,
+    portals: HashMap<Box<str>, Portal>,
+    cursors: HashMap<Name, Cursor>,
+    /// Counts Syncs.
+    batch: u64,
+}
+
+impl Names {
+    /// A prepared statement, confirmed or on its way.
+    pub(super) fn prepared(&self, name: &str) -> Option<&Arc<Prepared>> {
+        let waiting = self.pending.iter().rev().find(|(pending, _)| &**pending == name).map(|(_, prepared)| prepared);
+        waiting.or_else(|| if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) })
+    }
+
+    /// A Parse went upstream: its statement waits for ParseComplete.
+    pub(super) fn expect(&mut self, name: &str, prepared: Arc<Prepared>) {
+        if name.is_empty() {
+            self.unnamed = None;
+        }
+        self.pending.push_back((name.into(), prepared));
+    }
+
+    /// The oldest statement that waits was confirmed.
+    pub(super) fn confirm(&mut self) {
+        if let Some((name, prepared)) = self.pending.pop_front() {
+            self.enter(name, prepared);
+        }
+    }
+
+    /// The oldest statement that waits will never be confirmed.
+    pub(super) fn give_up(&mut self) {
+        self.pending.pop_front();
+    }
+
+    /// Enters or replaces a prepared statement that upstream holds.
+    pub(super) fn enter(&mut self, name: Box<str>, prepared: Arc<Prepared>) {
+        if name.is_empty() {
+            self.unnamed = Some(prepared);
+        } else {
+            self.named.insert(name, prepared);
+        }
+    }
+
+    /// Close, DEALLOCATE.
+    pub(super) fn forget(&mut self, name: &str) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else {
+            self.named.remove(name);
+        }
+    }
+
+    /// DEALLOCATE ALL: the unnamed statement goes with the named ones; governance commands are ours to forget.
+    pub(super) fn forget_all(&mut self) {
+        self.unnamed = None;
+        self.named.clear();
+    }
+
+    /// Bind.
+    pub(super) fn bind(&mut self, portal: &str, prepared: Arc<Prepared>) {
+        let bound = Portal { prepared, batch: self.batch };
+        if portal.is_empty() {
+            self.unnamed_portal = Some(bound);
+        } else {
+            self.portals.insert(portal.into(), bound);
+        }
+    }
+
+    /// A portal made by Bind.
+    pub(super) fn portal(&self, name: &str) -> Option<&Portal> {
+        if name.is_empty() { self.unnamed_portal.as_ref() } else { self.portals.get(name) }
+    }
+
+    /// Close of a portal; also a cursor's.
+    pub(super) fn close_portal(&mut self, name: &str) {
+        if name.is_empty() {
+            self.unnamed_portal = None;
+        } else {
+            self.portals.remove(name);
+            self.cursors.remove(name);
+        }
+    }
+
+    /// DECLARE.
+    pub(super) fn declare(&mut self, name: Name, script: Arc<Script>, part: usize, epoch: u64, hold: bool) {
+        self.cursors.insert(name, Cursor { script, part, epoch, hold });
+    }
+
+    /// A cursor made by DECLARE.
+    pub(super) fn declared(&self, name: &str) -> Option<&Cursor> {
+        self.cursors.get(name)
+    }
+
+    /// The statement behind a cursor was analysed again and is the same.
+    pub(super) fn renew_cursor(&mut self, name: &str, epoch: u64) {
+        if let Some(cursor) = self.cursors.get_mut(name) {
+            cursor.epoch = epoch;
+        }
+    }
+
+    /// CLOSE ALL.
+    pub(super) fn close_cursors(&mut self) {
+        self.cursors.clear();
+        self.portals.clear();
+    }
+
+    /// A Sync was sent.
+    pub(super) fn next_batch(&mut self) {
+        self.batch += 1;
+    }
+
+    /// A transaction ended at the Sync of a batch; a later batch of the pipeline may already have bound portals of its own.
+    pub(super) fn transaction_ended(&mut self, batches_in_flight: u64) {
+        let ended = self.batch.saturating_sub(batches_in_flight);
+        if !self.portals.is_empty() {
+            self.portals.retain(|_, portal| portal.batch >= ended);
+        }
+        if !self.cursors.is_empty() {
+            self.cursors.retain(|_, cursor| cursor.hold);
+        }
+    }
+
+    /// A copy for an analysis elsewhere.
+    pub(super) fn objects(&self) -> Objects {
+        let names = self.named.keys().map(|name| &**name).chain([""]);
+        Objects {
+            prepared: names.filter_map(|name| Some((Box::from(name), SessionObjects::prepared(self, name)?))).collect(),
+            cursors: self
+                .cursors
+                .keys()
+                .cloned()
+                .chain(self.portals.keys().map(|name| Name::exact(name)))
+                .filter_map(|name| SessionObjects::cursor(self, name.as_str()).map(|found| (name, found)))
+                .collect(),
+        }
+    }
+}
+
+impl Prepared {
+    fn remembered(&self) -> Option<Remembered> {
+        match &self.body {
+            Body::Sql(script) | Body::SqlPrepare(script) => script.parts.first().map(|part| part.rewritten.remembered()),
+            Body::Empty | Body::Governance(_) => None,
+        }
+    }
+
+    /// What upstream runs for it, when that is SQL.
+    pub(super) fn script(&self) -> Option<&Arc<Script>> {
+        match &self.body {
+            Body::Sql(script) | Body::SqlPrepare(script) => Some(script),
+            Body::Empty | Body::Governance(_) => None,
+        }
+    }
+}
+
+impl SessionObjects for Names {
+    fn prepared(&self, name: &str) -> Option<Remembered> {
+        Names::prepared(self, name)?.remembered()
+    }
+
+    fn cursor(&self, name: &str) -> Option<Remembered> {
+        match self.cursors.get(name) {
+            Some(cursor) => cursor.script.parts.get(cursor.part).map(|part| part.rewritten.remembered()),
+            None => self.portal(name)?.prepared.remembered(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Arc<Prepared> {
+        Arc::new(Prepared { text: Arc::from(""), types: Bytes::new(), body: Body::Empty, epoch: 0 })
+    }
+
+    #[test]
+    fn a_statement_is_found_while_it_waits_and_entered_when_confirmed() {
+        let mut names = Names::default();
+        names.expect("s", empty());
+        assert!(names.prepared("s").is_some());
+        names.give_up();
+        assert!(names.prepared("s").is_none());
+        names.expect("s", empty());
+        names.confirm();
+        assert!(names.prepared("s").is_some());
+        names.forget("s");
+        assert!(names.prepared("s").is_none());
+    }
+
+    #[test]
+    fn a_new_unnamed_statement_drops_the_old_one_even_when_it_fails() {
+        let mut names = Names::default();
+        names.enter("".into(), empty());
+        names.expect("", empty());
+        names.give_up();
+        assert!(names.prepared("").is_none());
+    }
+
+    #[test]
+    fn portals_of_a_later_batch_survive_the_end_of_an_earlier_one() {
+        let mut names = Names::default();
+        names.bind("a", empty());
+        names.next_batch();
+        names.bind("b", empty());
+        names.transaction_ended(0);
+        assert!(names.portal("a").is_none());
+        assert!(names.portal("b").is_some());
+    }
+}

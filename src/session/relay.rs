@@ -1,0 +1,368 @@
+//! Upstream's answers: relayed as raw frames of which only headers are read, matched with what was expected.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::errors::{Fields, field, sanitise};
+use super::expected::{Completion, Expected, Running};
+use super::run::{Rest, Session};
+use super::state::{Batch, CopyIn, State, Within};
+use crate::error::Report;
+use crate::error::session::SessionError;
+use crate::event::Outcome;
+use crate::wire::BackendTag;
+use crate::wire::backend::{self, Status};
+use crate::wire::frame::{HEADER, Header};
+
+/// What happens with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It goes to the client.
+    Show,
+    /// It is ours.
+    Swallow,
+    /// The relay pauses: the frame was taken, and something must be done before the next.
+    Pause,
+}
+
+impl Session {
+    /// Relays what has arrived.
+    pub(super) fn relay(&mut self) -> Result<(), SessionError> {
+        if self.exchange.link.incoming.is_empty() {
+            return Ok(());
+        }
+        let mut incoming = std::mem::take(&mut self.exchange.link.incoming);
+        let result = self.relay_from(&mut incoming);
+        self.exchange.link.incoming = incoming;
+        result
+    }
+
+    fn relay_from(&mut self, incoming: &mut BytesMut) -> Result<(), SessionError> {
+        // What lies between `from` and `at` is to be shown, and goes out in one piece.
+        let mut from = 0;
+        let mut at = 0;
+        self.relay_rest(incoming, &mut from, &mut at);
+        while self.held_ready.is_none() {
+            let Some(header) = Header::peek(incoming.get(at..).unwrap_or_default())? else { break };
+            let tag = BackendTag::from_byte(header.tag).ok_or(SessionError::Nonsense(header.tag))?;
+            let here = incoming.len() - at;
+            let verdict = if streamed(tag) {
+                self.on_streamed(tag)?
+            } else {
+                let wanted = header.whole().min(MESSAGE_BYTES);
+                if here < wanted {
+                    break;
+                }
+                let body = incoming.get(at + HEADER..at + wanted).unwrap_or_default();
+                // What is made of the frame must come after what was relayed before it.
+                self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
+                from = at;
+                self.on_message(tag, body)?
+            };
+            let taken = header.whole().min(here);
+            let left = header.whole() - taken;
+            at += taken;
+            match verdict {
+                Verdict::Show if left > 0 => self.upstream_rest = Rest::Relay(left),
+                Verdict::Show => {}
+                Verdict::Swallow | Verdict::Pause => {
+                    self.exchange.outbox.extend_from_slice(incoming.get(from..at - taken).unwrap_or_default());
+                    from = at;
+                    if left > 0 {
+                        self.upstream_rest = Rest::Drop(left);
+                    }
+                }
+            }
+            if matches!(self.expected.front(), Some(Expected::Local { .. })) {
+                self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
+                from = at;
+                self.say_what_is_due();
+            }
+            if left > 0 {
+                break;
+            }
+        }
+        self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
+        incoming.advance(at);
+        Ok(())
+    }
+
+    fn relay_rest(&mut self, incoming: &BytesMut, from: &mut usize, at: &mut usize) {
+        self.upstream_rest = match self.upstream_rest {
+            Rest::None => Rest::None,
+            Rest::Relay(left) => {
+                *at = left.min(incoming.len());
+                if left == *at { Rest::None } else { Rest::Relay(left - *at) }
+            }
+            Rest::Drop(left) => {
+                *at = left.min(incoming.len());
+                *from = *at;
+                if left == *at { Rest::None } else { Rest::Drop(left - *at) }
+            }
+        };
+    }
+
+    /// Says what we answer ourselves, as far as it is due.
+    pub(super) fn say_what_is_due(&mut self) {
+        while let Some(Expected::Local { .. }) = self.expected.front() {
+            if let Some(Expected::Local { bytes, confirms }) = self.expected.pop_front() {
+                self.exchange.outbox.extend_from_slice(&bytes);
+                if confirms {
+                    self.names.confirm();
+                }
+            }
+        }
+    }
+
+    /// Says something of our own when everything before it is answered.
+    pub(super) fn say(&mut self, confirms: bool, write: impl FnOnce(&mut BytesMut)) {
+        if self.expected.is_empty() {
+            write(&mut self.exchange.outbox);
+            if confirms {
+                self.names.confirm();
+            }
+        } else {
+            let mut bytes = BytesMut::new();
+            write(&mut bytes);
+            self.expected.push_back(Expected::Local { bytes: bytes.freeze(), confirms });
+        }
+    }
+
+    /// A frame whose body does not matter to us.
+    fn on_streamed(&mut self, tag: BackendTag) -> Result<Verdict, SessionError> {
+        let out_of_place = Err(SessionError::Nonsense(tag as u8));
+        if tag == BackendTag::NotificationResponse {
+            return Ok(Verdict::Show);
+        }
+        let Some(front) = self.expected.front() else { return out_of_place };
+        let (shown, done) = match (tag, front) {
+            (BackendTag::DataRow | BackendTag::CopyData | BackendTag::CopyDone, Expected::Execute(running) | Expected::Query(running)) => {
+                (running.ending != Completion::Swallowed, false)
+            }
+            (BackendTag::RowDescription | BackendTag::CopyOutResponse, Expected::Query(_)) => (true, false),
+            (BackendTag::CopyOutResponse, Expected::Execute(running)) => (running.ending != Completion::Swallowed, false),
+            (BackendTag::CopyInResponse, Expected::Query(_) | Expected::Execute(_)) => {
+                self.begin_copy();
+                return Ok(Verdict::Show);
+            }
+            (BackendTag::ParameterDescription, Expected::Describe { .. }) => (true, false),
+            (BackendTag::RowDescription, Expected::Describe { .. }) => (true, true),
+            (BackendTag::NoData, Expected::Describe { rows_only }) => (!rows_only, true),
+            (BackendTag::ParseComplete, Expected::Parse { shown, .. }) => {
+                let shown = *shown;
+                if shown {
+                    self.names.confirm();
+                }
+                (shown, true)
+            }
+            (BackendTag::BindComplete, Expected::Bind { shown }) => (*shown, true),
+            (BackendTag::CloseComplete, Expected::Close { shown, statement }) => {
+                if let Some(name) = statement {
+                    self.names.forget(name);
+                }
+                (*shown, true)
+            }
+            (BackendTag::EmptyQueryResponse, Expected::Query(_)) => (true, false),
+            (BackendTag::EmptyQueryResponse, Expected::Execute(running)) => (running.ending != Completion::Swallowed, true),
+            (BackendTag::PortalSuspended, Expected::Execute(_)) => {
+                if let Some(Expected::Execute(running)) = self.expected.pop_front() {
+                    self.record(&running, Outcome::Allowed, "00000", None);
+                }
+                return Ok(Verdict::Show);
+            }
+            _ => return out_of_place,
+        };
+        if done {
+            self.expected.pop_front();
+        }
+        Ok(if shown { Verdict::Show } else { Verdict::Swallow })
+    }
+
+    /// A frame that must be understood. A body beyond [`MESSAGE_BYTES`] is cut there.
+    fn on_message(&mut self, tag: BackendTag, body: &[u8]) -> Result<Verdict, SessionError> {
+        match tag {
+            BackendTag::CommandComplete => self.on_complete(body),
+            BackendTag::ErrorResponse => self.on_error(body),
+            BackendTag::NoticeResponse => Ok(self.on_notice(body)),
+            BackendTag::ParameterStatus => {
+                let (name, _) = backend::parameter_status(body).map_err(|_| SessionError::Nonsense(b'S'))?;
+                Ok(if HIDDEN_PARAMETERS.contains(&name) { Verdict::Swallow } else { Verdict::Show })
+            }
+            BackendTag::ReadyForQuery => {
+                let status = backend::ready_status(body).map_err(|_| SessionError::Nonsense(b'Z'))?;
+                self.on_ready(status)
+            }
+            BackendTag::ParseComplete
+            | BackendTag::BindComplete
+            | BackendTag::CloseComplete
+            | BackendTag::NotificationResponse
+            | BackendTag::DataRow
+            | BackendTag::CopyInResponse
+            | BackendTag::CopyOutResponse
+            | BackendTag::EmptyQueryResponse
+            | BackendTag::RowDescription
+            | BackendTag::CopyDone
+            | BackendTag::CopyData
+            | BackendTag::NoData
+            | BackendTag::PortalSuspended
+            | BackendTag::ParameterDescription => Err(SessionError::Broken("a streamed frame among messages")),
+        }
+    }
+
+    fn on_complete(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
+        let tag = backend::command_tag(body).map_err(|_| SessionError::Nonsense(b'C'))?;
+        match self.expected.pop_front() {
+            Some(Expected::Execute(running)) => {
+                let verdict = match running.ending {
+                    Completion::Plain | Completion::Inner => Verdict::Show,
+                    Completion::Held => {
+                        backend::write_complete(&mut self.held_complete, tag);
+                        Verdict::Swallow
+                    }
+                    Completion::Swallowed => Verdict::Swallow,
+                };
+                self.completed(&running, tag);
+                Ok(verdict)
+            }
+            Some(Expected::Query(mut running)) => {
+                self.completed(&running, tag);
+                running.part += 1;
+                self.expected.push_front(Expected::Query(running));
+                Ok(Verdict::Show)
+            }
+            _ => Err(SessionError::Nonsense(b'C')),
+        }
+    }
+
+    fn on_ready(&mut self, status: Status) -> Result<Verdict, SessionError> {
+        let shown = match self.expected.pop_front() {
+            Some(Expected::Sync { shown }) => shown,
+            Some(Expected::Query(_)) => true,
+            _ => return Err(SessionError::Nonsense(b'Z')),
+        };
+        self.transaction_status(status);
+        if !shown {
+            return Ok(Verdict::Swallow);
+        }
+        if self.unpublished || self.detached {
+            self.held_ready = Some(status);
+            return Ok(Verdict::Pause);
+        }
+        if matches!(self.state, State::Simple) {
+            self.state = State::Ready;
+        }
+        Ok(Verdict::Show)
+    }
+
+    fn on_error(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
+        let mut fields = read(body);
+        let instead = self.instead.take().map(|refusal| Report::from(&refusal));
+        let report = match self.expected.front_mut() {
+            Some(Expected::Refused(report)) => Some((**report).clone()),
+            _ => instead,
+        };
+        match report {
+            Some(report) => report.write(&mut self.exchange.outbox),
+            None => {
+                self.told_fatal |= field(&fields, b'V').is_some_and(|severity| severity != "ERROR");
+                let code = field(&fields, b'C').unwrap_or_default().to_owned();
+                let reason = field(&fields, b'M').map(Into::into);
+                if let Some(Expected::Execute(running) | Expected::Query(running)) = self.expected.front()
+                    && running.ending != Completion::Swallowed
+                {
+                    self.record(running, Outcome::Failed, &code, reason);
+                }
+                let sent = self.expected.front().and_then(Expected::sent);
+                sanitise(&mut fields, self.touched, sent, &self.who.name);
+                backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
+            }
+        }
+        self.failed_upstream();
+        Ok(Verdict::Swallow)
+    }
+
+    /// Upstream skips what was sent up to the next Sync.
+    fn failed_upstream(&mut self) {
+        self.failures += 1;
+        self.held_complete.clear();
+        self.implicit_rollback();
+        while let Some(front) = self.expected.front() {
+            if front.ready() {
+                break;
+            }
+            if let Some(Expected::Parse { shown: true, .. } | Expected::Local { confirms: true, .. }) = self.expected.pop_front() {
+                self.names.give_up();
+            }
+        }
+        self.skipping = self.expected.is_empty();
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Extended(batch) if self.skipping => State::Discarding(batch),
+            State::CopyIn(CopyIn { within: Within::Extended(batch) }) if self.skipping => State::Discarding(batch),
+            State::CopyIn(CopyIn { within: Within::Extended(batch) }) => State::Extended(batch),
+            State::CopyIn(CopyIn { within: Within::Simple }) => State::Simple,
+            same @ (State::Ready | State::Simple | State::Extended(_) | State::Discarding(_) | State::Closed) => same,
+        };
+    }
+
+    fn on_notice(&mut self, body: &[u8]) -> Verdict {
+        if matches!(self.expected.front(), Some(Expected::Execute(Running { ending: Completion::Swallowed, .. }))) {
+            return Verdict::Swallow;
+        }
+        let mut fields = read(body);
+        let sent = self.expected.front().and_then(Expected::sent);
+        sanitise(&mut fields, self.touched, sent, &self.who.name);
+        backend::write_notice(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
+        Verdict::Swallow
+    }
+
+    fn begin_copy(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Simple => State::CopyIn(CopyIn { within: Within::Simple }),
+            State::Extended(batch) => State::CopyIn(CopyIn { within: Within::Extended(batch) }),
+            // A Sync was sent behind it: upstream ignores that one, as every Sync during a COPY.
+            State::Ready => State::CopyIn(CopyIn { within: Within::Extended(Batch { sent: true, opened: false }) }),
+            same @ (State::Discarding(_) | State::CopyIn(_) | State::Closed) => same,
+        };
+    }
+}
+
+/// The fields of a message, as many as its bytes hold.
+fn read(body: &[u8]) -> Fields {
+    backend::fields(body).unwrap_or_else(|_| {
+        let cut = Bytes::copy_from_slice(body);
+        let end = cut.iter().rposition(|b| *b == 0).map_or(0, |last| last + 1);
+        let mut whole = cut.get(..end).unwrap_or_default().to_vec();
+        whole.push(0);
+        backend::fields(&whole).unwrap_or_default()
+    })
+}
+
+/// Frames whose bodies do not matter to us, and which may be of any size.
+fn streamed(tag: BackendTag) -> bool {
+    match tag {
+        BackendTag::CommandComplete
+        | BackendTag::ErrorResponse
+        | BackendTag::NoticeResponse
+        | BackendTag::ParameterStatus
+        | BackendTag::ReadyForQuery => false,
+        BackendTag::ParseComplete
+        | BackendTag::BindComplete
+        | BackendTag::CloseComplete
+        | BackendTag::NotificationResponse
+        | BackendTag::DataRow
+        | BackendTag::CopyInResponse
+        | BackendTag::CopyOutResponse
+        | BackendTag::EmptyQueryResponse
+        | BackendTag::RowDescription
+        | BackendTag::CopyDone
+        | BackendTag::CopyData
+        | BackendTag::NoData
+        | BackendTag::PortalSuspended
+        | BackendTag::ParameterDescription => true,
+    }
+}
+
+/// Parameters that tell of the upstream login, and are answered once and for all when the session is greeted.
+pub(super) const HIDDEN_PARAMETERS: [&str; 2] = ["session_authorization", "is_superuser"];
+
+/// More of an error or notice is not kept.
+const MESSAGE_BYTES: usize = 256 * 1024;

@@ -1,0 +1,385 @@
+//! The loop: frames of the client in, frames of upstream out, and what is kept between them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::cache::Cache;
+use super::environment::Environment;
+use super::exchange::{Exchange, Waiting};
+use super::expected::Expected;
+use super::govern::Replies;
+use super::prepared::Names;
+use super::settings::PathTracker;
+use super::state::State;
+use crate::catalog::Footing;
+use crate::error::session::{Refusal, SessionError};
+use crate::event::SessionId;
+use crate::policy::{PrincipalId, Subject};
+use crate::sql::Touched;
+use crate::upstream::send::Passing;
+use crate::wire::backend::Status;
+use crate::wire::frame::{HEADER, Header};
+use crate::wire::{FrameError, FrontendTag, frontend};
+
+/// Who a session is.
+pub(super) struct Who {
+    pub(super) session: SessionId,
+    pub(super) principal: PrincipalId,
+    pub(super) name: Arc<str>,
+    pub(super) token: Arc<str>,
+    /// Logged in upstream as an administrator.
+    pub(super) admin: bool,
+    /// The upstream backend's process id.
+    pub(super) process_id: i32,
+    /// The identity's slot upstream.
+    pub(super) slot: i64,
+}
+
+/// An open session.
+pub(super) struct Session {
+    pub(super) environment: Arc<Environment>,
+    pub(super) who: Who,
+    pub(super) exchange: Exchange,
+    pub(super) state: State,
+    /// As of the last ReadyForQuery.
+    pub(super) status: Status,
+    pub(super) expected: VecDeque<Expected>,
+    pub(super) names: Names,
+    pub(super) path: PathTracker,
+    pub(super) footing: Arc<Footing>,
+    /// The footing is that of the open transaction, not the published one.
+    pub(super) private: bool,
+    /// What the open transaction did to policies or catalog was in part rolled back.
+    pub(super) outdated: bool,
+    pub(super) subject: Subject,
+    /// Counts changes of footing, subject and search path: what was analysed in an older epoch is analysed again.
+    pub(super) epoch: u64,
+    pub(super) cache: Cache,
+    /// The epoch that the cache is of.
+    pub(super) cache_epoch: u64,
+    pub(super) replies: Replies,
+    /// What the open transaction has touched.
+    pub(super) touched: Touched,
+    /// Policies or catalog were changed in the open transaction.
+    pub(super) dirty: bool,
+    /// The same, and it is committed: to be published before the client may go on.
+    pub(super) unpublished: bool,
+    /// The identity is gone (DISCARD) and must be given again.
+    pub(super) detached: bool,
+    /// An error is to be replaced by this one.
+    pub(super) instead: Option<Refusal>,
+    /// Upstream skips to a Sync that was not sent yet.
+    pub(super) skipping: bool,
+    /// Counts errors of upstream.
+    pub(super) failures: u64,
+    /// Inside a transaction block, as far as answers have come.
+    pub(super) block: bool,
+    /// Something in flight changes what the next statement means.
+    pub(super) barrier: bool,
+    /// A ReadyForQuery that is held back until we have done our part.
+    pub(super) held_ready: Option<Status>,
+    /// A CommandComplete that is held back.
+    pub(super) held_complete: BytesMut,
+    /// What is left of a frame that is relayed in pieces: from upstream, from the client.
+    pub(super) upstream_rest: Rest,
+    pub(super) client_rest: Rest,
+    /// Upstream's own last words were relayed.
+    pub(super) told_fatal: bool,
+    /// The next frame of the client is incomplete.
+    hungry: bool,
+}
+
+/// What is left of a frame that is handled in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Nothing.
+    None,
+    /// So many bytes to relay.
+    Relay(usize),
+    /// So many bytes to drop.
+    Drop(usize),
+}
+
+/// What a session starts with.
+pub(super) struct Start {
+    pub(super) environment: Arc<Environment>,
+    pub(super) who: Who,
+    pub(super) exchange: Exchange,
+    pub(super) path: PathTracker,
+    pub(super) footing: Arc<Footing>,
+    pub(super) subject: Subject,
+}
+
+impl Session {
+    pub(super) fn new(start: Start) -> Self {
+        let Start { environment, who, exchange, path, footing, subject } = start;
+        Self {
+            environment,
+            who,
+            exchange,
+            state: State::Ready,
+            status: Status::Idle,
+            expected: VecDeque::new(),
+            names: Names::default(),
+            path,
+            footing,
+            private: false,
+            outdated: false,
+            cache_epoch: 0,
+            subject,
+            epoch: 0,
+            cache: Cache::default(),
+            replies: Replies::default(),
+            touched: Touched::default(),
+            dirty: false,
+            unpublished: false,
+            detached: false,
+            instead: None,
+            skipping: false,
+            failures: 0,
+            block: false,
+            barrier: false,
+            held_ready: None,
+            held_complete: BytesMut::new(),
+            upstream_rest: Rest::None,
+            client_rest: Rest::None,
+            told_fatal: false,
+            hungry: false,
+        }
+    }
+
+    /// Serves the client until it says goodbye.
+    pub(super) async fn serve(&mut self) -> Result<(), SessionError> {
+        loop {
+            self.take_answers().await?;
+            self.take_frames().await?;
+            if self.over() {
+                return Ok(());
+            }
+            self.io().await?;
+        }
+    }
+
+    /// Waits until upstream owes nothing. Frames of the client are taken only for a COPY that it feeds.
+    pub(super) async fn quiesce(&mut self) -> Result<(), SessionError> {
+        if self.expected.is_empty() {
+            return Ok(());
+        }
+        if !self.expected.back().is_some_and(Expected::ready) {
+            self.exchange.link.flush();
+        }
+        loop {
+            self.take_answers().await?;
+            if matches!(self.state, State::CopyIn(_)) {
+                self.take_copy_frames()?;
+            }
+            if self.expected.is_empty() || matches!(self.state, State::Closed) {
+                return Ok(());
+            }
+            self.io().await?;
+        }
+    }
+
+    async fn io(&mut self) -> Result<(), SessionError> {
+        let waiting = match (&self.state, self.status) {
+            (State::Ready, Status::Idle) if self.expected.is_empty() => Waiting::Idle,
+            (State::Ready | State::Extended(_) | State::Discarding(_), _) if self.expected.is_empty() => Waiting::InTransaction,
+            (State::Ready | State::Simple | State::Extended(_) | State::Discarding(_) | State::CopyIn(_) | State::Closed, _) => {
+                Waiting::Busy
+            }
+        };
+        let hungry = std::mem::take(&mut self.hungry);
+        self.exchange.io(hungry, waiting).await
+    }
+
+    fn over(&self) -> bool {
+        matches!(self.state, State::Closed) || (self.exchange.ended && self.hungry && self.expected.is_empty())
+    }
+
+    /// Relays what upstream answered, and does our part where an answer calls for it.
+    async fn take_answers(&mut self) -> Result<(), SessionError> {
+        self.relay()?;
+        while let Some(status) = self.held_ready.take() {
+            Box::pin(self.before_ready(status)).await?;
+            self.relay()?;
+        }
+        Ok(())
+    }
+
+    /// Handles the client's frames, as far as they are here and may be handled now.
+    async fn take_frames(&mut self) -> Result<(), SessionError> {
+        loop {
+            if !self.may_take() || !self.take_rest() {
+                return Ok(());
+            }
+            let Some((tag, header)) = self.next_header()? else { return Ok(()) };
+            if self.too_long(tag, header) {
+                self.refuse_long(tag, header);
+                continue;
+            }
+            if header.body > WHOLE && matches!(tag, FrontendTag::Bind | FrontendTag::CopyData | FrontendTag::FunctionCall) {
+                if !Box::pin(self.take_large(tag, header)).await? {
+                    self.hungry = true;
+                    return Ok(());
+                }
+                continue;
+            }
+            if self.exchange.inbox.len() < header.whole() {
+                self.hungry = true;
+                return Ok(());
+            }
+            let frame = self.exchange.inbox.split_to(header.whole());
+            self.handle(tag, frame.get(HEADER..).unwrap_or_default()).await?;
+        }
+    }
+
+    fn may_take(&self) -> bool {
+        match self.state {
+            State::Simple | State::Closed => false,
+            State::Ready | State::Extended(_) | State::Discarding(_) | State::CopyIn(_) => {
+                !self.exchange.full() && self.expected.len() < MOST_EXPECTED
+            }
+        }
+    }
+
+    /// Moves more of a frame that is handled in pieces; whether that is done with.
+    pub(super) fn take_rest(&mut self) -> bool {
+        let inbox = &mut self.exchange.inbox;
+        self.client_rest = match self.client_rest {
+            Rest::None => return true,
+            Rest::Relay(left) => {
+                let piece = inbox.split_to(left.min(inbox.len()));
+                match self.exchange.link.pass_more(&piece) {
+                    0 => Rest::None,
+                    left => Rest::Relay(left),
+                }
+            }
+            Rest::Drop(left) => {
+                let count = left.min(inbox.len());
+                drop(inbox.split_to(count));
+                if left == count { Rest::None } else { Rest::Drop(left - count) }
+            }
+        };
+        let done = self.client_rest == Rest::None;
+        self.hungry |= !done;
+        done
+    }
+
+    /// The next frame's tag and header; `None` while it is incomplete.
+    pub(super) fn next_header(&mut self) -> Result<Option<(FrontendTag, Header)>, SessionError> {
+        // The tag comes first: PostgreSQL complains of it before it reads a length.
+        let Some(byte) = self.exchange.inbox.first().copied() else {
+            self.hungry = true;
+            return Ok(None);
+        };
+        let tag = FrontendTag::from_byte(byte).filter(|tag| *tag != FrontendTag::Password);
+        let tag = tag.ok_or(SessionError::UnknownTag(byte))?;
+        match Header::peek(&self.exchange.inbox)? {
+            Some(header) if header.body > tag.limit() => Err(SessionError::Frame(FrameError::Length)),
+            Some(header) => Ok(Some((tag, header))),
+            None => {
+                self.hungry = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The next frame of the client is not here as a whole.
+    pub(super) fn wants_more(&mut self) {
+        self.hungry = true;
+    }
+
+    /// So much of the client's frame is still to be passed on.
+    pub(super) fn keep_passing(&mut self, left: usize) {
+        self.client_rest = if left == 0 { Rest::None } else { Rest::Relay(left) };
+    }
+
+    /// A text beyond the limit of analysis is not even read.
+    fn too_long(&self, tag: FrontendTag, header: Header) -> bool {
+        let slack = match tag {
+            FrontendTag::Query => 1,
+            FrontendTag::Parse => PARSE_SLACK,
+            FrontendTag::Bind
+            | FrontendTag::Describe
+            | FrontendTag::Execute
+            | FrontendTag::Close
+            | FrontendTag::Flush
+            | FrontendTag::Sync
+            | FrontendTag::CopyData
+            | FrontendTag::CopyDone
+            | FrontendTag::CopyFail
+            | FrontendTag::FunctionCall
+            | FrontendTag::Password
+            | FrontendTag::Terminate => return false,
+        };
+        header.body > self.environment.limits.statement_bytes + slack
+    }
+
+    fn refuse_long(&mut self, tag: FrontendTag, header: Header) {
+        drop(self.exchange.inbox.split_to(HEADER));
+        self.client_rest = Rest::Drop(header.body);
+        let limit = self.environment.limits.statement_bytes;
+        let refusal = Refusal::Parse(crate::sql::ParseError::TooLong { bytes: header.body, limit });
+        match (&self.state, tag) {
+            (State::Discarding(_), _) => {}
+            (State::CopyIn(_), tag) => self.copy_violation(tag),
+            (State::Ready | State::Extended(_) | State::Simple | State::Closed, FrontendTag::Query) => {
+                self.refuse_query(refusal, Arc::from(""), Instant::now());
+            }
+            (State::Ready | State::Extended(_) | State::Simple | State::Closed, _) => {
+                self.refuse_message(refusal, Arc::from(""), Instant::now());
+            }
+        }
+    }
+
+    /// Begins a frame that is too large to wait for: its head is understood, the rest follows in pieces. Says no while the head
+    /// is incomplete.
+    async fn take_large(&mut self, tag: FrontendTag, header: Header) -> Result<bool, SessionError> {
+        let here = self.exchange.inbox.len().min(header.whole());
+        if tag == FrontendTag::Bind && matches!(self.state, State::Ready | State::Extended(_)) {
+            let head = self.exchange.inbox.get(HEADER..here).unwrap_or_default();
+            match frontend::bind_names(head) {
+                Ok(None) if head.len() < WHOLE => return Ok(false),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Err(SessionError::Frame(FrameError::Format)),
+            }
+        }
+        let piece = self.exchange.inbox.split_to(here);
+        let body = piece.get(HEADER..).unwrap_or_default();
+        let left = header.whole() - here;
+        let relayed = match (&self.state, tag) {
+            (State::CopyIn(_), FrontendTag::CopyData) => {
+                self.exchange.link.pass(Passing::CopyData, header.body, body);
+                true
+            }
+            (State::CopyIn(_), _) => {
+                self.copy_violation(tag);
+                false
+            }
+            (State::Ready | State::Extended(_), FrontendTag::Bind) => self.on_bind(body, header.body).await?,
+            (State::Ready | State::Extended(_), FrontendTag::FunctionCall) => {
+                self.on_function_call().await?;
+                false
+            }
+            (State::Ready | State::Extended(_) | State::Discarding(_) | State::Simple | State::Closed, _) => false,
+        };
+        self.client_rest = match left {
+            0 => Rest::None,
+            left if relayed => Rest::Relay(left),
+            left => Rest::Drop(left),
+        };
+        Ok(true)
+    }
+}
+
+/// A frame up to this many bytes is handled when it is here as a whole.
+const WHOLE: usize = 32 * 1024;
+
+/// What a Parse may have beside its text: a name and 65,535 parameter types.
+const PARSE_SLACK: usize = 300 * 1024;
+
+/// So many answers may be outstanding before the client has to wait.
+const MOST_EXPECTED: usize = 4096;

@@ -1,0 +1,220 @@
+//! The simple protocol: a Query of one statement or several.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::expected::{Completion, Expected, Running};
+use super::ground::Stop;
+use super::run::Session;
+use super::script::{Outline, Script, stands_alone};
+use super::state::State;
+use crate::error::session::{Refusal, SessionError};
+use crate::sql::{Effect, Parsed};
+use crate::upstream::housekeeping::Housekeeping;
+use crate::wire::backend::{Status, write_empty_query, write_ready};
+use crate::wire::frontend;
+
+impl Session {
+    /// Query.
+    pub(super) async fn on_query(&mut self, body: &[u8]) -> Result<(), SessionError> {
+        let started = Instant::now();
+        self.names.forget("");
+        let text = match frontend::query(body) {
+            Ok(text) => text,
+            Err(error) => {
+                self.quiesce().await?;
+                self.refuse_query(Refusal::Frame(error), Arc::from(""), started);
+                return Ok(());
+            }
+        };
+        if self.expected.is_empty() && matches!(self.state, State::Ready) && !self.barrier {
+            match self.stand().await {
+                Ok(()) => {
+                    if let Some(script) = self.known(text) {
+                        self.send_together(script, started);
+                        return Ok(());
+                    }
+                }
+                Err(stop) => return self.stopped_query(stop, Arc::from(text), started),
+            }
+        }
+        let text: Arc<str> = Arc::from(text);
+        match Box::pin(self.new_query(&text, started)).await {
+            Ok(()) => Ok(()),
+            Err(stop) => self.stopped_query(stop, text, started),
+        }
+    }
+
+    fn stopped_query(&mut self, stop: Stop, text: Arc<str>, started: Instant) -> Result<(), SessionError> {
+        match stop {
+            Stop::Refused(refusal) => self.refuse_query(refusal, text, started),
+            Stop::Skipped => {
+                // The error was told; a Query ends in ReadyForQuery, unless a batch is open that ends by its Sync.
+                if !matches!(self.state, State::Discarding(_) | State::Closed) {
+                    write_ready(&mut self.exchange.outbox, self.status);
+                    self.state = State::Ready;
+                }
+            }
+            Stop::Over(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn new_query(&mut self, text: &Arc<str>, started: Instant) -> Result<(), Stop> {
+        self.quiesce_or_skip().await?;
+        if self.state.batch().is_some_and(|batch| batch.opened) {
+            self.end_transaction(true).await?;
+        }
+        self.state = State::Ready;
+        self.stand().await?;
+        match self.outline(text).await? {
+            Outline::Empty => {
+                write_empty_query(&mut self.exchange.outbox);
+                write_ready(&mut self.exchange.outbox, self.status);
+                Ok(())
+            }
+            Outline::Governance(commands) => self.govern_query(commands, started).await,
+            Outline::Together(script) if is_performed(&script) => self.perform_query(script, started).await,
+            Outline::Together(script) => {
+                self.send_together(script, started);
+                Ok(())
+            }
+            Outline::OneByOne(statements) => self.one_by_one(text, statements, started).await,
+        }
+    }
+
+    fn send_together(&mut self, script: Arc<Script>, started: Instant) {
+        self.touch(&script);
+        self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
+        self.expected.push_back(Expected::Query(Running { script: Some(script), part: 0, started, ending: Completion::Plain }));
+        self.names.next_batch();
+        self.state = State::Simple;
+    }
+
+    async fn perform_query(&mut self, script: Arc<Script>, started: Instant) -> Result<(), Stop> {
+        self.state = State::Simple;
+        let mut opened = false;
+        let ok = match self.perform(&script, true, true, started, &mut opened).await {
+            Ok(ok) => ok,
+            Err(Stop::Refused(refusal)) => {
+                self.fail_quietly(&refusal, script.text.clone(), &script.text, started);
+                false
+            }
+            Err(Stop::Skipped) => false,
+            Err(Stop::Over(error)) => return Err(error.into()),
+        };
+        Ok(self.end_query(opened, ok).await?)
+    }
+
+    /// Runs statements one after the other in the implicit transaction of one Query, each analysed when those before it ran.
+    async fn one_by_one(&mut self, text: &Arc<str>, statements: Vec<Parsed>, started: Instant) -> Result<(), Stop> {
+        self.state = State::Simple;
+        let mut opened = false;
+        let mut ok = true;
+        for parsed in statements {
+            self.say_held();
+            let statement = parsed.text().clone();
+            let analysed = match self.analyse_fresh(text, parsed).await {
+                Ok(part) => self.perform(&Script::new(text.clone(), vec![part]), true, false, started, &mut opened).await,
+                Err(stop) => Err(stop),
+            };
+            ok = match analysed {
+                Ok(ok) => ok,
+                Err(Stop::Refused(refusal)) => {
+                    self.fail_quietly(&refusal, statement, text, started);
+                    false
+                }
+                Err(Stop::Skipped) => false,
+                Err(Stop::Over(error)) => return Err(error.into()),
+            };
+            if !ok {
+                break;
+            }
+        }
+        Ok(self.end_query(opened, ok).await?)
+    }
+
+    async fn analyse_fresh(&mut self, text: &Arc<str>, parsed: Parsed) -> Result<super::script::Part, Stop> {
+        let offset = parsed.offset();
+        let part = self.analyse(parsed).await?;
+        if !self.freshen(part.rewritten.effect()).await? {
+            return Ok(part);
+        }
+        // What it refers to was prepared anew: its requirements are others now.
+        let again = crate::sql::parse(&part.text, &self.environment.limits).map_err(Refusal::from)?;
+        let Some(parsed) = again.into_iter().next() else { return Ok(part) };
+        let mut part = self.analyse(parsed).await?;
+        part.offset = offset.min(text.len());
+        Ok(part)
+    }
+
+    /// Tells of a refusal in the midst of a Query, and makes its transaction fail. The queue is empty.
+    pub(super) fn fail_quietly(&mut self, refusal: &Refusal, statement: Arc<str>, text: &str, started: Instant) {
+        let report = self.report(refusal, text);
+        self.record_refusal(refusal, &report, statement, started);
+        self.exchange.link.fail();
+        self.expected.push_back(Expected::Refused(Box::new(report)));
+    }
+
+    /// Ends a Query that was answered in steps.
+    pub(super) async fn end_query(&mut self, opened: bool, ok: bool) -> Result<(), SessionError> {
+        if !opened {
+            self.say_held();
+            self.exchange.link.sync();
+            self.expected.push_back(Expected::Sync { shown: true });
+            self.names.next_batch();
+            self.state = State::Simple;
+            return Ok(());
+        }
+        self.end_transaction(ok).await?;
+        self.before_ready(self.status).await?;
+        self.state = State::Ready;
+        Ok(())
+    }
+
+    /// Ends a transaction that we began. What the client is told of its end is told; ReadyForQuery is the caller's.
+    pub(super) async fn end_transaction(&mut self, ok: bool) -> Result<(), SessionError> {
+        let failures = self.failures;
+        if self.skipping || !self.expected.is_empty() {
+            self.exchange.link.sync();
+            self.expected.push_back(Expected::Sync { shown: false });
+            self.quiesce().await?;
+        }
+        let ok = ok && self.failures == failures && self.status != Status::Failed;
+        let end = if ok { Housekeeping::Commit } else { Housekeeping::Rollback };
+        let answer = self.converse(end).await?;
+        let committed = ok && answer.is_ok();
+        match answer {
+            Ok(_) => self.say_held(),
+            Err(report) => {
+                self.held_complete.clear();
+                report.write(&mut self.exchange.outbox);
+            }
+        }
+        self.transaction_ended(committed);
+        Ok(())
+    }
+
+    /// Says a CommandComplete that was held back.
+    pub(super) fn say_held(&mut self) {
+        if !self.held_complete.is_empty() {
+            let held = std::mem::take(&mut self.held_complete);
+            self.exchange.outbox.extend_from_slice(&held);
+        }
+    }
+
+    /// Notes what is about to be touched.
+    pub(super) fn touch(&mut self, script: &Script) {
+        let touched = script.touched();
+        self.touched.filtered |= touched.filtered;
+        self.touched.masked |= touched.masked;
+    }
+}
+
+/// Whether a script is one statement that takes more than sending it.
+pub(super) fn is_performed(script: &Script) -> bool {
+    script.parts.iter().any(|part| {
+        let effect = part.rewritten.effect();
+        stands_alone(effect) && matches!(effect, Effect::AsOwner { .. } | Effect::CopyInGoverned(_))
+    })
+}

@@ -1,0 +1,317 @@
+//! Transactions: what statements leave behind when they complete, when their transaction ends, and how a refusal fails it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::errors::characters_before;
+use super::expected::{Completion, Expected, Running};
+use super::prepared::{Body, Prepared};
+use super::run::Session;
+use super::script::{SEARCH_PATH, Script};
+use super::state::State;
+use crate::error::Report;
+use crate::error::session::{Refusal, SessionError};
+use crate::event::{Event, Outcome};
+use crate::sql::{Discard, Effect, Touched, Transaction};
+use crate::wire::backend::{Status, write_ready};
+
+impl Session {
+    /// A statement of the client completed: its effects are taken note of.
+    pub(super) fn completed(&mut self, running: &Running, tag: &str) {
+        if running.ending == Completion::Swallowed {
+            return;
+        }
+        self.record(running, Outcome::Allowed, "00000", None);
+        let (Some(script), Some(part)) = (&running.script, running.current()) else { return };
+        if part.shakes {
+            self.path.shake();
+        }
+        if running.ending != Completion::Inner {
+            self.take_effect(script, running.part, part.rewritten.effect(), tag);
+        }
+    }
+
+    fn take_effect(&mut self, script: &Arc<Script>, part: usize, effect: &Effect, tag: &str) {
+        match effect {
+            Effect::None
+            | Effect::Show { .. }
+            | Effect::Execute { .. }
+            | Effect::Fetch { .. }
+            | Effect::CopyOut
+            | Effect::CopyIn
+            | Effect::CopyInGoverned(_)
+            | Effect::Notification
+            | Effect::AsOwner { .. } => {}
+            Effect::Transaction(transaction) => self.transaction_command(transaction, tag),
+            Effect::Set { parameter, value, local } if parameter == SEARCH_PATH => {
+                self.path.set(value.as_deref(), *local);
+                self.epoch += 1;
+            }
+            Effect::Set { .. } => {}
+            Effect::Reset { parameter } => {
+                if parameter.as_deref().is_none_or(|p| p == SEARCH_PATH) {
+                    self.path.reset();
+                    self.epoch += 1;
+                }
+            }
+            Effect::Prepare { name, .. } => {
+                let prepared = Prepared {
+                    text: script.parts.get(part).map_or_else(|| script.text.clone(), |part| part.text.clone()),
+                    types: bytes::Bytes::new(),
+                    body: Body::SqlPrepare(self.alone(script, part)),
+                    epoch: self.epoch,
+                };
+                self.names.enter(name.as_str().into(), Arc::new(prepared));
+            }
+            Effect::Deallocate { name: Some(name) } => self.names.forget(name.as_str()),
+            Effect::Deallocate { name: None } => self.names.forget_all(),
+            Effect::Declare { cursor, hold } => self.names.declare(cursor.clone(), script.clone(), part, self.epoch, *hold),
+            Effect::Close { cursor: Some(cursor) } => self.names.close_portal(cursor.as_str()),
+            Effect::Close { cursor: None } => self.names.close_cursors(),
+            Effect::Discard(discard) => self.discarded(*discard),
+        }
+    }
+
+    /// A script of one of a script's parts; the same one where it has no other.
+    fn alone(&self, script: &Arc<Script>, part: usize) -> Arc<Script> {
+        if script.parts.len() == 1 {
+            return script.clone();
+        }
+        // What remains is only asked for its requirements, and analysed again before it is sent.
+        self.cache.find(script.parts.get(part).map_or("", |part| &part.text)).unwrap_or(script).clone()
+    }
+
+    fn discarded(&mut self, discard: Discard) {
+        match discard {
+            Discard::All => {
+                self.names.forget_all();
+                self.names.close_cursors();
+                self.path.reset();
+                self.epoch += 1;
+                self.detached = true;
+            }
+            Discard::Sequences => self.detached = true,
+            Discard::Plans | Discard::Temporary => {}
+        }
+    }
+
+    fn transaction_command(&mut self, command: &Transaction, tag: &str) {
+        let before = self.path.current().clone();
+        match command {
+            Transaction::Begin => {
+                self.block = true;
+                self.client_took_over();
+            }
+            // A COMMIT of a failed transaction is told as a ROLLBACK.
+            Transaction::Commit { chain } if tag != "ROLLBACK" => {
+                self.block = *chain;
+                self.path.commit();
+                self.ended(true);
+            }
+            Transaction::Commit { chain } | Transaction::Rollback { chain } => {
+                self.block = *chain;
+                self.path.rollback();
+                self.ended(false);
+            }
+            Transaction::Savepoint(name) => self.path.savepoint(name.clone()),
+            Transaction::Release(name) => self.path.release(name),
+            Transaction::RollbackTo(name) => {
+                self.path.rollback_to(name);
+                self.outdated |= self.dirty;
+            }
+        }
+        if *self.path.current() != before {
+            self.epoch += 1;
+        }
+    }
+
+    /// The client's own BEGIN makes the transaction we began its own, to be ended by it.
+    fn client_took_over(&mut self) {
+        if let Some(batch) = self.state.batch() {
+            batch.opened = false;
+        }
+    }
+
+    /// The transaction ended.
+    fn ended(&mut self, committed: bool) {
+        if let Some(batch) = self.state.batch() {
+            batch.opened = false;
+        }
+        if self.dirty {
+            self.dirty = false;
+            self.unpublished |= committed;
+            self.private = false;
+            self.outdated = false;
+            self.epoch += 1;
+        }
+    }
+
+    /// What a ReadyForQuery of upstream says.
+    pub(super) fn transaction_status(&mut self, status: Status) {
+        self.skipping = false;
+        self.status = status;
+        self.block = status != Status::Idle;
+        if status != Status::Idle {
+            return;
+        }
+        let before = self.path.current().clone();
+        // Whatever failed was rolled back when it failed, see `failed_upstream`.
+        self.path.commit();
+        if *self.path.current() != before {
+            self.epoch += 1;
+        }
+        self.ended(true);
+        let in_flight = self.expected.iter().filter(|expected| expected.ready()).count();
+        self.names.transaction_ended(in_flight as u64);
+        if self.expected.is_empty() {
+            self.touched = Touched::default();
+        }
+    }
+
+    /// A transaction that we began and ended is over.
+    pub(super) fn transaction_ended(&mut self, committed: bool) {
+        let before = self.path.current().clone();
+        if committed {
+            self.path.commit();
+        } else {
+            self.path.rollback();
+        }
+        if *self.path.current() != before {
+            self.epoch += 1;
+        }
+        self.ended(committed);
+        self.names.transaction_ended(0);
+        self.touched = Touched::default();
+    }
+
+    /// Upstream failed outside a transaction block: what the implicit transaction set is gone.
+    pub(super) fn implicit_rollback(&mut self) {
+        if !self.block {
+            let before = self.path.current().clone();
+            self.path.rollback();
+            if *self.path.current() != before {
+                self.epoch += 1;
+            }
+        }
+    }
+
+    /// Does our part between the end of a transaction and the client's ReadyForQuery.
+    pub(super) async fn before_ready(&mut self, status: Status) -> Result<(), SessionError> {
+        if std::mem::take(&mut self.unpublished) {
+            self.publish().await;
+        }
+        if self.detached && self.expected.is_empty() {
+            self.attach_again().await?;
+        }
+        write_ready(&mut self.exchange.outbox, status);
+        if matches!(self.state, State::Simple) {
+            self.state = State::Ready;
+        }
+        Ok(())
+    }
+
+    /// Has what was committed loaded and published. That it is not yet seen is no fault of the client's statement.
+    pub(super) async fn publish(&mut self) {
+        self.unpublished = false;
+        if let Err(report) = self.environment.governor.refresh().await {
+            self.environment.events.emit(Event::Trouble { part: "refresh", message: report.message.into() });
+        }
+    }
+
+    /// The report of a refusal: positions in characters of the client's text, and 25P02 where PostgreSQL would not have looked.
+    pub(super) fn report(&self, refusal: &Refusal, text: &str) -> Report {
+        let report = Report::from(refusal);
+        match refusal {
+            Refusal::Parse(_) => in_characters(report, text),
+            Refusal::Governance(_) | Refusal::Several => report,
+            _ if self.status == Status::Failed => Report::from(&Refusal::Failed),
+            Refusal::Resolve(_) | Refusal::Authorize(_) | Refusal::Rewrite(_) => in_characters(report, text),
+            Refusal::Told(_)
+            | Refusal::Frame(_)
+            | Refusal::Mixed
+            | Refusal::UnknownStatement(_)
+            | Refusal::TakenStatement(_)
+            | Refusal::UnknownPortal(_)
+            | Refusal::OldPortal(_)
+            | Refusal::Reserved(_)
+            | Refusal::ExecuteUtility
+            | Refusal::Parameters(_)
+            | Refusal::InBlock(_)
+            | Refusal::FunctionCall
+            | Refusal::Failed
+            | Refusal::DuringCopy(_) => report,
+        }
+    }
+
+    /// Refuses a Query as a whole. The queue is empty.
+    pub(super) fn refuse_query(&mut self, refusal: Refusal, text: Arc<str>, started: Instant) {
+        let report = self.report(&refusal, &text);
+        self.record_refusal(&refusal, &report, text, started);
+        if self.expected.is_empty() && self.status != Status::Transaction && self.state.batch().is_none_or(|batch| !batch.sent) {
+            report.write(&mut self.exchange.outbox);
+            write_ready(&mut self.exchange.outbox, self.status);
+            self.state = State::Ready;
+            return;
+        }
+        self.exchange.link.fail();
+        self.exchange.link.sync();
+        self.expected.push_back(Expected::Refused(Box::new(report)));
+        self.expected.push_back(Expected::Sync { shown: true });
+        self.names.next_batch();
+        self.state = State::Simple;
+    }
+
+    /// Refuses a message of the extended protocol: its batch is skipped up to Sync, here and upstream.
+    pub(super) fn refuse_message(&mut self, refusal: Refusal, text: Arc<str>, started: Instant) {
+        let report = self.report(&refusal, &text);
+        self.record_refusal(&refusal, &report, text, started);
+        let mut batch = self.state.batch().copied().unwrap_or_default();
+        // Where nothing is open that must fail, nobody needs to be asked.
+        let local = self.expected.is_empty() && !batch.sent && self.status != Status::Transaction;
+        if local || self.skipping {
+            report.write(&mut self.exchange.outbox);
+        } else {
+            batch.sent = true;
+            self.exchange.link.fail();
+            self.expected.push_back(Expected::Refused(Box::new(report)));
+        }
+        self.state = State::Discarding(batch);
+    }
+
+    /// Tells of a statement that ended.
+    pub(super) fn record(&self, running: &Running, outcome: Outcome, sqlstate: &str, reason: Option<Arc<str>>) {
+        let Some(part) = running.current() else { return };
+        self.environment.events.emit(Event::Statement {
+            session: self.who.session,
+            principal: self.who.name.clone(),
+            text: part.text.clone(),
+            kind: part.rewritten.kind().label(),
+            outcome,
+            sqlstate: if sqlstate == "00000" { super::success() } else { sqlstate.into() },
+            reason,
+            versions: self.footing.versions(),
+            duration: running.started.elapsed(),
+        });
+    }
+
+    /// Tells of a statement that was refused.
+    pub(super) fn record_refusal(&self, refusal: &Refusal, report: &Report, text: Arc<str>, started: Instant) {
+        self.environment.events.emit(Event::Statement {
+            session: self.who.session,
+            principal: self.who.name.clone(),
+            text,
+            kind: "",
+            outcome: if matches!(refusal, Refusal::Authorize(_)) { Outcome::Denied } else { Outcome::Refused },
+            sqlstate: report.code.code().into(),
+            reason: Some(refusal.to_string().into()),
+            versions: self.footing.versions(),
+            duration: started.elapsed(),
+        });
+    }
+}
+
+/// Analysis counts positions in bytes.
+fn in_characters(report: Report, text: &str) -> Report {
+    let position = report.position.map(|p| characters_before(text, p.saturating_sub(1)) + 1);
+    report.position(position)
+}
