@@ -189,9 +189,7 @@ impl From<&Refusal> for Report {
                 };
                 Report::error(code, error.to_string())
             }
-            Refusal::Several => {
-                Report::error(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement")
-            }
+            Refusal::Several => Report::error(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"),
             Refusal::Mixed => {
                 Report::error(SqlState::FEATURE_NOT_SUPPORTED, "governance commands cannot be sent together with other statements")
                     .hint("Send them one by one, in a transaction block if they belong together.")
@@ -226,18 +224,15 @@ impl From<&Refusal> for Report {
             Refusal::InBlock(kind) => {
                 Report::error(SqlState::ACTIVE_SQL_TRANSACTION, format!("{kind} cannot run inside a transaction block"))
             }
-            Refusal::FunctionCall => {
-                Report::error(SqlState::FEATURE_NOT_SUPPORTED, "function call messages are not supported")
-                    .hint("Call the function in a SELECT.")
-            }
+            Refusal::FunctionCall => Report::error(SqlState::FEATURE_NOT_SUPPORTED, "function call messages are not supported")
+                .hint("Call the function in a SELECT."),
             Refusal::Failed => Report::error(
                 SqlState::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
             ),
-            Refusal::DuringCopy(tag) => Report::error(
-                SqlState::PROTOCOL_VIOLATION,
-                format!("unexpected message type 0x{tag:02X} during COPY from stdin"),
-            ),
+            Refusal::DuringCopy(tag) => {
+                Report::error(SqlState::PROTOCOL_VIOLATION, format!("unexpected message type 0x{tag:02X} during COPY from stdin"))
+            }
         }
     }
 }

@@ -196,7 +196,10 @@ mod tests {
     #[test]
     fn governed_views_are_called_by_the_tables_name() {
         assert_eq!(client_names("relation \"pgusher_public.employees$w\"").as_deref(), Some("relation \"employees\""));
-        assert_eq!(client_names("column \"ssn$raw\" of relation \"employees$w\"").as_deref(), Some("column \"ssn\" of relation \"employees\""));
+        assert_eq!(
+            client_names("column \"ssn$raw\" of relation \"employees$w\"").as_deref(),
+            Some("column \"ssn\" of relation \"employees\"")
+        );
         assert_eq!(client_names("\"pgusher_a\".\"t\" and pgusher_a.u").as_deref(), Some("\"t\" and u"));
         assert_eq!(client_names("employees$w").as_deref(), Some("employees"));
         assert_eq!(client_names("plain"), None);

@@ -28,12 +28,8 @@ use crate::wire::{BackendTag, ClientStream};
 pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
     let started = Instant::now();
     let session = authenticated.session;
-    let mut enlisted = environment.registry.enlist(
-        authenticated.minor,
-        session,
-        authenticated.principal,
-        authenticated.token.clone(),
-    );
+    let mut enlisted =
+        environment.registry.enlist(authenticated.minor, session, authenticated.principal, authenticated.token.clone());
     let login = if authenticated.admin { Login::Control } else { Login::Session };
     let ending = enlisted.ending();
     let acquired = match ending {
@@ -131,9 +127,7 @@ impl Opening {
         };
         match converse(&mut self.link, &statement, End::Sync, Status::Idle, &mut aside).await {
             Ok(answer) => Ok(Ok(answer)),
-            Err(ConverseError::Refused { error, .. }) => {
-                Ok(Err(Report::error(SqlState::from_code(&error.code), error.message)))
-            }
+            Err(ConverseError::Refused { error, .. }) => Ok(Err(Report::error(SqlState::from_code(&error.code), error.message))),
             Err(ConverseError::Lost(cause)) => Err(SessionError::UpstreamLost(cause)),
         }
     }
@@ -263,8 +257,7 @@ impl Session {
     pub(super) async fn attach_again(&mut self) -> Result<(), SessionError> {
         self.detached = false;
         let key = self.environment.key.load();
-        let (payload, signature) =
-            key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token);
+        let (payload, signature) = key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token);
         drop(key);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message)).map(|_| ())

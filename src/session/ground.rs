@@ -216,7 +216,8 @@ impl Session {
         if prepared.epoch == self.epoch {
             return Ok(());
         }
-        let Some(before) = prepared.script().and_then(|script| script.parts.first()).map(|part| part.rewritten.text().clone()) else {
+        let Some(before) = prepared.script().and_then(|script| script.parts.first()).map(|part| part.rewritten.text().clone())
+        else {
             return Ok(());
         };
         self.same_still(name, &prepared.text, &before).await
@@ -256,8 +257,7 @@ impl Session {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         if matches!(new.body, Body::SqlPrepare(_)) {
             self.exchange.link.step(&part.rewritten, false);
-            let running =
-                Running { script: Some(script.clone()), part: 0, started: Instant::now(), ending: Completion::Swallowed };
+            let running = Running { script: Some(script.clone()), part: 0, started: Instant::now(), ending: Completion::Swallowed };
             self.expect_step(script, 0, None);
             self.expected.push_back(Expected::Execute(running));
         } else {

@@ -135,9 +135,10 @@ impl Session {
         }
         let Some(front) = self.expected.front() else { return out_of_place };
         let (shown, done) = match (tag, front) {
-            (BackendTag::DataRow | BackendTag::CopyData | BackendTag::CopyDone, Expected::Execute(running) | Expected::Query(running)) => {
-                (running.ending != Completion::Swallowed, false)
-            }
+            (
+                BackendTag::DataRow | BackendTag::CopyData | BackendTag::CopyDone,
+                Expected::Execute(running) | Expected::Query(running),
+            ) => (running.ending != Completion::Swallowed, false),
             (BackendTag::RowDescription | BackendTag::CopyOutResponse, Expected::Query(_)) => (true, false),
             (BackendTag::CopyOutResponse, Expected::Execute(running)) => (running.ending != Completion::Swallowed, false),
             (BackendTag::CopyInResponse, Expected::Query(_) | Expected::Execute(_)) => {

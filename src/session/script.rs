@@ -83,12 +83,7 @@ pub(super) enum Outline {
 }
 
 /// Analyses a whole text.
-pub(super) fn outline(
-    text: &Arc<str>,
-    ground: &Ground,
-    objects: &dyn SessionObjects,
-    limits: &Limits,
-) -> Result<Outline, Refusal> {
+pub(super) fn outline(text: &Arc<str>, ground: &Ground, objects: &dyn SessionObjects, limits: &Limits) -> Result<Outline, Refusal> {
     let commands = governance_commands(text)?;
     if !commands.is_empty() {
         return Ok(Outline::Governance(commands));

@@ -46,7 +46,9 @@ impl State {
     /// The batch that is open.
     pub(super) fn batch(&mut self) -> Option<&mut Batch> {
         match self {
-            Self::Extended(batch) | Self::Discarding(batch) | Self::CopyIn(CopyIn { within: Within::Extended(batch) }) => Some(batch),
+            Self::Extended(batch) | Self::Discarding(batch) | Self::CopyIn(CopyIn { within: Within::Extended(batch) }) => {
+                Some(batch)
+            }
             Self::Ready | Self::Simple | Self::CopyIn(CopyIn { within: Within::Simple }) | Self::Closed => None,
         }
     }
