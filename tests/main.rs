@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod attack;
 mod builtins;
 mod drivers;
 #[expect(unused, reason = "the tests that use it come with what they test")]

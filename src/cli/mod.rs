@@ -37,6 +37,9 @@ pub enum Failure {
     /// The configuration is wrong.
     #[error("configuration:\n{0}")]
     Configuration(#[from] Mistakes),
+    /// There is no configuration file, and the environment alone is not enough.
+    #[error("configuration: no file is given with --config, and there is no pgusher.toml here or in /etc/pgusher\n{0}")]
+    NoConfiguration(Mistakes),
     /// Something that the configuration names cannot be used.
     #[error("{0}")]
     Setup(String),
@@ -57,7 +60,7 @@ pub enum Failure {
 impl Failure {
     fn code(&self) -> u8 {
         match self {
-            Failure::Configuration(_) | Failure::Setup(_) => CONFIGURATION,
+            Failure::Configuration(_) | Failure::NoConfiguration(_) | Failure::Setup(_) => CONFIGURATION,
             Failure::Unavailable(_) => UNAVAILABLE,
             Failure::Refused(_) | Failure::Check(_) => 1,
             Failure::Usage(_) => USAGE,
@@ -129,7 +132,9 @@ fn on_runtime(task: impl Future<Output = Result<(), Failure>> + Send + 'static) 
 /// The settings from the given file, else from the usual one if it exists, else from the environment alone.
 fn settings(path: Option<&Path>) -> Result<Settings, Failure> {
     let found = path.map(PathBuf::from).or_else(usual_path);
-    Ok(config::load(found.as_deref(), std::env::vars())?)
+    let none = found.is_none();
+    config::load(found.as_deref(), std::env::vars())
+        .map_err(|mistakes| if none { Failure::NoConfiguration(mistakes) } else { Failure::Configuration(mistakes) })
 }
 
 fn usual_path() -> Option<PathBuf> {

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tokio_postgres::error::SqlState;
 
 use super::{Ground, fetch};
 use crate::catalog::{Function, FunctionKind, Relation};
@@ -183,15 +182,7 @@ fn may_read(ground: &Ground<'_>, oid: Oid) -> Result<(), GovernError> {
 
 /// What the analysis says, without its position: that is one inside the expression.
 fn refused(error: DefinitionError) -> GovernError {
-    let code = match &error {
-        DefinitionError::Parse(_) | DefinitionError::Shape(_) => SqlState::SYNTAX_ERROR,
-        DefinitionError::UndefinedColumn { .. } => SqlState::UNDEFINED_COLUMN,
-        DefinitionError::Resolve(_) | DefinitionError::Governed { .. } | DefinitionError::Hidden { .. } => {
-            SqlState::FEATURE_NOT_SUPPORTED
-        }
-        DefinitionError::Rewrite(_) => SqlState::INTERNAL_ERROR,
-    };
-    GovernError::Refused(Box::new(Report::error(code, error.to_string())))
+    GovernError::Refused(Box::new(Report::from(&error).position(None)))
 }
 
 fn body_query(function: Oid) -> String {

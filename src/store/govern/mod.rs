@@ -7,6 +7,7 @@
 //! INVARIANT: when a command fails after it wrote something, the caller must roll the transaction back.
 
 mod arguments;
+mod explain;
 mod filters;
 mod grants;
 mod masks;
@@ -138,10 +139,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         Command::ShowGroups { with } => return principals::show_groups(ground, with.as_ref()),
         Command::ShowRowFilters { table } => return filters::show(ground, table.as_ref()),
         Command::ShowMasks { table } => return masks::show(ground, table.as_ref()),
-        Command::ExplainAccess { .. } => Err(GovernError::Unsupported {
-            what: "EXPLAIN ACCESS is not supported yet".to_owned(),
-            hint: Some("SHOW EFFECTIVE GRANTS principal ON securable says what a principal may do with one object."),
-        }),
+        Command::ExplainAccess { principal, statement } => return explain::explain(ground, principal.as_deref(), statement),
     };
     done.map(|()| Rows::new())
 }

@@ -143,7 +143,7 @@ fn row(ground: &Ground<'_>, holder: PrincipalId, action: &str, securable: Secura
 }
 
 /// objectType and objectKey; `None` for an object that is gone.
-fn place(ground: &Ground<'_>, securable: Securable) -> Option<(String, String)> {
+pub(super) fn place(ground: &Ground<'_>, securable: Securable) -> Option<(String, String)> {
     let catalog = &ground.footing.catalog;
     let (kind, key) = match securable {
         Securable::Catalog => ("CATALOG", catalog.database.to_string()),
