@@ -201,6 +201,16 @@ pub enum GovernError {
         /// PostgreSQL's sentence.
         what: String,
     },
+    /// The filter or mask of another table reads the table that was to be governed.
+    #[error("\"{table}\" cannot be under a row filter or mask, because the {what} of \"{other}\" reads it")]
+    ReadByPolicy {
+        /// The table.
+        table: String,
+        /// Row filter or column mask.
+        what: &'static str,
+        /// The other table.
+        other: String,
+    },
     /// Something that cannot be enforced, or not yet.
     #[error("{what}")]
     Unsupported {
@@ -303,6 +313,7 @@ impl From<&GovernError> for Report {
             | GovernError::DuplicateColumn { .. }
             | GovernError::WrongNumberOfArguments { .. }
             | GovernError::NotBoolean { .. }
+            | GovernError::ReadByPolicy { .. }
             | GovernError::NothingToDrop { .. } => report,
         }
     }
@@ -335,7 +346,7 @@ fn code(error: &GovernError) -> SqlState {
             Object::Other => SqlState::UNDEFINED_OBJECT,
         },
         GovernError::AmbiguousFunction { .. } => SqlState::AMBIGUOUS_FUNCTION,
-        GovernError::OtherDatabase { .. } | GovernError::Unsupported { .. } => SqlState::FEATURE_NOT_SUPPORTED,
+        GovernError::OtherDatabase { .. } | GovernError::ReadByPolicy { .. } | GovernError::Unsupported { .. } => SqlState::FEATURE_NOT_SUPPORTED,
         GovernError::DuplicateColumn { .. } => SqlState::DUPLICATE_COLUMN,
         GovernError::WrongNumberOfArguments { .. } => SqlState::UNDEFINED_FUNCTION,
         GovernError::NotBoolean { .. } => SqlState::DATATYPE_MISMATCH,

@@ -57,6 +57,57 @@ pub(super) async fn make(
     }
 }
 
+/// Refuses to govern a table that the filter or mask of another table reads: it would then see different rows for each reader.
+/// What a function that is called, not inlined, reads is not known.
+pub(super) async fn read_by_no_other(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    relation: &Relation,
+) -> Result<(), GovernError> {
+    let policies = &ground.footing.policies;
+    if policies.governed().contains(&relation.oid) {
+        return Ok(());
+    }
+    for oid in policies.governed() {
+        let Some(other) = ground.footing.catalog.relation(oid) else { continue };
+        let filter = policies.filter(oid).map(|filter| (&filter.source, "row filter"));
+        let masks = policies.masks(oid).iter().map(|mask| (&mask.source, "column mask"));
+        for (source, what) in filter.into_iter().chain(masks) {
+            if reads(ground, channel, other, source).await?.contains(&relation.oid) {
+                return Err(GovernError::ReadByPolicy {
+                    table: relation.name.to_string(),
+                    what,
+                    other: other.name.to_string(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The relations that a filter or mask reads besides its own table; none where it is no longer understood.
+async fn reads(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    relation: &Relation,
+    source: &PolicySource,
+) -> Result<Vec<Oid>, GovernError> {
+    let made = match source {
+        PolicySource::Expression(text) => policy_expression(text, relation, &ground.footing, ground.search_path),
+        PolicySource::Function { oid, arguments, .. } => {
+            let Some(function) = ground.footing.catalog.function(*oid) else { return Ok(Vec::new()) };
+            let rows: Vec<BodyRow> = fetch(channel, &body_query(*oid)).await?;
+            let given: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
+            inline_call(function, body(&rows), &given, relation, &ground.footing, ground.search_path)
+        }
+    };
+    Ok(made.map_or_else(|_| Vec::new(), |made| made.reads))
+}
+
+fn body(rows: &[BodyRow]) -> Option<FunctionBody<'_>> {
+    rows.first().map(|row| FunctionBody { source: &row.source, strict: row.strict, configured: row.configured })
+}
+
 async fn call(
     ground: &Ground<'_>,
     channel: &mut dyn OwnerChannel,
@@ -75,8 +126,7 @@ async fn call(
         return Err(GovernError::NotBoolean { label, found: function.result_type.to_string() });
     }
     let rows: Vec<BodyRow> = fetch(channel, &body_query(function.oid)).await?;
-    let body = rows.first().map(|row| FunctionBody { source: &row.source, strict: row.strict, configured: row.configured });
-    let made = inline_call(function, body, &given, relation, &ground.footing, ground.search_path).map_err(refused)?;
+    let made = inline_call(function, body(&rows), &given, relation, &ground.footing, ground.search_path).map_err(refused)?;
     let qualified = ground.function_name(function).map(|name| name.to_string()).unwrap_or_default();
     let arguments = given.into_iter().map(Arc::from).collect();
     Ok(Made { expression: made.sql, source: PolicySource::Function { oid: function.oid, name: qualified.into(), arguments } })

@@ -1,6 +1,6 @@
 //! Row filters and their mechanism.
 
-use super::arguments::{Purpose, make};
+use super::arguments::{Purpose, make, read_by_no_other};
 use super::{Ground, Rows, follow};
 use crate::catalog::{Governed, Relation, RelationKind};
 use crate::error::{GovernError, StoreError};
@@ -17,6 +17,7 @@ pub(super) async fn set(
 ) -> Result<(), GovernError> {
     let relation = governable(ground, table, "row filters")?;
     let made = make(ground, channel, relation, body, Purpose::Filter).await?;
+    read_by_no_other(ground, channel, relation).await?;
     let (expression, source) = (quote_literal(&made.expression), source_sql(&made.source)?);
     let (oid, author) = (relation.oid, ground.author());
     let sql = format!(

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::arguments::{Purpose, column, make};
+use super::arguments::{Purpose, column, make, read_by_no_other};
 use super::filters::{governable, managed, place, shown, source_sql, source_text, state};
 use super::{Ground, Rows, fetch, follow};
 use crate::catalog::Relation;
@@ -29,6 +29,7 @@ pub(super) async fn set(
     let relation = governable(ground, table, "column masks")?;
     column(relation, name)?;
     let made = make(ground, channel, relation, body, Purpose::Mask(name)).await?;
+    read_by_no_other(ground, channel, relation).await?;
     shown_elsewhere(ground, channel, relation, name).await?;
     let (expression, source) = (quote_literal(&made.expression), source_sql(&made.source)?);
     let (oid, author) = (relation.oid, ground.author());

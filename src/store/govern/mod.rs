@@ -83,9 +83,11 @@ pub async fn carry_out(
     terms: &Terms,
     channel: &mut dyn OwnerChannel,
 ) -> Result<Reply, GovernError> {
-    if command.changes() {
-        // Writers stand in a row, so what was checked still holds when it is written.
-        channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?;
+    // A new token changes nothing for anybody else, so it waits for nobody and nobody is told.
+    let shakes = command.changes() && !matches!(command, Command::CreateToken { .. });
+    if shakes {
+        // Writers stand in a row, so what was checked still holds when it is written. The same lock as that of `reconcile`.
+        channel.execute("LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE").await?;
     }
     let catalog = load::catalog(channel, Scope::Session, 0).await?;
     let policies = load::policies(channel).await?;
@@ -97,7 +99,7 @@ pub async fn carry_out(
     let footing = Footing { catalog: Arc::new(catalog), policies: Arc::new(policies), governed };
     let ground = Ground { subject, narrowed, footing, search_path, terms };
     let rows = run(command, &ground, channel).await?;
-    if command.changes() {
+    if shakes {
         reconcile::changed(channel).await?;
     }
     Ok(Reply {
