@@ -346,7 +346,9 @@ fn code(error: &GovernError) -> SqlState {
             Object::Other => SqlState::UNDEFINED_OBJECT,
         },
         GovernError::AmbiguousFunction { .. } => SqlState::AMBIGUOUS_FUNCTION,
-        GovernError::OtherDatabase { .. } | GovernError::ReadByPolicy { .. } | GovernError::Unsupported { .. } => SqlState::FEATURE_NOT_SUPPORTED,
+        GovernError::OtherDatabase { .. } | GovernError::ReadByPolicy { .. } | GovernError::Unsupported { .. } => {
+            SqlState::FEATURE_NOT_SUPPORTED
+        }
         GovernError::DuplicateColumn { .. } => SqlState::DUPLICATE_COLUMN,
         GovernError::WrongNumberOfArguments { .. } => SqlState::UNDEFINED_FUNCTION,
         GovernError::NotBoolean { .. } => SqlState::DATATYPE_MISMATCH,

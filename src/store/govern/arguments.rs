@@ -74,11 +74,7 @@ pub(super) async fn read_by_no_other(
         let masks = policies.masks(oid).iter().map(|mask| (&mask.source, "column mask"));
         for (source, what) in filter.into_iter().chain(masks) {
             if reads(ground, channel, other, source).await?.contains(&relation.oid) {
-                return Err(GovernError::ReadByPolicy {
-                    table: relation.name.to_string(),
-                    what,
-                    other: other.name.to_string(),
-                });
+                return Err(GovernError::ReadByPolicy { table: relation.name.to_string(), what, other: other.name.to_string() });
             }
         }
     }
