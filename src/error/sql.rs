@@ -35,6 +35,9 @@ impl From<&ResolveError> for Report {
             ResolveError::UndefinedRelation { .. } => Self::error(SqlState::UNDEFINED_TABLE, message),
             ResolveError::UndefinedSchema { .. } => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),
+            ResolveError::UndefinedColumn { .. } => Self::error(SqlState::UNDEFINED_COLUMN, message),
+            ResolveError::HiddenColumn { .. } => Self::error(SqlState::AMBIGUOUS_COLUMN, message).hint(HIDDEN),
+            ResolveError::GovernedInPolicy { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
             ResolveError::CrossDatabase { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
             ResolveError::NotATable { kind, .. } => {
                 Self::error(SqlState::WRONG_OBJECT_TYPE, message).detail(format!("This operation is not supported for {kind}."))
@@ -129,8 +132,7 @@ impl From<&DefinitionError> for Report {
             DefinitionError::Shape(_) => Self::error(SqlState::SYNTAX_ERROR, error.to_string()),
             DefinitionError::UndefinedColumn { .. } => Self::error(SqlState::UNDEFINED_COLUMN, error.to_string()),
             DefinitionError::Governed { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, error.to_string()),
-            DefinitionError::Hidden { .. } => Self::error(SqlState::AMBIGUOUS_COLUMN, error.to_string())
-                .hint("Give the relation in the sub-select an alias with other column names, or use IN."),
+            DefinitionError::Hidden { .. } => Self::error(SqlState::AMBIGUOUS_COLUMN, error.to_string()).hint(HIDDEN),
         }
     }
 }
@@ -138,3 +140,5 @@ impl From<&DefinitionError> for Report {
 fn from_one(position: Option<usize>) -> Option<usize> {
     position.map(|bytes| bytes + 1)
 }
+
+const HIDDEN: &str = "Give the relation in the sub-select an alias with other column names, or use IN.";

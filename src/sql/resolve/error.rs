@@ -29,6 +29,32 @@ pub enum ResolveError {
         /// Where.
         position: Option<usize>,
     },
+    /// A column that does not exist.
+    #[error("column \"{column}\" of relation \"{relation}\" does not exist")]
+    UndefinedColumn {
+        /// The column.
+        column: String,
+        /// The relation.
+        relation: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A column of the governed table that a column in a sub-select hides.
+    #[error("column \"{column}\" means another column inside the sub-select")]
+    HiddenColumn {
+        /// The column.
+        column: String,
+        /// Where.
+        position: Option<usize>,
+    },
+    /// A governed relation in a row filter or mask.
+    #[error("row filters and masks cannot read \"{relation}\", which is itself under a row filter or mask")]
+    GovernedInPolicy {
+        /// The relation.
+        relation: String,
+        /// Where.
+        position: Option<usize>,
+    },
     /// A name that starts with another database's name.
     #[error("cross-database references are not implemented: {name}")]
     CrossDatabase {
@@ -180,6 +206,9 @@ impl ResolveError {
             Self::UndefinedRelation { position, .. }
             | Self::UndefinedSchema { position, .. }
             | Self::UndefinedFunction { position, .. }
+            | Self::UndefinedColumn { position, .. }
+            | Self::HiddenColumn { position, .. }
+            | Self::GovernedInPolicy { position, .. }
             | Self::CrossDatabase { position, .. }
             | Self::NotATable { position, .. }
             | Self::Unsupported { position, .. }

@@ -52,7 +52,7 @@ impl Walk<'_> {
         let FuncCall { funcname, location, .. } = &*call;
         let position = offset(*location);
         let names: Vec<&str> = funcname.iter().filter_map(string).collect();
-        if let Purpose::ViewTwin(_) = self.purpose
+        if matches!(self.purpose, Purpose::ViewTwin(_) | Purpose::Policy)
             && let ["pgusher", name] = names.as_slice()
             && matches!(*name, "current_user" | "session_user" | "is_member")
         {
@@ -111,7 +111,16 @@ impl Walk<'_> {
             }
             return self.need_execute(&candidates, position);
         }
-        match builtins::lookup(name) {
+        let verdict = builtins::lookup(name);
+        if let (Purpose::Policy, None, Some(first)) = (self.purpose, schema, candidates.first()) {
+            if verdict != Verdict::Unknown {
+                return Err(ResolveError::unsupported(format!("the unqualified function name {name} here"), position)
+                    .because("A built-in function and one of the database have that name."));
+            }
+            let first = *first;
+            return self.qualify_call(call, first, &candidates);
+        }
+        match verdict {
             Verdict::Allow => {}
             Verdict::Refuse(reason) => {
                 return Err(ResolveError::ProtectedFunction { name: name.to_owned(), reason: sentence(reason), position });
@@ -124,11 +133,38 @@ impl Walk<'_> {
         self.need_execute(&candidates, position)
     }
 
+    /// Writes the schema before a function's name: the first one of the path that has it.
+    fn qualify_call(&mut self, call: &mut FuncCall, first: Oid, candidates: &[Oid]) -> Result<(), ResolveError> {
+        let catalog = &self.ground.footing.catalog;
+        let in_schema = |name: &str| {
+            candidates.iter().copied().find(|oid| {
+                catalog.function(*oid).and_then(|f| catalog.schema(f.schema)).is_some_and(|s| s.name.as_str() == name)
+            })
+        };
+        let found = self.ground.path.lookup().find_map(in_schema).unwrap_or(first);
+        let schema = catalog
+            .function(found)
+            .and_then(|f| catalog.schema(f.schema))
+            .ok_or(ResolveError::misplaced("function without schema"))?;
+        let at = offset(call.location).ok_or(ResolveError::misplaced("location"))?;
+        self.insert_text(at, format!("{}.", schema.name.quoted()));
+        call.funcname.insert(0, super::names::string_node(schema.name.as_str()));
+        let same: Vec<Oid> = candidates
+            .iter()
+            .copied()
+            .filter(|oid| catalog.function(*oid).is_some_and(|f| f.schema == schema.oid))
+            .collect();
+        self.need_execute(&same, None)
+    }
+
     /// The built-ins that depend on their arguments.
     fn special(&mut self, name: &str, about: &'static str, call: &mut FuncCall) -> Result<(), ResolveError> {
         match name {
             "set_config" => self.set_config(call),
             "current_setting" => self.current_setting(call),
+            _ if self.policy_table.is_some() => {
+                Err(ResolveError::unsupported(format!("{name} in a row filter or mask"), offset(call.location)))
+            }
             "nextval" | "setval" | "currval" => self.sequence_function(name, call),
             // It tells only of a sequence that this session may use: upstream checks the privilege on it.
             "lastval" => Ok(()),

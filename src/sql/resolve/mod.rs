@@ -15,6 +15,8 @@ mod functions;
 mod identity;
 pub(in crate::sql) mod names;
 mod parameters;
+pub(in crate::sql) mod leaves;
+mod policy;
 mod relations;
 mod requirements;
 mod returning;

@@ -152,7 +152,13 @@ impl<'a> Walk<'a> {
         if let Purpose::ViewTwin(target) = self.purpose {
             return Ok((target(relation.oid).unwrap_or(own), None, false));
         }
-        let Some(governed) = self.footing().governed(relation.oid) else { return Ok((own, None, false)) };
+        let governed = self.footing().governed(relation.oid);
+        if let Purpose::Policy = self.purpose
+            && (governed.is_some() || self.policy_table == Some(relation.oid))
+        {
+            return Err(ResolveError::GovernedInPolicy { relation: relation.name.to_string(), position });
+        }
+        let Some(governed) = governed else { return Ok((own, None, false)) };
         if !self.governed.contains(&relation.oid) {
             self.governed.push(relation.oid);
         }

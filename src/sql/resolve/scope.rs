@@ -102,6 +102,16 @@ impl Scopes {
         items.peek().is_some() && items.all(|item| item.columns.as_ref().is_some_and(|all| all.iter().any(|c| c == column)))
     }
 
+    /// How many levels there are.
+    pub(super) fn depth(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Every visible item but those of the outermost level, innermost first.
+    pub(super) fn inner_items(&self) -> impl Iterator<Item = &Item> {
+        self.0.iter().skip(1).rev().flat_map(|scope| scope.items.iter())
+    }
+
     /// The write twin that a name may mean.
     pub(super) fn twin<'a>(&'a self, alias: &'a str) -> Option<(&'a Item, &'a Twin)> {
         self.items(alias).find_map(|item| item.twin.as_ref().map(|twin| (item, twin)))

@@ -10,7 +10,7 @@ use super::walk::Walk;
 use crate::policy::Privilege;
 
 /// The columns of a query's result, where they are known.
-pub(super) type Columns = Option<Vec<String>>;
+pub(in crate::sql) type Columns = Option<Vec<String>>;
 
 impl Walk<'_> {
     /// Any statement that a CTE, a cursor, PREPARE, EXPLAIN or COPY can hold.
@@ -26,7 +26,7 @@ impl Walk<'_> {
     }
 
     /// A SELECT, VALUES, TABLE or set operation.
-    pub(super) fn select(&mut self, select: &mut SelectStmt) -> Result<Columns, ResolveError> {
+    pub(in crate::sql) fn select(&mut self, select: &mut SelectStmt) -> Result<Columns, ResolveError> {
         let SelectStmt {
             distinct_clause,
             into_clause,

@@ -17,7 +17,7 @@ use crate::catalog::{Footing, SearchPath};
 use crate::name::QualifiedName;
 use crate::policy::{Holder, Oid, Subject};
 use crate::sql::rewrite::splice::Edits;
-use crate::sql::{SessionObjects, Touched};
+use crate::sql::{Remembered, SessionObjects, Touched};
 
 /// What the walk is for, which decides where reads go.
 #[derive(Clone, Copy)]
@@ -58,6 +58,19 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// Of a definition: there are no prepared statements and cursors.
+pub(in crate::sql) struct NoObjects;
+
+impl SessionObjects for NoObjects {
+    fn prepared(&self, _name: &str) -> Option<Remembered> {
+        None
+    }
+
+    fn cursor(&self, _name: &str) -> Option<Remembered> {
+        None
+    }
+}
+
 /// One statement being analysed.
 pub(in crate::sql) struct Walk<'a> {
     pub(super) ground: Ground<'a>,
@@ -86,6 +99,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) builtins_only: bool,
     /// The statement is one call of `set_config`, whose arguments have been checked.
     pub(super) set_config_open: bool,
+    /// The table whose filter or mask is analysed.
+    pub(super) policy_table: Option<Oid>,
 }
 
 impl<'a> Walk<'a> {
@@ -108,7 +123,24 @@ impl<'a> Walk<'a> {
             into_open: false,
             builtins_only: false,
             set_config_open: false,
+            policy_table: None,
         }
+    }
+
+    /// The edits made so far, handed over.
+    pub(in crate::sql) fn take_edits(&mut self) -> Edits {
+        std::mem::take(&mut self.edits)
+    }
+
+    /// The relations that were read, each once.
+    pub(in crate::sql) fn read(&self) -> Vec<Oid> {
+        let mut seen = std::collections::HashSet::new();
+        self.log.iter().copied().filter(|oid| seen.insert(*oid)).collect()
+    }
+
+    /// The functions outside pg_catalog that are called.
+    pub(in crate::sql) fn called_functions(&self) -> Vec<Oid> {
+        self.functions.clone()
     }
 
     pub(super) fn tokens(&self) -> &Tokens<'a> {
@@ -164,7 +196,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks an expression, or a part of one.
-    pub(super) fn expression(&mut self, node: &mut Node) -> Result<(), ResolveError> {
+    pub(in crate::sql) fn expression(&mut self, node: &mut Node) -> Result<(), ResolveError> {
         let Some(kind) = node.node.as_mut() else { return Ok(()) };
         if let Kind::SqlvalueFunction(call) = kind {
             let call: SqlValueFunction = (**call).clone();
@@ -179,7 +211,11 @@ impl<'a> Walk<'a> {
 
     fn plain_expression(&mut self, kind: &mut Kind) -> Result<(), ResolveError> {
         match kind {
+            Kind::ColumnRef(column) if self.policy_table.is_some() => self.policy_column(column),
             Kind::ColumnRef(column) => self.column_reference(column),
+            Kind::ParamRef(parameter) if self.policy_table.is_some() => {
+                Err(ResolveError::unsupported("a parameter in a row filter or mask", super::names::offset(parameter.location)))
+            }
             Kind::AIndirection(inner) => self.indirection(inner),
             Kind::AExpr(inner) => self.operation(inner),
             Kind::SubLink(inner) => self.sub_link(inner),
