@@ -137,9 +137,10 @@ impl Walk<'_> {
     fn qualify_call(&mut self, call: &mut FuncCall, first: Oid, candidates: &[Oid]) -> Result<(), ResolveError> {
         let catalog = &self.ground.footing.catalog;
         let in_schema = |name: &str| {
-            candidates.iter().copied().find(|oid| {
-                catalog.function(*oid).and_then(|f| catalog.schema(f.schema)).is_some_and(|s| s.name.as_str() == name)
-            })
+            candidates
+                .iter()
+                .copied()
+                .find(|oid| catalog.function(*oid).and_then(|f| catalog.schema(f.schema)).is_some_and(|s| s.name.as_str() == name))
         };
         let found = self.ground.path.lookup().find_map(in_schema).unwrap_or(first);
         let schema = catalog
@@ -149,11 +150,8 @@ impl Walk<'_> {
         let at = offset(call.location).ok_or(ResolveError::misplaced("location"))?;
         self.insert_text(at, format!("{}.", schema.name.quoted()));
         call.funcname.insert(0, super::names::string_node(schema.name.as_str()));
-        let same: Vec<Oid> = candidates
-            .iter()
-            .copied()
-            .filter(|oid| catalog.function(*oid).is_some_and(|f| f.schema == schema.oid))
-            .collect();
+        let same: Vec<Oid> =
+            candidates.iter().copied().filter(|oid| catalog.function(*oid).is_some_and(|f| f.schema == schema.oid)).collect();
         self.need_execute(&same, None)
     }
 

@@ -46,14 +46,18 @@ impl Walk<'_> {
             [schema, relation, name] if self.is_policy_table(schema, relation) => {
                 (name.clone(), self.qualified_meaning(relation, name, offset(column.location))?)
             }
-            _ => return Err(ResolveError::unsupported("a column qualified by schema in a row filter or mask", offset(column.location))),
+            _ => {
+                return Err(ResolveError::unsupported(
+                    "a column qualified by schema in a row filter or mask",
+                    offset(column.location),
+                ));
+            }
         };
         let (text, fields) = match meaning {
             Meaning::Own => (quote_identifier(&name), vec![string_node(&name)]),
-            Meaning::Inner(alias) => (
-                format!("{}.{}", quote_identifier(&alias), quote_identifier(&name)),
-                vec![string_node(&alias), string_node(&name)],
-            ),
+            Meaning::Inner(alias) => {
+                (format!("{}.{}", quote_identifier(&alias), quote_identifier(&name)), vec![string_node(&alias), string_node(&name)])
+            }
         };
         let tokens = self.tokens();
         let range = tokens
@@ -117,9 +121,7 @@ impl Walk<'_> {
         let own = self.policy_table.and_then(|oid| self.ground.footing.catalog.relation(oid));
         match own {
             Some(own) if own.column(name).is_some() => Ok(Meaning::Own),
-            Some(own) => {
-                Err(ResolveError::UndefinedColumn { column: name.to_owned(), relation: own.name.to_string(), position })
-            }
+            Some(own) => Err(ResolveError::UndefinedColumn { column: name.to_owned(), relation: own.name.to_string(), position }),
             None => Err(ResolveError::misplaced("column")),
         }
     }
