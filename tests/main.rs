@@ -8,3 +8,4 @@ mod builtins;
 mod drivers;
 #[expect(unused, reason = "the tests that use it come with what they test")]
 mod harness;
+mod operations;

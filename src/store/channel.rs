@@ -5,10 +5,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Transaction};
+use tokio_postgres::{AsyncMessage, Client, Config, IsolationLevel, NoTls, Transaction};
 
 use super::StoreError;
 use crate::catalog::load::Source;
@@ -26,24 +27,26 @@ pub struct Owned<'a> {
     transaction: Transaction<'a>,
 }
 
-/// A payload of NOTIFY on a channel that was listened to.
-pub type Notices = mpsc::UnboundedReceiver<String>;
-
 impl Control {
     /// Connects with the control login and acts as `pgusher_owner`.
-    pub async fn connect(upstream: &Upstream, account: &Account) -> Result<(Self, Notices), StoreError> {
-        let (client, notices) = connect(upstream, account).await?;
+    pub async fn connect(upstream: &Upstream, account: &Account) -> Result<Self, StoreError> {
+        Self::connect_listening(upstream, account, Arc::new(Notify::new())).await
+    }
+
+    /// The same; `noticed` is told of every NOTIFY on channels that the connection listens to, and when the connection ends.
+    pub async fn connect_listening(upstream: &Upstream, account: &Account, noticed: Arc<Notify>) -> Result<Self, StoreError> {
+        let client = connect(upstream, account, noticed).await?;
         client.batch_execute(SETTINGS).await.map_err(|e| owner_error(&e))?;
         client.batch_execute("SET ROLE pgusher_owner").await.map_err(|e| match owner_error(&e) {
             OwnerError { code, .. } if code == UNDEFINED_OBJECT || code == INVALID_PARAMETER => StoreError::NotInitialized,
             error => StoreError::Upstream(error),
         })?;
-        Ok((Self { client, role: None }, notices))
+        Ok(Self { client, role: None })
     }
 
     /// Connects as an administrator of the database, with its own rights.
     pub async fn connect_administrator(upstream: &Upstream, account: &Account) -> Result<Self, StoreError> {
-        let (client, _) = connect(upstream, account).await?;
+        let client = connect(upstream, account, Arc::new(Notify::new())).await?;
         client.batch_execute(SETTINGS).await.map_err(|e| owner_error(&e))?;
         Ok(Self { client, role: None })
     }
@@ -67,6 +70,12 @@ impl Control {
             transaction.batch_execute(role).await.map_err(|e| owner_error(&e))?;
         }
         Ok(Owned { transaction })
+    }
+
+    /// Begins a transaction at an isolation level.
+    pub(super) async fn begin_at(&mut self, level: IsolationLevel) -> Result<Owned<'_>, StoreError> {
+        let begun = self.client.build_transaction().isolation_level(level).start().await;
+        Ok(Owned { transaction: begun.map_err(|e| owner_error(&e))? })
     }
 
     /// Whether the connection is lost.
@@ -134,7 +143,7 @@ pub(super) fn lost(error: &StoreError) -> bool {
         || matches!(error, StoreError::Lost(_) | StoreError::Connect(_))
 }
 
-async fn connect(upstream: &Upstream, account: &Account) -> Result<(Client, Notices), StoreError> {
+async fn connect(upstream: &Upstream, account: &Account, noticed: Arc<Notify>) -> Result<Client, StoreError> {
     let attempt = async {
         let dialed = dial(upstream).await.map_err(|e| StoreError::Connect(e.to_string()))?;
         let mut config = Config::new();
@@ -149,24 +158,21 @@ async fn connect(upstream: &Upstream, account: &Account) -> Result<(Client, Noti
     let (client, mut connection) = tokio::time::timeout(upstream.connect_timeout, attempt)
         .await
         .map_err(|_| StoreError::Connect("connecting took too long".to_owned()))??;
-    let (sender, notices) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while let Some(message) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
             match message {
-                Ok(AsyncMessage::Notification(notification)) => {
-                    // Nobody listening is no reason to stop driving the connection.
-                    let _ = sender.send(notification.payload().to_owned());
-                }
+                Ok(AsyncMessage::Notification(_)) => noticed.notify_one(),
                 Ok(AsyncMessage::Notice(notice)) => tracing::debug!("upstream: {}", notice.message()),
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!("control connection: {}", owner_error(&error).message);
-                    return;
+                    break;
                 }
             }
         }
+        noticed.notify_one();
     });
-    Ok((client, notices))
+    Ok(client)
 }
 
 /// As `pgusher.execute` sets it for sessions, so that upstream prints and reads the same on every channel.

@@ -3,6 +3,8 @@
 //! In: an administrator's connection to the database, and the two logins the proxy will use. Out: roles, schema and functions; the
 //! application's schemas adopted; upstream in line with whatever policies there are; on request an administrator and its token.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use tracing::info;
 
@@ -55,7 +57,7 @@ impl Init {
     pub async fn run(&self) -> Result<Done, StoreError> {
         let mut administrator = Control::connect_administrator(&self.upstream, &self.administrator).await?;
         self.examine(&mut administrator).await?;
-        administrator.client().batch_execute(&self.print()).await.map_err(|e| StoreError::Init(owner_error(&e)))?;
+        self.run_script(&administrator).await?;
         info!("roles, schema and functions are in place");
         drop(administrator);
         self.finish().await
@@ -64,7 +66,7 @@ impl Init {
     /// What comes after the script, over the control login: upstream in line, and the first administrator. A DBA who ran the printed
     /// script leaves this to the proxy's start.
     pub async fn finish(&self) -> Result<Done, StoreError> {
-        let (mut control, _) = Control::connect(&self.upstream, &self.control).await?;
+        let mut control = Control::connect(&self.upstream, &self.control).await?;
         let mut owned = control.begin().await?;
         reconcile::run(&mut owned, &self.settings, &[]).await?;
         let token = match &self.admin {
@@ -74,6 +76,22 @@ impl Init {
         reconcile::changed(&mut owned).await?;
         owned.commit().await?;
         Ok(Done { token })
+    }
+
+    /// Roles belong to the whole cluster: an init of another database at the same time may get in the way.
+    async fn run_script(&self, administrator: &Control) -> Result<(), StoreError> {
+        let script = self.print();
+        let mut left = ATTEMPTS;
+        loop {
+            let Err(error) = administrator.client().batch_execute(&script).await else { return Ok(()) };
+            let error = owner_error(&error);
+            left -= 1;
+            if left == 0 || !IN_THE_WAY.contains(&error.code.as_str()) {
+                return Err(StoreError::Init(error));
+            }
+            administrator.client().batch_execute("ROLLBACK").await.map_err(|e| StoreError::Init(owner_error(&e)))?;
+            tokio::time::sleep(PAUSE * (ATTEMPTS - left)).await;
+        }
     }
 
     async fn examine(&self, administrator: &mut Control) -> Result<(), StoreError> {
@@ -166,6 +184,10 @@ const PREFLIGHT: &str = "SELECT pg_catalog.current_setting('server_version_num')
   d.datname AS database \
   FROM pg_catalog.pg_roles AS r, pg_catalog.pg_database AS d WHERE r.rolname = current_user AND d.datname = pg_catalog.current_database()";
 
+/// Unique violation, duplicate object, tuple concurrently updated, deadlock, serialization.
+const IN_THE_WAY: [&str; 5] = ["23505", "42710", "XX000", "40P01", "40001"];
+const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(50);
 const OLDEST: i32 = 150_000;
 const OUR_ROLES: i64 = 5;
 const FIRST_TOKEN_DAYS: u32 = 90;

@@ -1,16 +1,238 @@
 //! The policy store in PostgreSQL, and what it makes of policies upstream.
 //!
-//! In: rows of the schema `pgusher` and of the upstream's catalog. Out: published [`crate::catalog::Footing`]s; roles, governed views
-//! and row-security policies upstream that agree with them. Never: client SQL, sockets of clients.
+//! In: rows of the schema `pgusher` and of the upstream's catalog. Out: published [`Footing`]s; roles, governed views and row-security
+//! policies upstream that agree with them. Never: client SQL, sockets of clients, a footing that could not be confirmed in time.
+//!
+//! A footing is published whole. What upstream is not in line with is refused in it, and mended by the watch when it can be.
 
 pub mod channel;
-
+mod ddl;
+mod directory;
 pub mod govern;
 mod governed;
 pub mod init;
 pub mod load;
+mod loader;
 pub mod migrations;
 pub mod names;
 pub mod reconcile;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{Mutex, Notify};
 
 pub use crate::error::StoreError;
+
+use crate::catalog::load::Scope;
+use crate::catalog::{Footing, SearchPath};
+use crate::error::Report;
+use crate::event::{Event, Events};
+use crate::governance::Command;
+use crate::policy::{PrincipalId, Subject};
+use crate::session::{Governor, Reply};
+use crate::upstream::owner::SigningKey;
+use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream};
+use directory::Tokens;
+use loader::{Depth, Loader};
+use reconcile::Settings;
+
+/// What the store needs to know.
+#[derive(Clone, Debug)]
+pub struct StoreSettings {
+    /// Where upstream is.
+    pub upstream: Upstream,
+    /// The control login, `pgusher_control`.
+    pub control: Account,
+    /// How governance is carried out and enforced.
+    pub terms: govern::Terms,
+    /// How often to ask for the policies' version; the catalog is looked at half as often.
+    pub poll_interval: Duration,
+    /// How old a confirmation may be before statements are refused.
+    pub max_age: Duration,
+}
+
+impl StoreSettings {
+    fn enforcement(&self) -> Settings {
+        self.terms.enforcement.clone()
+    }
+}
+
+/// The policy store.
+pub struct Store {
+    settings: Arc<StoreSettings>,
+    registry: Arc<Registry>,
+    events: Events,
+    versions: Arc<Versions>,
+    published: ArcSwapOption<Footing>,
+    key: ArcSwap<SigningKey>,
+    started: Instant,
+    /// Milliseconds from `started` to the begin of the last look that succeeded.
+    confirmed: AtomicU64,
+    /// Looks asked for; a look covers every ticket that was drawn before it began.
+    tickets: AtomicU64,
+    loader: Mutex<Line>,
+    tokens: Tokens,
+}
+
+struct Line {
+    loader: Loader,
+    covered: u64,
+}
+
+/// Numbers for catalog snapshots, each used once in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Versions(AtomicU64);
+
+impl Versions {
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Store {
+    /// Connects, brings upstream in line, publishes the first footing, and watches from then on until it is dropped.
+    pub async fn start(settings: StoreSettings, registry: Arc<Registry>, events: Events) -> Result<Arc<Self>, StoreError> {
+        let settings = Arc::new(settings);
+        let versions = Arc::new(Versions::default());
+        let noticed = Arc::new(Notify::new());
+        let (loader, key) = Loader::connect(settings.clone(), versions.clone(), noticed.clone()).await?;
+        let interval = settings.poll_interval;
+        let store = Arc::new(Self {
+            tokens: Tokens::new(settings.clone()),
+            settings,
+            registry,
+            events,
+            versions,
+            published: ArcSwapOption::empty(),
+            key: ArcSwap::from_pointee(key),
+            started: Instant::now(),
+            confirmed: AtomicU64::new(0),
+            tickets: AtomicU64::new(0),
+            loader: Mutex::new(Line { loader, covered: 0 }),
+        });
+        store.sweep().await?;
+        store.look(Depth::Everything, false).await?;
+        tokio::spawn(watch::watch(Arc::downgrade(&store), noticed, interval));
+        Ok(store)
+    }
+
+    /// The key that signs `pgusher.attach` and `pgusher.execute`.
+    pub fn signing_key(&self) -> SigningKey {
+        self.key.load().as_ref().clone()
+    }
+
+    /// The latest footing, unless it could not be confirmed for too long.
+    pub fn published(&self) -> Result<Arc<Footing>, StoreError> {
+        let footing = self.published.load_full().ok_or(StoreError::NotLoaded)?;
+        let age = self.started.elapsed().saturating_sub(Duration::from_millis(self.confirmed.load(Ordering::Acquire)));
+        if age > self.settings.max_age {
+            return Err(StoreError::Stale { seconds: age.as_secs() });
+        }
+        Ok(footing)
+    }
+
+    /// Publishes what was committed before the call.
+    pub async fn reload(&self) -> Result<(), StoreError> {
+        self.look(Depth::Everything, true).await
+    }
+
+    /// Looks at the store and the catalog, publishes what moved, ends sessions whose rows are gone.
+    async fn look(&self, depth: Depth, sessions: bool) -> Result<(), StoreError> {
+        let ticket = self.tickets.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut line = self.loader.lock().await;
+        // A look that began after this one was asked for has seen everything this one would.
+        if line.covered >= ticket && depth == Depth::Everything {
+            return Ok(());
+        }
+        if let Some(key) = line.loader.revive().await? {
+            self.key.store(Arc::new(key));
+        }
+        let covers = self.tickets.load(Ordering::SeqCst);
+        let open = self.registry.open();
+        let look = line.loader.look(depth, sessions).await?;
+        if depth == Depth::Everything {
+            line.covered = covers;
+        }
+        if let Some(footing) = look.footing {
+            let (catalog, policies) = footing.versions();
+            self.published.store(Some(footing));
+            self.events.emit(Event::Published { catalog, policies });
+        }
+        let confirmed = u64::try_from(look.began.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+        self.confirmed.fetch_max(confirmed, Ordering::Release);
+        if let Some(live) = look.sessions {
+            watch::end_revoked(self, &open, &live);
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        self.loader.lock().await.loader.sweep().await
+    }
+
+    fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    fn events(&self) -> &Events {
+        &self.events
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn name_of(&self, principal: PrincipalId) -> Arc<str> {
+        let footing = self.published.load();
+        let name = footing.as_ref().and_then(|f| f.policies.principal(principal)).map(|p| p.name.clone());
+        name.unwrap_or_else(|| principal.0.to_string().into())
+    }
+
+    async fn within(&self, channel: &mut dyn OwnerChannel) -> Result<Footing, StoreError> {
+        let settings = self.settings.enforcement();
+        let catalog = Arc::new(load::catalog(channel, Scope::Session, self.versions.next()).await?);
+        let policies = Arc::new(load::policies(channel).await?);
+        let examined = reconcile::examine(channel, catalog, policies, &settings, HashMap::new()).await?;
+        Ok(examined.served(&settings))
+    }
+}
+
+impl Governor for Store {
+    fn footing(&self) -> Result<Arc<Footing>, Report> {
+        self.published().map_err(|e| Report::from(&e))
+    }
+
+    fn govern<'a>(
+        &'a self,
+        command: &'a Command,
+        subject: &'a Subject,
+        search_path: &'a SearchPath,
+        channel: &'a mut dyn OwnerChannel,
+    ) -> BoxFuture<'a, Result<Reply, Report>> {
+        Box::pin(async move {
+            let done = govern::carry_out(command, subject, search_path, &self.settings.terms, channel).await;
+            done.map_err(|e| Report::from(&e))
+        })
+    }
+
+    fn footing_within<'a>(&'a self, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<Arc<Footing>, Report>> {
+        Box::pin(async move { self.within(channel).await.map(Arc::new).map_err(|e| Report::from(&e)) })
+    }
+
+    fn follow_ddl<'a>(&'a self, subject: &'a Subject, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {
+        Box::pin(async move {
+            let before = self.published.load_full().map(|f| f.catalog.clone());
+            let settings = self.settings.enforcement();
+            ddl::follow(channel, subject, before, &self.tokens, &settings).await.map_err(|e| Report::from(&e))
+        })
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, Result<(), Report>> {
+        Box::pin(async move { self.reload().await.map_err(|e| Report::from(&e)) })
+    }
+}

@@ -3,114 +3,13 @@
 //! Classes 4, 5, 16, 17, 18 and 19 of the published bypasses: predicates on masks, settings and roles, writes as a read channel,
 //! error texts, side doors.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use pgusher::policy::{Mechanism, PrincipalId};
-use pgusher::store::channel::Control;
-use pgusher::store::init::Init;
-use pgusher::store::reconcile::{self, Settings};
 use pgusher::upstream::owner::SigningKey;
-use pgusher::upstream::tls::UpstreamTls;
-use pgusher::upstream::{Account, Host, OwnerChannel, Upstream as Target};
 
-use crate::harness::{Client, NULL, Upstream, connect_upstream};
+use crate::harness::{Bench, NULL, block};
 
-/// A governed database without a proxy.
-struct Bench {
-    database: String,
-    target: Target,
-    settings: Settings,
-}
-
-fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-fn account(user: &str) -> Account {
-    Account { user: user.to_owned(), password: None }
-}
-
-impl Bench {
-    /// `app` owns what `tables` makes; then init, then `policies` as rows of the store.
-    fn new(row_filters: Mechanism, tables: &str, policies: &str) -> Bench {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let upstream = Upstream::shared();
-        let database = format!("locks_{}", COUNT.fetch_add(1, Ordering::SeqCst));
-        let root = upstream.superuser("postgres");
-        root.run("SELECT pg_advisory_lock(1)");
-        for role in ["app", "other"] {
-            root.run(&format!("DO $$BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN END$$"));
-        }
-        root.run(&format!("CREATE DATABASE {database} OWNER app"));
-        connect_upstream(upstream, &database, "app").run(tables);
-        let target = Target {
-            host: Host::Unix(upstream.directory.clone()),
-            port: upstream.port,
-            database: database.clone(),
-            tls: UpstreamTls::Disabled,
-            connect_timeout: crate::harness::PATIENCE,
-        };
-        let settings = Settings { row_filters };
-        let bench = Bench { database, target, settings };
-        block(bench.init("postgres").run()).unwrap();
-        root.run("SELECT pg_advisory_unlock(1)");
-        bench.govern(policies);
-        bench
-    }
-
-    fn init(&self, administrator: &str) -> Init {
-        Init {
-            upstream: self.target.clone(),
-            administrator: account(administrator),
-            session: account("pgusher_session"),
-            control: account("pgusher_control"),
-            settings: self.settings.clone(),
-            harden: true,
-            admin: None,
-        }
-    }
-
-    /// Runs statements on the store as the proxy does, and brings upstream in line.
-    fn govern(&self, sql: &str) {
-        block(async {
-            let (mut control, _) = Control::connect(&self.target, &account("pgusher_control")).await.unwrap();
-            let mut owned = control.begin().await.unwrap();
-            owned.execute(sql).await.unwrap();
-            reconcile::run(&mut owned, &self.settings, &[]).await.unwrap();
-            reconcile::changed(&mut owned).await.unwrap();
-            owned.commit().await.unwrap();
-        });
-    }
-
-    fn superuser(&self) -> Client {
-        connect_upstream(Upstream::shared(), &self.database, "postgres")
-    }
-
-    fn role(&self, role: &str) -> Client {
-        connect_upstream(Upstream::shared(), &self.database, role)
-    }
-
-    /// The session login, attached for a principal.
-    fn session(&self, principal: &str) -> Client {
-        let session = self.role("pgusher_session");
-        self.attach(&session, principal);
-        session
-    }
-
-    fn attach(&self, session: &Client, principal: &str) {
-        let root = self.superuser();
-        let secret = root.query("SELECT secret FROM pgusher.key", &[])[0].get::<_, Vec<u8>>(0);
-        let found = root.rows(&format!(
-            "SELECT p.id, t.id FROM pgusher.principal p JOIN pgusher.token t ON t.principal = p.id WHERE p.name = '{principal}'"
-        ));
-        let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
-        let (payload, signature) =
-            SigningKey::new(&secret).attach(pid, None, PrincipalId(found[0][0].parse().unwrap()), &found[0][1]);
-        session.query("SELECT pgusher.attach($1, $2)", &[&payload, &signature]);
-    }
-}
-
-const TABLES: &str = "
+/// Tables of an application, views and a copy among them.
+pub(crate) const TABLES: &str = "
     CREATE TABLE emp (id int PRIMARY KEY, name varchar(20), dept text, salary int, ssn text UNIQUE, code varchar(8));
     INSERT INTO emp SELECT i, 'n' || i, CASE WHEN i % 2 = 0 THEN 'eu' ELSE 'us' END, 1000 * i, 'ssn' || i, 'c' || i FROM generate_series(1, 10) i;
     CREATE TABLE orders (id int PRIMARY KEY, dept text, amount numeric) PARTITION BY RANGE (id);
@@ -127,7 +26,7 @@ const TABLES: &str = "
     GRANT SELECT ON emp, orders TO other;";
 
 /// ana is in eu_people, hank in hr and us_people.
-const POLICIES: &str = r#"
+pub(crate) const POLICIES: &str = r#"
     INSERT INTO pgusher.principal (name, kind) VALUES ('ana', 'user'), ('hank', 'user'), ('hr', 'group'), ('eu_people', 'group'), ('us_people', 'group');
     INSERT INTO pgusher.membership SELECT g.id, p.id FROM pgusher.principal g, pgusher.principal p
       WHERE (g.name, p.name) IN (('hr', 'hank'), ('us_people', 'hank'), ('eu_people', 'ana'));

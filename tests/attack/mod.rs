@@ -10,7 +10,7 @@ mod dangling;
 mod error_texts;
 mod evasion;
 mod identity;
-mod locks;
+pub(crate) mod locks;
 mod names;
 mod predicates;
 mod printers;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here sleeps for a condition: [`until`] asks again for a bounded time.
 
+mod bench;
 mod client;
 mod keeper;
 mod proxy;
@@ -10,6 +11,7 @@ mod raw;
 mod shop;
 mod upstream;
 
+pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
 pub use keeper::Kept;
 pub use proxy::{Proxy, ProxySettings};

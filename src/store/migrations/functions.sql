@@ -210,14 +210,13 @@ BEGIN
 END
 $pgusher$;
 
--- What a governed view is upstream, in one hash that does not depend on the caller's settings.
+-- What a governed view is upstream, in one hash. Stored trees, not deparsed text: nothing is locked, and settings do not matter.
 CREATE OR REPLACE FUNCTION pgusher.view_state(view oid) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateStyle = 'ISO, YMD' SET IntervalStyle = postgres
-SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
-  RETURN (SELECT pg_catalog.md5(pg_catalog.concat_ws('|', n.nspname, c.relname, c.relkind, c.relowner::regrole, c.reloptions::text,
-      c.relacl::text, pg_catalog.pg_get_viewdef(c.oid),
+  RETURN (SELECT pg_catalog.md5(pg_catalog.concat_ws('|', n.nspname, c.relname, c.relkind, c.relowner, c.reloptions::text, c.relacl::text,
+      (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', w.rulename, w.ev_type, w.ev_enabled, pg_catalog.md5(w.ev_action::text)), ',' ORDER BY w.rulename)
+       FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid),
       (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.atttypmod, a.attacl::text), ',' ORDER BY a.attnum)
        FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0)))
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = view);
@@ -226,25 +225,25 @@ $pgusher$;
 
 -- The same for the policies of ours on a table.
 CREATE OR REPLACE FUNCTION pgusher.filter_state(relation oid) RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateStyle = 'ISO, YMD' SET IntervalStyle = postgres
-SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   RETURN (SELECT pg_catalog.md5(pg_catalog.concat_ws('|', c.relrowsecurity,
       (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::text,
-          pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)), ',' ORDER BY p.polname)
+          p.polqual::text, p.polwithcheck::text), ',' ORDER BY p.polname)
        FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid AND p.polname IN ('pgusher_filter', 'pgusher_pass'))))
     FROM pg_catalog.pg_class AS c WHERE c.oid = relation);
 END
 $pgusher$;
 
--- A view's definition with every name qualified.
+-- A view's definition with every name qualified; NULL while somebody is changing what it reads, so that nobody waits for that.
 CREATE OR REPLACE FUNCTION pgusher.definition(view oid) RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET DateStyle = 'ISO, YMD' SET IntervalStyle = postgres
-SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex AS $pgusher$
+SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex SET lock_timeout = '200ms' AS $pgusher$
 BEGIN
   RETURN pg_catalog.pg_get_viewdef(view);
+EXCEPTION WHEN lock_not_available THEN
+  RETURN NULL;
 END
 $pgusher$;
 

@@ -1,0 +1,290 @@
+//! What is committed → the footing that is served.
+//!
+//! Policies and catalog are each loaded anew only when they moved: the policies' version says so, and a fingerprint of the catalog.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio_postgres::IsolationLevel;
+use tracing::{info, warn};
+
+use super::channel::Control;
+use super::load::{self, malformed};
+use super::migrations::SCHEMA_VERSION;
+use super::reconcile::{self, Examined, Settings};
+use super::{StoreError, StoreSettings, Versions};
+use crate::catalog::load::Scope;
+use crate::catalog::{CatalogParts, CatalogSnapshot, Footing};
+use crate::policy::PolicySnapshot;
+use crate::upstream::OwnerChannel;
+use crate::upstream::owner::SigningKey;
+
+/// The control connection that loads, and what it loaded last.
+pub(super) struct Loader {
+    control: Control,
+    settings: Arc<StoreSettings>,
+    versions: Arc<Versions>,
+    noticed: Arc<Notify>,
+    last: Option<Last>,
+}
+
+struct Last {
+    fingerprint: String,
+    parts: CatalogParts,
+    footing: Arc<Footing>,
+    /// Upstream was not in line and could not be brought so at this time.
+    restless: Option<Instant>,
+}
+
+/// What one look at the store found.
+pub(super) struct Look {
+    /// When it began: everything committed before is in it.
+    pub(super) began: Instant,
+    /// A footing to publish, if it is another than before.
+    pub(super) footing: Option<Arc<Footing>>,
+    /// Live sessions' numbers; when asked for, and when policies moved.
+    pub(super) sessions: Option<HashSet<i64>>,
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Only the policies' version.
+    Policies,
+    /// The catalog's fingerprint too.
+    Everything,
+}
+
+impl Loader {
+    /// Connects, checks the schema's version, and listens.
+    pub(super) async fn connect(
+        settings: Arc<StoreSettings>,
+        versions: Arc<Versions>,
+        noticed: Arc<Notify>,
+    ) -> Result<(Self, SigningKey), StoreError> {
+        let control = Control::connect_listening(&settings.upstream, &settings.control, noticed.clone()).await?;
+        let mut loader = Self { control, settings, versions, noticed, last: None };
+        let key = loader.examine_schema().await?;
+        loader.control.client().batch_execute("LISTEN pgusher_policy").await.map_err(|e| super::channel::owner_error(&e))?;
+        Ok((loader, key))
+    }
+
+    /// Takes a new connection if the old one is lost, keeping what was loaded.
+    pub(super) async fn revive(&mut self) -> Result<Option<SigningKey>, StoreError> {
+        if !self.control.lost() {
+            return Ok(None);
+        }
+        let (fresh, key) = Self::connect(self.settings.clone(), self.versions.clone(), self.noticed.clone()).await?;
+        self.control = fresh.control;
+        info!("the control connection is back");
+        Ok(Some(key))
+    }
+
+    /// Looks whether anything moved, loads what did, and repairs upstream where it is not in line.
+    pub(super) async fn look(&mut self, depth: Depth, sessions: bool) -> Result<Look, StoreError> {
+        let began = Instant::now();
+        let settings = self.settings.enforcement();
+        let (loaded, examined, live) = {
+            let mut owned = self.control.begin_at(IsolationLevel::RepeatableRead).await?;
+            let mut pulse = pulse(&mut owned, depth, sessions).await?;
+            let governed = self.last.as_ref().is_some_and(|last| last.footing.policies.version != pulse.version);
+            if governed && !sessions {
+                pulse.sessions = self::pulse(&mut owned, Depth::Policies, true).await?.sessions;
+            }
+            let live = (sessions || governed).then(|| pulse.sessions.into_iter().collect());
+            let moved = self.last.as_ref().is_none_or(|last| {
+                last.footing.policies.version != pulse.version
+                    || pulse.catalog.as_ref().is_some_and(|now| *now != last.fingerprint)
+                    || last.restless.is_some_and(|since| since.elapsed() > RETRY)
+            });
+            if !moved {
+                owned.commit().await?;
+                return Ok(Look { began, footing: None, sessions: live });
+            }
+            let loaded = Loaded::load(&mut owned, self.last.as_ref(), &self.versions).await?;
+            let examined = loaded.examine(&mut owned, &settings, HashMap::new()).await?;
+            owned.commit().await?;
+            (loaded, examined, live)
+        };
+        let footing = if examined.in_line() {
+            self.keep(loaded, examined.served(&settings), None)
+        } else {
+            self.mend(&settings).await?
+        };
+        Ok(Look { began, footing, sessions: live })
+    }
+
+    /// Brings upstream in line in a transaction of its own, then loads again. What is still not in line is refused.
+    async fn mend(&mut self, settings: &Settings) -> Result<Option<Arc<Footing>>, StoreError> {
+        let failed = match self.repair(settings).await {
+            Ok(failed) => failed,
+            Err(error) if super::channel::lost(&error) => return Err(error),
+            // Somebody governs at this moment, or holds a lock: it is for the next look.
+            Err(error) => {
+                warn!("upstream could not be brought in line: {error}");
+                HashMap::new()
+            }
+        };
+        let mut owned = self.control.begin_at(IsolationLevel::RepeatableRead).await?;
+        let loaded = Loaded::load(&mut owned, self.last.as_ref(), &self.versions).await?;
+        let examined = loaded.examine(&mut owned, settings, failed.clone()).await?;
+        owned.commit().await?;
+        let restless = (!examined.in_line() || !failed.is_empty()).then(Instant::now);
+        let served = examined.served(settings);
+        Ok(self.keep(loaded, served, restless))
+    }
+
+    async fn repair(&mut self, settings: &Settings) -> Result<HashMap<u32, Arc<str>>, StoreError> {
+        let mut owned = self.control.begin().await?;
+        owned.execute("SET LOCAL lock_timeout = '2s'; LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE NOWAIT").await?;
+        let loaded = Loaded::load(&mut owned, None, &self.versions).await?;
+        let examined = loaded.examine(&mut owned, settings, HashMap::new()).await?;
+        let failed = reconcile::repair(&mut owned, &examined).await?;
+        owned.commit().await?;
+        info!(relations = failed.len(), "upstream was brought in line; what could not be is refused");
+        Ok(failed)
+    }
+
+    /// Remembers what was loaded; gives the footing if it is another than the last one.
+    fn keep(&mut self, loaded: Loaded, mut footing: Footing, restless: Option<Instant>) -> Option<Arc<Footing>> {
+        let Loaded { fingerprint, parts, .. } = loaded;
+        if let Some(last) = &mut self.last {
+            let same_catalog = last.parts == parts && last.footing.governed == footing.governed;
+            if same_catalog {
+                footing.catalog = last.footing.catalog.clone();
+            }
+            if same_catalog && last.footing.policies.version == footing.policies.version {
+                (last.fingerprint, last.restless) = (fingerprint, restless);
+                return None;
+            }
+        }
+        if let Some(last) = &self.last
+            && Arc::ptr_eq(&last.footing.catalog, &footing.catalog)
+            && last.footing.policies.version == footing.policies.version
+        {
+            // The same catalog means something else now, so it needs another version.
+            footing.catalog = Arc::new(CatalogSnapshot::new(self.versions.next(), parts.clone()));
+        }
+        let footing = Arc::new(footing);
+        self.last = Some(Last { fingerprint, parts, footing: footing.clone(), restless });
+        Some(footing)
+    }
+
+    /// Housekeeping of the store's own tables.
+    pub(super) async fn sweep(&mut self) -> Result<(), StoreError> {
+        let mut owned = self.control.begin().await?;
+        owned.execute(SWEEP).await?;
+        owned.commit().await
+    }
+
+    async fn examine_schema(&mut self) -> Result<SigningKey, StoreError> {
+        let client = self.control.client();
+        let version = client.query_one("SELECT pg_catalog.max(v.version) FROM pgusher.schema_version AS v", &[]).await;
+        let row = version.map_err(|e| match super::channel::owner_error(&e) {
+            error if matches!(error.code.as_str(), "42P01" | "3F000") => StoreError::NotInitialized,
+            error => StoreError::Upstream(error),
+        })?;
+        let found: Option<i32> = row.get(0);
+        match found {
+            Some(SCHEMA_VERSION) => {}
+            Some(found) => return Err(StoreError::SchemaVersion { found, needed: SCHEMA_VERSION }),
+            None => return Err(StoreError::NotInitialized),
+        }
+        let key = client.query_opt("SELECT k.secret FROM pgusher.key AS k ORDER BY k.kid DESC LIMIT 1", &[]).await;
+        let key = key.map_err(|e| super::channel::owner_error(&e))?.ok_or(StoreError::NotInitialized)?;
+        Ok(SigningKey::new(key.get(0)))
+    }
+}
+
+/// Catalog and policies of one transaction.
+struct Loaded {
+    fingerprint: String,
+    parts: CatalogParts,
+    catalog: Arc<CatalogSnapshot>,
+    policies: Arc<PolicySnapshot>,
+}
+
+impl Loaded {
+    async fn load(channel: &mut dyn OwnerChannel, last: Option<&Last>, versions: &Versions) -> Result<Self, StoreError> {
+        let pulse = pulse(channel, Depth::Everything, false).await?;
+        let fingerprint = pulse.catalog.unwrap_or_default();
+        let (parts, catalog) = match last.filter(|l| l.fingerprint == fingerprint) {
+            Some(last) => (last.parts.clone(), last.footing.catalog.clone()),
+            None => {
+                let parts = crate::catalog::load::load(channel, Scope::Shared).await?;
+                match last.filter(|l| l.parts == parts) {
+                    Some(last) => (parts, last.footing.catalog.clone()),
+                    None => (parts.clone(), Arc::new(CatalogSnapshot::new(versions.next(), parts))),
+                }
+            }
+        };
+        let policies = match last.filter(|l| l.footing.policies.version == pulse.version && l.restless.is_none() && l.fingerprint == fingerprint) {
+            Some(last) => last.footing.policies.clone(),
+            // What is broken in them follows from the catalog, too.
+            None => Arc::new(load::policies(channel).await?),
+        };
+        Ok(Self { fingerprint, parts, catalog, policies })
+    }
+
+    async fn examine(
+        &self,
+        channel: &mut dyn OwnerChannel,
+        settings: &Settings,
+        failed: HashMap<u32, Arc<str>>,
+    ) -> Result<Examined, StoreError> {
+        reconcile::examine(channel, self.catalog.clone(), self.policies.clone(), settings, failed).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Pulse {
+    version: i64,
+    catalog: Option<String>,
+    sessions: Vec<i64>,
+}
+
+async fn pulse(channel: &mut dyn OwnerChannel, depth: Depth, sessions: bool) -> Result<Pulse, StoreError> {
+    let catalog = match depth {
+        Depth::Policies => "NULL::pg_catalog.text",
+        Depth::Everything => FINGERPRINT,
+    };
+    let live = if sessions {
+        "(SELECT coalesce(pg_catalog.jsonb_agg(s.sid), '[]') FROM pgusher.session AS s WHERE s.expires_at > pg_catalog.clock_timestamp())"
+    } else {
+        "'[]'::pg_catalog.jsonb"
+    };
+    let sql = format!("SELECT v.policy AS version, {catalog} AS catalog, {live} AS sessions FROM pgusher.version AS v");
+    let rows: Vec<Pulse> = serde_json::from_value(channel.fetch(&sql).await?).map_err(malformed)?;
+    rows.into_iter().next().ok_or(StoreError::NotInitialized)
+}
+
+/// How many rows each catalog has and the sum of the transactions that wrote them, relative to a fixed one: moves with every committed
+/// change, costs a few milliseconds for thousands of tables. Temporary relations come and go without notice.
+const FINGERPRINT: &str = "(SELECT pg_catalog.md5(pg_catalog.string_agg(f.part, ';')) FROM ( \
+  SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(c.xmin))::int8)) AS part \
+    FROM pg_catalog.pg_class AS c WHERE c.relpersistence <> 't' \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(a.xmin))::int8)) \
+    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid NOT IN (SELECT t.oid FROM pg_catalog.pg_class AS t WHERE t.relpersistence = 't') \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_proc AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_policy AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_namespace AS x \
+    WHERE x.nspname NOT LIKE 'pg\\_temp\\_%' AND x.nspname NOT LIKE 'pg\\_toast\\_temp\\_%' \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_inherits AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_rewrite AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_operator AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_cast AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_foreign_server AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_auth_members AS x \
+  UNION ALL SELECT pg_catalog.string_agg(pg_catalog.concat_ws(',', r.rolname, r.rolsuper, r.rolbypassrls, r.rolinherit, r.rolcreaterole, r.rolreplication), ';' ORDER BY r.oid) \
+    FROM pg_catalog.pg_roles AS r) AS f)";
+
+/// Rows of sessions whose backend is gone, and claims that are no longer good anyway.
+const SWEEP: &str = "DELETE FROM pgusher.session AS s WHERE s.started_at < pg_catalog.now() - interval '5 seconds' \
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = s.pid); \
+ DELETE FROM pgusher.execution AS e WHERE e.until < pg_catalog.now() - interval '1 minute'";
+
+/// How long until a relation that could not be mended is tried again.
+const RETRY: Duration = Duration::from_secs(15);

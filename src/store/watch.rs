@@ -1,0 +1,67 @@
+//! Keeps what is published true: notifications, polling, reconnecting; ends the sessions whose rows are gone.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::loader::Depth;
+use super::{Store, StoreError};
+use crate::event::Event;
+use crate::upstream::Ending;
+
+/// Runs until the store is dropped.
+pub(super) async fn watch(store: Weak<Store>, noticed: Arc<Notify>, interval: Duration) {
+    let mut state = State { swept: Instant::now(), catalog: Instant::now(), pause: FIRST_PAUSE };
+    loop {
+        let notified = timeout(interval, noticed.notified()).await.is_ok();
+        let Some(store) = store.upgrade() else { return };
+        match tick(&store, &mut state, notified, interval).await {
+            Ok(()) => state.pause = FIRST_PAUSE,
+            Err(error) => {
+                warn!("the policy store: {error}");
+                store.events().emit(Event::Trouble { part: "store", message: error.to_string().into() });
+                drop(store);
+                sleep(state.pause).await;
+                state.pause = (state.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+struct State {
+    swept: Instant,
+    /// When the catalog may be looked at again, but for the interval.
+    catalog: Instant,
+    pause: Duration,
+}
+
+async fn tick(store: &Arc<Store>, state: &mut State, notified: bool, interval: Duration) -> Result<(), StoreError> {
+    let due = notified || state.catalog.elapsed() >= interval * 2;
+    let began = Instant::now();
+    store.look(if due { Depth::Everything } else { Depth::Policies }, due).await?;
+    if due {
+        // A catalog so large that looking at it takes long is looked at less often.
+        state.catalog = Instant::now() + began.elapsed() * 10;
+    }
+    if state.swept.elapsed() >= SWEEP_EVERY {
+        state.swept = Instant::now();
+        store.sweep().await?;
+    }
+    store.tokens().flush().await
+}
+
+/// Ends sessions that are open here and have no live row. `open` was taken before the rows were read.
+pub(super) fn end_revoked(store: &Store, open: &[crate::upstream::OpenSession], live: &std::collections::HashSet<i64>) {
+    for session in open.iter().filter(|s| !live.contains(&s.slot)) {
+        store.registry().terminate(session.slot, Ending::Revoked);
+        let name = store.name_of(session.principal);
+        store.events().emit(Event::Revoked { session: session.session, principal: name });
+    }
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const SWEEP_EVERY: Duration = Duration::from_secs(30);

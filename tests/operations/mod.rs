@@ -1,0 +1,4 @@
+//! What operators rely on: init, the store's watch, recovery.
+
+mod init;
+mod store;

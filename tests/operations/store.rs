@@ -1,0 +1,172 @@
+//! The store's watch: what is committed is published, what is changed upstream behind our back is mended, what cannot be confirmed is
+//! not served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgusher::authn::{Directory, hash};
+use pgusher::catalog::Governed;
+use pgusher::event::{Events, SessionId};
+use pgusher::policy::{Mechanism, Oid, PrincipalId, Securable};
+use pgusher::session::Governor;
+use pgusher::store::channel::Control;
+use pgusher::store::govern::Terms;
+use pgusher::store::{Store, StoreError, StoreSettings};
+use pgusher::upstream::{Ending, Registry};
+
+use crate::attack::locks::{POLICIES, TABLES};
+use crate::harness::{Bench, PATIENCE, account, until};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+async fn start(bench: &Bench, max_age: Duration) -> (Arc<Store>, Arc<Registry>) {
+    let registry = Registry::new(bench.target.clone());
+    let settings = StoreSettings {
+        upstream: bench.target.clone(),
+        control: account("pgusher_control"),
+        terms: Terms { enforcement: bench.settings.clone(), ..Terms::default() },
+        poll_interval: Duration::from_millis(100),
+        max_age,
+    };
+    (Store::start(settings, registry.clone(), Events::none()).await.unwrap(), registry)
+}
+
+fn oid(bench: &Bench, name: &str) -> Oid {
+    bench.superuser().one(&format!("SELECT '{name}'::regclass::oid")).parse().unwrap()
+}
+
+#[test]
+fn what_upstream_changes_behind_our_back_is_mended_and_published() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, _) = runtime.block_on(start(&bench, PATIENCE));
+    let root = bench.superuser();
+    let (emp, orders) = (oid(&bench, "emp"), oid(&bench, "orders_low"));
+    let first = store.footing().unwrap();
+    assert!(matches!(first.governed(emp), Some(Governed::Table(t)) if t.filtered && t.masked.len() == 3 && t.twin()));
+    assert!(matches!(first.governed(orders), Some(Governed::Table(t)) if t.filtered && t.read == t.write));
+    root.run("ALTER TABLE orders DISABLE ROW LEVEL SECURITY; DROP POLICY pgusher_filter ON orders_low; GRANT ALL ON emp TO pgusher_session");
+    root.run("CREATE TABLE fresh (id int); ALTER TABLE fresh OWNER TO app; INSERT INTO fresh VALUES (1)");
+    until("the policies to be back", || {
+        let back = root.one("SELECT count(*) FROM pg_policy WHERE polname = 'pgusher_filter' AND polrelid IN ('orders'::regclass, 'orders_low'::regclass)");
+        let on = root.one("SELECT relrowsecurity FROM pg_class WHERE oid = 'orders'::regclass");
+        (back == "2" && on == "t").then_some(())
+    });
+    until("the new table to be usable", || bench.session("ana").try_rows("SELECT * FROM public.fresh").ok());
+    until("the raw columns to be out of reach", || bench.session("ana").try_rows("SELECT ssn FROM public.emp").err());
+    until("the new footing", || {
+        let footing = store.footing().unwrap();
+        (footing.versions().0 > first.versions().0 && footing.catalog.relations().any(|r| r.name.as_str() == "fresh")).then_some(())
+    });
+}
+
+#[test]
+fn a_table_dropped_and_made_anew_outside_is_refused() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, "CREATE TABLE t (id int, secret text)", "INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')");
+    let (store, _) = runtime.block_on(start(&bench, PATIENCE));
+    let app = bench.role("app");
+    app.run("DROP TABLE t CASCADE; CREATE TABLE t (id int, secret text)");
+    let fresh = oid(&bench, "t");
+    until("the refusal", || matches!(store.footing().unwrap().governed(fresh), Some(Governed::Refused(_))).then_some(()));
+    bench.role("pgusher_session").refused("SELECT * FROM t", "42501");
+    // The masked column renamed, and another one in its place.
+    let bench = Bench::new(Mechanism::Rls, "CREATE TABLE t (id int, secret text)", "INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')");
+    let (store, _) = runtime.block_on(start(&bench, PATIENCE));
+    bench.role("app").run("ALTER TABLE t RENAME COLUMN secret TO open; ALTER TABLE t ADD COLUMN secret text");
+    let table = oid(&bench, "t");
+    until("the refusal", || matches!(store.footing().unwrap().governed(table), Some(Governed::Refused(_))).then_some(()));
+    until("no privileges", || bench.role("pgusher_session").try_rows("SELECT open FROM t").err());
+}
+
+#[test]
+fn a_revoked_token_ends_its_sessions_and_is_known_at_once() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, registry) = runtime.block_on(start(&bench, PATIENCE));
+    let session = bench.session("ana");
+    let slot: i64 = bench.superuser().one("SELECT sid FROM pgusher.session WHERE name = 'ana'").parse().unwrap();
+    let credential = runtime.block_on(store.credential(hash(b"ana"))).unwrap().unwrap();
+    assert_eq!((&*credential.name, credential.enabled, credential.admin, credential.revoked), ("ana", true, false, None));
+    assert!(runtime.block_on(store.credential(hash(b"nobody"))).unwrap().is_none());
+    let mut enlisted = registry.enlist(0, SessionId(1), credential.principal, credential.token.clone());
+    enlisted.attached(slot);
+    runtime.block_on(store.refresh()).unwrap();
+    bench.govern(&format!("UPDATE pgusher.token SET revoked_at = now() WHERE id = '{}'", credential.token));
+    let ending = runtime.block_on(async { tokio::time::timeout(PATIENCE, enlisted.ended()).await }).unwrap();
+    assert_eq!(ending, Ending::Revoked);
+    session.refused("SELECT pgusher.current_user()", "28000");
+    assert!(runtime.block_on(store.credential(hash(b"ana"))).unwrap().unwrap().revoked.is_some());
+    until("the time of last use", || (bench.superuser().one("SELECT count(*) FROM pgusher.token WHERE last_used_at IS NOT NULL") == "1").then_some(()));
+}
+
+#[test]
+fn what_cannot_be_confirmed_is_not_served_until_it_can_be_again() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, _) = runtime.block_on(start(&bench, Duration::from_millis(600)));
+    store.published().unwrap();
+    let root = crate::harness::Upstream::shared().superuser("postgres");
+    root.run(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", bench.database));
+    root.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", bench.database));
+    until("the refusal", || matches!(store.published(), Err(StoreError::Stale { .. })).then_some(()));
+    assert_eq!(store.footing().unwrap_err().code.code(), "55000");
+    root.run(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", bench.database));
+    until("recovery", || store.published().ok());
+}
+
+#[test]
+fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, _) = runtime.block_on(start(&bench, PATIENCE));
+    let hank: i64 = bench.superuser().one("SELECT id FROM pgusher.principal WHERE name = 'hank'").parse().unwrap();
+    let subject = store.footing().unwrap().policies.subject(PrincipalId(hank)).unwrap();
+    let ddl = |sql: &str| {
+        runtime.block_on(async {
+            let mut control = Control::connect(&bench.target, &account("pgusher_control")).await.unwrap();
+            let mut owned = control.begin().await.unwrap();
+            pgusher::upstream::OwnerChannel::execute(&mut owned, sql).await.unwrap();
+            store.follow_ddl(&subject, &mut owned).await.unwrap();
+            let within = store.footing_within(&mut owned).await.unwrap();
+            owned.commit().await.unwrap();
+            store.refresh().await.unwrap();
+            within
+        })
+    };
+    let within = ddl("CREATE SCHEMA made; CREATE TABLE made.t (id serial, x text); CREATE VIEW made.v AS SELECT id, ssn FROM pgusher_public.emp; \
+         CREATE FUNCTION made.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    let (table, view) = (oid(&bench, "made.t"), oid(&bench, "made.v"));
+    let footing = store.footing().unwrap();
+    assert_eq!(footing.policies.owner(Securable::Relation(table)), Some(PrincipalId(hank)));
+    assert_eq!(footing.policies.owner(Securable::Relation(view)), Some(PrincipalId(hank)));
+    assert_eq!(footing.policies.owners().filter(|(s, _)| matches!(s, Securable::Function(_) | Securable::Schema(_))).count(), 2);
+    assert_eq!(footing.governed(view), Some(&Governed::Derived));
+    assert_eq!(within.governed(view), Some(&Governed::Derived));
+    let ana = bench.session("ana");
+    assert_eq!(ana.rows("SELECT * FROM made.v ORDER BY id LIMIT 1"), [["2", "***"]]);
+    ana.run("INSERT INTO made.t (x) VALUES ('y')");
+    ddl("DROP VIEW made.v; DROP TABLE public.emp CASCADE; CREATE TABLE public.emp (id int)");
+    let root = bench.superuser();
+    assert_eq!(root.one("SELECT count(*) FROM pgusher.mask"), "0");
+    assert_eq!(root.one("SELECT count(*) FROM pgusher.filter"), "1");
+    assert_eq!(store.footing().unwrap().governed(oid(&bench, "public.emp")), None);
+    assert_eq!(ana.one("SELECT count(*) FROM public.emp"), "0");
+}
+
+#[test]
+fn a_view_made_before_the_mask_is_governed_after_it() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, "CREATE TABLE t (id int, secret text); INSERT INTO t VALUES (1, 'raw')", "SELECT 1");
+    let (store, _) = runtime.block_on(start(&bench, PATIENCE));
+    let root = bench.superuser();
+    root.run("CREATE VIEW v AS SELECT * FROM t; ALTER VIEW v OWNER TO pgusher_viewer");
+    runtime.block_on(store.refresh()).unwrap();
+    assert_eq!(bench.role("pgusher_session").column("SELECT secret FROM v"), ["raw"]);
+    bench.govern("INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')");
+    runtime.block_on(store.refresh()).unwrap();
+    bench.role("pgusher_session").refused("SELECT secret FROM v", "42501");
+    assert!(!matches!(store.footing().unwrap().governed(oid(&bench, "v")), None | Some(Governed::Derived)));
+}
