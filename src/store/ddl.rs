@@ -65,7 +65,9 @@ fn forget(dropped: &[Oid]) -> Vec<String> {
     let list = dropped.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let mut statements: Vec<String> = ["grants", "owner"]
         .iter()
-        .map(|table| format!("DELETE FROM pgusher.{table} AS x WHERE x.object IN ({list}) AND x.kind IN ('relation', 'function', 'schema')"))
+        .map(|table| {
+            format!("DELETE FROM pgusher.{table} AS x WHERE x.object IN ({list}) AND x.kind IN ('relation', 'function', 'schema')")
+        })
         .collect();
     statements.extend(
         ["filter", "mask", "mechanism", "trusted", "made"]
@@ -81,7 +83,9 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
     let mut rows: Vec<(&str, Oid)> = Vec::new();
     rows.extend(
         now.relations()
-            .filter(|r| !matches!(r.kind, RelationKind::Index | RelationKind::CompositeType) && !r.temporary && application(r.schema))
+            .filter(|r| {
+                !matches!(r.kind, RelationKind::Index | RelationKind::CompositeType) && !r.temporary && application(r.schema)
+            })
             .filter(|r| matches!(r.owner.as_str(), OWNER | VIEWER) && before.is_none_or(|b| b.relation(r.oid).is_none()))
             .map(|r| ("relation", r.oid)),
     );
@@ -91,7 +95,11 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
             .filter(|f| application(f.schema) && before.is_some_and(|b| b.function(f.oid).is_none()))
             .map(|f| ("function", f.oid)),
     );
-    rows.extend(now.schemas().filter(|s| application(s.oid) && before.is_some_and(|b| b.schema(s.oid).is_none())).map(|s| ("schema", s.oid)));
+    rows.extend(
+        now.schemas()
+            .filter(|s| application(s.oid) && before.is_some_and(|b| b.schema(s.oid).is_none()))
+            .map(|s| ("schema", s.oid)),
+    );
     if rows.is_empty() {
         return Vec::new();
     }

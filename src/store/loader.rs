@@ -109,11 +109,8 @@ impl Loader {
             owned.commit().await?;
             (loaded, examined, live)
         };
-        let footing = if examined.in_line() {
-            self.keep(loaded, examined.served(&settings), None)
-        } else {
-            self.mend(&settings).await?
-        };
+        let footing =
+            if examined.in_line() { self.keep(loaded, examined.served(&settings), None) } else { self.mend(&settings).await? };
         Ok(Look { began, footing, sessions: live })
     }
 
@@ -139,7 +136,9 @@ impl Loader {
 
     async fn repair(&mut self, settings: &Settings) -> Result<HashMap<u32, Arc<str>>, StoreError> {
         let mut owned = self.control.begin().await?;
-        owned.execute("SET LOCAL lock_timeout = '2s'; LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE NOWAIT").await?;
+        owned
+            .execute("SET LOCAL lock_timeout = '2s'; LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE NOWAIT")
+            .await?;
         let loaded = Loaded::load(&mut owned, None, &self.versions).await?;
         let examined = loaded.examine(&mut owned, settings, HashMap::new()).await?;
         let failed = reconcile::repair(&mut owned, &examined).await?;
@@ -221,7 +220,9 @@ impl Loaded {
                 }
             }
         };
-        let policies = match last.filter(|l| l.footing.policies.version == pulse.version && l.restless.is_none() && l.fingerprint == fingerprint) {
+        let policies = match last
+            .filter(|l| l.footing.policies.version == pulse.version && l.restless.is_none() && l.fingerprint == fingerprint)
+        {
             Some(last) => last.footing.policies.clone(),
             // What is broken in them follows from the catalog, too.
             None => Arc::new(load::policies(channel).await?),

@@ -65,7 +65,11 @@ fn what_upstream_changes_behind_our_back_is_mended_and_published() {
 #[test]
 fn a_table_dropped_and_made_anew_outside_is_refused() {
     let runtime = runtime();
-    let bench = Bench::new(Mechanism::Rls, "CREATE TABLE t (id int, secret text)", "INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')");
+    let bench = Bench::new(
+        Mechanism::Rls,
+        "CREATE TABLE t (id int, secret text)",
+        "INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')",
+    );
     let (store, _) = runtime.block_on(start(&bench, PATIENCE));
     let app = bench.role("app");
     app.run("DROP TABLE t CASCADE; CREATE TABLE t (id int, secret text)");
@@ -73,7 +77,11 @@ fn a_table_dropped_and_made_anew_outside_is_refused() {
     until("the refusal", || matches!(store.footing().unwrap().governed(fresh), Some(Governed::Refused(_))).then_some(()));
     bench.role("pgusher_session").refused("SELECT * FROM t", "42501");
     // The masked column renamed, and another one in its place.
-    let bench = Bench::new(Mechanism::Rls, "CREATE TABLE t (id int, secret text)", "INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')");
+    let bench = Bench::new(
+        Mechanism::Rls,
+        "CREATE TABLE t (id int, secret text)",
+        "INSERT INTO pgusher.mask (relation, \"column\", expression, source) VALUES ('public.t'::regclass, 'secret', '''x''', '{\"expression\": \"x\"}')",
+    );
     let (store, _) = runtime.block_on(start(&bench, PATIENCE));
     bench.role("app").run("ALTER TABLE t RENAME COLUMN secret TO open; ALTER TABLE t ADD COLUMN secret text");
     let table = oid(&bench, "t");
@@ -99,7 +107,9 @@ fn a_revoked_token_ends_its_sessions_and_is_known_at_once() {
     assert_eq!(ending, Ending::Revoked);
     session.refused("SELECT pgusher.current_user()", "28000");
     assert!(runtime.block_on(store.credential(hash(b"ana"))).unwrap().unwrap().revoked.is_some());
-    until("the time of last use", || (bench.superuser().one("SELECT count(*) FROM pgusher.token WHERE last_used_at IS NOT NULL") == "1").then_some(()));
+    until("the time of last use", || {
+        (bench.superuser().one("SELECT count(*) FROM pgusher.token WHERE last_used_at IS NOT NULL") == "1").then_some(())
+    });
 }
 
 #[test]
@@ -136,8 +146,10 @@ fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
             within
         })
     };
-    let within = ddl("CREATE SCHEMA made; CREATE TABLE made.t (id serial, x text); CREATE VIEW made.v AS SELECT id, ssn FROM pgusher_public.emp; \
-         CREATE FUNCTION made.f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    let within = ddl(
+        "CREATE SCHEMA made; CREATE TABLE made.t (id serial, x text); CREATE VIEW made.v AS SELECT id, ssn FROM pgusher_public.emp; \
+         CREATE FUNCTION made.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    );
     let (table, view) = (oid(&bench, "made.t"), oid(&bench, "made.v"));
     let footing = store.footing().unwrap();
     assert_eq!(footing.policies.owner(Securable::Relation(table)), Some(PrincipalId(hank)));
