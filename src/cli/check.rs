@@ -28,7 +28,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         };
         note(&format!("login {name}"), connected.map(|c| version(&c.parameters)).map_err(text));
     }
-    let (mut control, _) = Control::connect(&wiring::upstream(&settings)?, &wiring::control_account(&settings)).await?;
+    let mut control = Control::connect(&wiring::upstream(&settings)?, &wiring::control_account(&settings)).await?;
     note("policy store", said(&mut control, POLICY_STORE).await);
     for (what, sql) in TRUE {
         note(what, holds(&mut control, sql).await);

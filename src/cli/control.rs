@@ -20,7 +20,7 @@ pub(super) struct Operator {
 impl Operator {
     /// Connects.
     pub(super) async fn connect(settings: &Settings) -> Result<Self, Failure> {
-        let (control, _) = Control::connect(&wiring::upstream(settings)?, &wiring::control_account(settings)).await?;
+        let control = Control::connect(&wiring::upstream(settings)?, &wiring::control_account(settings)).await?;
         Ok(Self { control, terms: wiring::terms(settings) })
     }
 
