@@ -8,6 +8,7 @@ pub mod builtins;
 mod catalog_relations;
 mod children;
 mod columns;
+mod copy;
 mod error;
 mod explain;
 mod from;
@@ -132,6 +133,7 @@ impl Walk<'_> {
                 Ok(Effect::Close { cursor: (!inner.portalname.is_empty()).then(|| crate::name::Name::exact(&inner.portalname)) })
             }
             Some(Kind::ExplainStmt(inner)) => self.explain(inner),
+            Some(Kind::CopyStmt(inner)) => self.copy(inner),
             Some(Kind::DiscardStmt(inner)) => utility::discard(inner),
             Some(Kind::ListenStmt(inner)) => self.channel(&inner.conditionname),
             Some(Kind::NotifyStmt(inner)) => self.channel(&inner.conditionname),

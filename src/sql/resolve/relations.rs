@@ -81,6 +81,13 @@ impl<'a> Walk<'a> {
 
     /// Resolves a name, collects what it needs, and puts in its place what stands for it upstream.
     pub(super) fn relation(&mut self, name: &mut RangeVar, access: Access) -> Result<Found<'a>, ResolveError> {
+        let found = self.find(name, access)?;
+        self.replace_name(name, &found.now)?;
+        Ok(found)
+    }
+
+    /// Resolves a name and collects what it needs; the text stays.
+    pub(super) fn find(&mut self, name: &RangeVar, access: Access) -> Result<Found<'a>, ResolveError> {
         let position = offset(name.location);
         let relation = self.look_up(name)?;
         self.is_table(relation, position)?;
@@ -101,7 +108,6 @@ impl<'a> Walk<'a> {
             );
             self.stand_in(relation, own.clone(), access, position)?
         };
-        self.replace_name(name, &now)?;
         Ok(Found { relation, now, table, derived })
     }
 
@@ -167,6 +173,10 @@ impl<'a> Walk<'a> {
                 self.touched.filtered |= table.filtered;
                 self.touched.masked |= table.twin();
                 let now = match (access, self.purpose) {
+                    (Access::Write, Purpose::Owner) => {
+                        return Err(ResolveError::unsupported(format!("writing to \"{}\" with owner's rights", own.name), position)
+                            .because("Its row filter and masks would not hold."));
+                    }
                     (Access::Write, _) => table.write.clone(),
                     (Access::Read, Purpose::Owner) => {
                         QualifiedName { schema: governed_schema(own.schema.as_str()), name: own.name.clone() }
@@ -245,7 +255,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Puts a qualified name in the place of one in the text, with the alias that the old name had by itself.
-    fn replace_name(&mut self, name: &mut RangeVar, now: &QualifiedName) -> Result<(), ResolveError> {
+    pub(super) fn replace_name(&mut self, name: &mut RangeVar, now: &QualifiedName) -> Result<(), ResolveError> {
         let same = name.schemaname == now.schema.as_str() && name.relname == now.name.as_str();
         if same {
             return Ok(());
@@ -257,7 +267,7 @@ impl<'a> Walk<'a> {
             Some((index, after, tokens.range(index, after)?))
         });
         let (index, after, range) = found.ok_or(ResolveError::misplaced("location"))?;
-        let needs_alias = name.alias.is_none() && name.relname != now.name.as_str();
+        let needs_alias = self.aliases && name.alias.is_none() && name.relname != now.name.as_str();
         if needs_alias {
             let closed = tokens.is_symbol(after, "*")
                 || (!name.inh && index > 0 && tokens.is_symbol(index - 1, "(") && tokens.is_symbol(after, ")"));

@@ -514,3 +514,59 @@ fn effects_tell_the_session_what_it_must_know() {
     assert_eq!(effect("DEALLOCATE ALL"), Effect::Deallocate { name: None });
     assert_eq!(effect("CLOSE c"), Effect::Close { cursor: Some("c".into()) });
 }
+
+#[test]
+fn copy_of_a_masked_table_is_a_query_over_its_governed_view() {
+    table(&[
+        ("COPY customers TO STDOUT", "COPY \"public\".\"customers\" TO STDOUT"),
+        ("COPY orders (id) TO STDOUT", "COPY \"public\".\"orders\" (id) TO STDOUT"),
+        (
+            "COPY employees TO STDOUT WITH (FORMAT csv)",
+            "COPY (SELECT \"id\", \"name\", \"ssn\", \"salary\", \"region\" FROM \"pgusher_public\".\"employees\") TO STDOUT WITH (FORMAT csv)",
+        ),
+        (
+            "COPY public.employees (ssn, id) TO STDOUT CSV HEADER",
+            "COPY (SELECT \"ssn\", \"id\" FROM \"pgusher_public\".\"employees\") TO STDOUT CSV HEADER",
+        ),
+        ("COPY (SELECT ssn FROM employees) TO STDOUT", "COPY (SELECT ssn FROM \"pgusher_public\".\"employees\") TO STDOUT"),
+        (
+            "COPY (DELETE FROM employees RETURNING ssn) TO STDOUT",
+            "COPY (DELETE FROM \"pgusher_public\".\"employees$w\" AS \"employees\" RETURNING ssn) TO STDOUT",
+        ),
+        ("COPY customers FROM STDIN", "COPY \"public\".\"customers\" FROM STDIN"),
+        ("COPY customers FROM STDIN WHERE id = '1'", "COPY \"public\".\"customers\" FROM STDIN WHERE id = '1'"),
+    ]);
+    for sql in [
+        "COPY employees TO '/tmp/x'",
+        "COPY employees FROM PROGRAM 'id'",
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+        "COPY BINARY employees TO STDOUT",
+        "COPY orders FROM STDIN WHERE id = '1'",
+        "COPY orders FROM STDIN WITH (FREEZE)",
+        "COPY v_orders FROM STDIN",
+    ] {
+        assert!(matches!(refusal(sql), ResolveError::Unsupported { .. }), "{sql}");
+    }
+    assert!(matches!(refusal("COPY employees (nothing) TO STDOUT"), ResolveError::UndefinedColumn { .. }));
+    assert!(matches!(refusal("COPY pgusher.token TO STDOUT"), ResolveError::ProtectedSchema { .. }));
+    assert!(matches!(refusal("COPY pg_authid TO STDOUT"), ResolveError::ProtectedRelation { .. }));
+}
+
+#[test]
+fn copy_into_a_governed_table_goes_through_a_temporary_one() {
+    let done = analyse("COPY employees (id, ssn) FROM STDIN WITH (FORMAT csv)").unwrap();
+    let Effect::CopyInGoverned(steps) = done.effect else { panic!("{:?}", done.effect) };
+    assert_eq!(
+        &*steps.create,
+        "CREATE TEMPORARY TABLE \"pgusher_copy\" ON COMMIT DROP AS SELECT \"id\", \"ssn\" FROM \"pgusher_public\".\"employees\" WITH NO DATA"
+    );
+    assert_eq!(&*steps.copy, "COPY \"pg_temp\".\"pgusher_copy\" (id, ssn) FROM STDIN WITH (FORMAT csv)");
+    assert_eq!(
+        &*steps.insert,
+        "INSERT INTO \"pgusher_public\".\"employees$w\" (\"id\", \"ssn$raw\") SELECT \"id\", \"ssn\" FROM \"pg_temp\".\"pgusher_copy\""
+    );
+    assert_eq!(&*steps.drop, "DROP TABLE pg_temp.pgusher_copy");
+    assert_eq!(done.needs, ["MODIFY employees"]);
+    let all = analyse("COPY orders FROM STDIN").unwrap();
+    assert!(matches!(all.effect, Effect::CopyInGoverned(ref s) if s.insert.starts_with("INSERT INTO \"public\".\"orders\" (\"id\", \"owner\",")));
+}

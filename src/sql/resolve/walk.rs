@@ -99,6 +99,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) builtins_only: bool,
     /// The statement is one call of `set_config`, whose arguments have been checked.
     pub(super) set_config_open: bool,
+    /// The name that is replaced may take an alias (COPY and utility statements take none).
+    pub(super) aliases: bool,
     /// The table whose filter or mask is analysed.
     pub(super) policy_table: Option<Oid>,
 }
@@ -124,6 +126,7 @@ impl<'a> Walk<'a> {
             builtins_only: false,
             set_config_open: false,
             policy_table: None,
+            aliases: true,
         }
     }
 
