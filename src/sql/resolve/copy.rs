@@ -60,7 +60,9 @@ impl Walk<'_> {
                     let after = if statement.attlist.is_empty() { after } else { tokens.after_parenthesis(after)? };
                     tokens.range(index, after)
                 })
-                .ok_or_else(|| ResolveError::unsupported("this form of COPY", None).instead("Use COPY table TO STDOUT WITH (...)."))?
+                .ok_or_else(|| {
+                    ResolveError::unsupported("this form of COPY", None).instead("Use COPY table TO STDOUT WITH (...).")
+                })?
         };
         let select = format!("SELECT {} FROM {}", quoted(&columns), found.now.quoted());
         let mut tree = template("SELECT a FROM s.t")?;
@@ -90,7 +92,9 @@ impl Walk<'_> {
         };
         refuse_options(options, position)?;
         if where_clause.is_some() {
-            return Err(ResolveError::unsupported("COPY FROM with WHERE here", position).because("The table has a row filter or masks."));
+            return Err(
+                ResolveError::unsupported("COPY FROM with WHERE here", position).because("The table has a row filter or masks.")
+            );
         }
         let columns = copied(&found, attlist, position)?;
         let waiting = QualifiedName::new(WAITING.0, WAITING.1);
@@ -100,7 +104,8 @@ impl Walk<'_> {
         self.aliases = false;
         self.replace_name(name, &waiting)?;
         let copy = self.edits.clone().apply(self.text).map_err(|_| ResolveError::misplaced("COPY"))?.text;
-        let effect = CopyInGoverned { create: create.0.clone(), copy: Arc::from(copy), insert: insert.0.clone(), drop: drop.0.clone() };
+        let effect =
+            CopyInGoverned { create: create.0.clone(), copy: Arc::from(copy), insert: insert.0.clone(), drop: drop.0.clone() };
         self.companions.extend([create, insert, drop]);
         Ok(Effect::CopyInGoverned(effect))
     }
@@ -164,14 +169,8 @@ fn create(table: &GovernedTable, columns: &[String], waiting: &QualifiedName) ->
 }
 
 /// The rows' way into the table. As COPY, it takes the values given for identity columns.
-fn insert(
-    found: &Found,
-    table: &GovernedTable,
-    columns: &[String],
-    waiting: &QualifiedName,
-) -> Result<Companion, ResolveError> {
-    let raw: Vec<String> =
-        columns.iter().map(|c| if table.masks(c) { GovernedTable::raw_column(c) } else { c.clone() }).collect();
+fn insert(found: &Found, table: &GovernedTable, columns: &[String], waiting: &QualifiedName) -> Result<Companion, ResolveError> {
+    let raw: Vec<String> = columns.iter().map(|c| if table.masks(c) { GovernedTable::raw_column(c) } else { c.clone() }).collect();
     let identity = columns.iter().filter_map(|c| found.relation.column(c)).any(|c| matches!(c.identity, 'a' | 'd'));
     let overriding = if identity { " OVERRIDING SYSTEM VALUE" } else { "" };
     let text = format!(

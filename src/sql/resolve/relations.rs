@@ -174,8 +174,11 @@ impl<'a> Walk<'a> {
                 self.touched.masked |= table.twin();
                 let now = match (access, self.purpose) {
                     (Access::Write, Purpose::Owner) => {
-                        return Err(ResolveError::unsupported(format!("writing to \"{}\" with owner's rights", own.name), position)
-                            .because("Its row filter and masks would not hold."));
+                        return Err(ResolveError::unsupported(
+                            format!("writing to \"{}\" with owner's rights", own.name),
+                            position,
+                        )
+                        .because("Its row filter and masks would not hold."));
                     }
                     (Access::Write, _) => table.write.clone(),
                     (Access::Read, Purpose::Owner) => {

@@ -568,5 +568,7 @@ fn copy_into_a_governed_table_goes_through_a_temporary_one() {
     assert_eq!(&*steps.drop, "DROP TABLE pg_temp.pgusher_copy");
     assert_eq!(done.needs, ["MODIFY employees"]);
     let all = analyse("COPY orders FROM STDIN").unwrap();
-    assert!(matches!(all.effect, Effect::CopyInGoverned(ref s) if s.insert.starts_with("INSERT INTO \"public\".\"orders\" (\"id\", \"owner\",")));
+    assert!(
+        matches!(all.effect, Effect::CopyInGoverned(ref s) if s.insert.starts_with("INSERT INTO \"public\".\"orders\" (\"id\", \"owner\","))
+    );
 }
