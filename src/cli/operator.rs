@@ -84,3 +84,41 @@ fn token(action: TokenAction) -> Command {
         TokenAction::Revoke { id } => Command::RevokeToken { id },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::super::arguments::Arguments;
+    use super::*;
+
+    fn given(line: &str) -> Result<Command, Failure> {
+        command(Arguments::try_parse_from(line.split(' ')).unwrap().action)
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn subcommands_are_governance_commands() {
+        for (line, expected) in [
+            ("pgusher user create Ann@X.com", "CREATE USER \"Ann@X.com\""),
+            ("pgusher user disable ann", "ALTER USER \"ann\" DISABLE"),
+            ("pgusher service-principal list", "SHOW SERVICE PRINCIPALS"),
+            ("pgusher group create g", "CREATE GROUP \"g\""),
+            ("pgusher group add g --user a --group h --user b", "ALTER GROUP \"g\" ADD USER \"a\", USER \"b\", GROUP \"h\""),
+            ("pgusher token create ann --lifetime-days 2 --scope sql", "CREATE TOKEN FOR \"ann\" LIFETIME 172800 SECONDS SCOPES (sql)"),
+            ("pgusher token list", "SHOW TOKENS"),
+            ("pgusher token revoke abc", "REVOKE TOKEN 'abc'"),
+        ] {
+            assert_eq!(given(line).unwrap().redacted(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_changed_by_at_least_one_member() {
+        assert!(matches!(given("pgusher group add g"), Err(Failure::Usage(_))));
+    }
+}

@@ -1,12 +1,200 @@
 //! `pgusher serve`: the parts put together, and what signals do to them.
+//!
+//! SIGTERM and SIGINT end it once sessions have, the second one at once; SIGHUP reads configuration and certificates anew.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
 
-use super::Failure;
-use crate::config::Settings;
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+
+use super::log::Level;
+use super::{Failure, log, wiring};
+use crate::admin::{self, Pages};
+use crate::audit;
+use crate::config::{self, Settings};
+use crate::event::Events;
+use crate::listener::{Gate, ListenSettings, Listener};
+use crate::metrics::Metrics;
+use crate::session::{self, Environment};
+use crate::store::Store;
+use crate::upstream::{Pool, Registry};
+
+/// How often the signing key is looked at again; it changes when an operator rotates it.
+const KEY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Everything that runs.
+struct Served {
+    store: Arc<Store>,
+    gate: Arc<Gate>,
+    pool: Arc<Pool>,
+    /// What sessions that begin now share.
+    environment: Arc<ArcSwap<Environment>>,
+}
 
 /// Serves until a signal ends it.
 pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(), Failure> {
-    let _ = (settings, file);
-    Err(Failure::Setup("serving is not part of this build".to_owned()))
+    let level = log::start(&settings.log)?;
+    let metrics = Arc::new(Metrics::default());
+    let events = Events::new(vec![Box::new(Arc::clone(&metrics)), Box::new(audit::Log)]);
+    let served = Served::start(&settings, events).await?;
+    let listener = Listener::bind(&ListenSettings::from(&settings.listen)).map_err(|error| Failure::Setup(error.to_string()))?;
+    let (stop, stopped) = watch::channel(false);
+    let pages = Pages { metrics, governor: served.store.clone(), pool: Arc::clone(&served.pool) };
+    let pages = http(&settings, pages, stopped.clone()).await?;
+    tracing::info!(addresses = ?listener.addresses(), "serving database \"{}\"", settings.upstream.database);
+    served.until_stopped(listener, Signals::new()?, (settings, file), &level, stop, stopped).await;
+    served.pool.close();
+    if let Some(pages) = pages {
+        pages.abort();
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+impl Served {
+    async fn start(settings: &Settings, events: Events) -> Result<Self, Failure> {
+        let rules = ArcSwap::from_pointee(wiring::rules(settings)?);
+        let registry = Registry::new(wiring::upstream(settings)?);
+        let store = Store::start(wiring::store(settings)?, Arc::clone(&registry), events.clone()).await?;
+        let pool = Arc::new(Pool::new(wiring::pool(settings)?));
+        let environment = Environment {
+            governor: store.clone(),
+            pool: Arc::clone(&pool),
+            registry: Arc::clone(&registry),
+            events: events.clone(),
+            key: Arc::new(ArcSwap::from_pointee(store.signing_key())),
+            limits: wiring::limits(settings),
+            idle: wiring::idle(settings),
+            analyses: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
+        };
+        let gate = Arc::new(Gate { rules, registry, directory: store.clone(), events });
+        Ok(Self { store, gate, pool, environment: Arc::new(ArcSwap::from_pointee(environment)) })
+    }
+
+    async fn until_stopped(
+        &self,
+        listener: Listener,
+        mut signals: Signals,
+        (settings, file): (Settings, Option<PathBuf>),
+        level: &Level,
+        stop: watch::Sender<bool>,
+        stopped: watch::Receiver<bool>,
+    ) {
+        let environment = Arc::clone(&self.environment);
+        let session = move |authenticated| session::run(authenticated, environment.load_full());
+        let serving = listener.serve(Arc::clone(&self.gate), session, stopped);
+        tokio::pin!(serving);
+        let mut keys = tokio::time::interval(KEY_INTERVAL);
+        loop {
+            tokio::select! {
+                () = &mut serving => return,
+                _ = keys.tick() => self.environment.load().key.store(Arc::new(self.store.signing_key())),
+                asked = signals.next() => match asked {
+                    Asked::Reload => self.reload(&settings, file.as_deref(), level),
+                    Asked::Stop if *stop.borrow() => {
+                        tracing::warn!("ended by a second signal, sessions cut off");
+                        return;
+                    }
+                    Asked::Stop => {
+                        tracing::info!("ending: open sessions are told, new ones turned away");
+                        stop.send_replace(true);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Takes over what can be of new settings; a mistake changes nothing. `settings` are those of the start.
+    fn reload(&self, settings: &Settings, file: Option<&Path>, level: &Level) {
+        let found = file.map(PathBuf::from).or_else(super::usual_path);
+        let new = match config::load(found.as_deref(), std::env::vars()) {
+            Ok(new) => new,
+            Err(mistakes) => {
+                for mistake in mistakes.0 {
+                    tracing::error!(key = mistake.key, message = mistake.message, "configuration not reloaded");
+                }
+                return;
+            }
+        };
+        match wiring::rules(&new) {
+            Ok(rules) => {
+                // The database is one of the things that only a restart changes.
+                let database = self.gate.rules.load().database.clone();
+                self.gate.rules.store(Arc::new(crate::startup::Rules { database, ..rules }));
+            }
+            Err(error) => {
+                tracing::error!(%error, "configuration not reloaded");
+                return;
+            }
+        }
+        level.follow(&new.log);
+        let old = self.environment.load();
+        self.environment.store(Arc::new(Environment {
+            governor: Arc::clone(&old.governor),
+            pool: Arc::clone(&old.pool),
+            registry: Arc::clone(&old.registry),
+            events: old.events.clone(),
+            key: Arc::clone(&old.key),
+            limits: wiring::limits(&new),
+            idle: wiring::idle(&new),
+            analyses: Arc::clone(&old.analyses),
+        }));
+        for key in settings.needing_restart(&new) {
+            tracing::warn!(key, "a change that only a restart applies");
+        }
+        tracing::info!("configuration reloaded");
+    }
+}
+
+async fn http(
+    settings: &Settings,
+    pages: Pages,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
+    let Some(address) = settings.http else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.map_err(|error| Failure::Setup(format!("http.address {address}: {error}")))?;
+    let until = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, pages, until).await {
+            tracing::error!(%error, "the pages of health and metrics ended");
+        }
+    })))
+}
+
+/// What a signal asks for.
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Setup(format!("cannot take signals: {error}")));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
 }

@@ -3,9 +3,10 @@
 use super::Failure;
 use crate::config::{self, Settings};
 use crate::policy::Mechanism;
+use crate::session::IdleLimits;
 use crate::sql::Limits;
 use crate::startup::Rules;
-use crate::store::{govern, reconcile};
+use crate::store::{StoreSettings, govern, reconcile};
 use crate::upstream::{Account, PoolSettings, Upstream};
 
 /// Where upstream is; reads the root certificates.
@@ -38,6 +39,11 @@ pub(super) fn limits(settings: &Settings) -> Limits {
     Limits { statement_bytes: settings.limits.statement_bytes, ..Limits::default() }
 }
 
+/// How long sessions may idle.
+pub(super) fn idle(settings: &Settings) -> IdleLimits {
+    IdleLimits { session: settings.limits.idle_timeout, transaction: settings.limits.idle_in_transaction_timeout }
+}
+
 /// How policies are enforced.
 pub(super) fn enforcement(settings: &Settings) -> reconcile::Settings {
     let row_filters = match settings.policies.row_filters {
@@ -54,6 +60,17 @@ pub(super) fn terms(settings: &Settings) -> govern::Terms {
         default_lifetime: settings.tokens.default_lifetime,
         max_lifetime: settings.tokens.max_lifetime,
     }
+}
+
+/// What the policy store goes by.
+pub(super) fn store(settings: &Settings) -> Result<StoreSettings, Failure> {
+    Ok(StoreSettings {
+        upstream: upstream(settings)?,
+        control: control_account(settings),
+        terms: terms(settings),
+        poll_interval: settings.policies.poll_interval,
+        max_age: settings.policies.max_age,
+    })
 }
 
 fn setup(key: &str, error: &dyn std::error::Error) -> Failure {

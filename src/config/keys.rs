@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 32] = [
+pub const KEYS: [Key; 31] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -54,9 +54,8 @@ pub const KEYS: [Key; 32] = [
     key("policies.row_filters", Some("\"rls\""), Restart),
     key("policies.poll_interval_ms", Some("1000"), Restart),
     key("policies.max_age_ms", Some("15000"), Restart),
-    key("policies.catalog_interval_ms", Some("5000"), Restart),
-    key("tokens.default_lifetime_days", Some("90"), Applies),
-    key("tokens.max_lifetime_days", Some("730"), Applies),
+    key("tokens.default_lifetime_days", Some("90"), Restart),
+    key("tokens.max_lifetime_days", Some("730"), Restart),
     key("http.address", Some("\"127.0.0.1:6480\""), Restart),
     key("log.level", Some("\"info\""), Applies),
     key("log.format", Some("\"json\""), Restart),

@@ -130,8 +130,6 @@ pub struct Policies {
     pub poll_interval: Duration,
     /// The age of what was last confirmed from which on statements are refused.
     pub max_age: Duration,
-    /// How often the catalog is compared.
-    pub catalog_interval: Duration,
 }
 
 /// Tokens.
@@ -328,7 +326,6 @@ fn policies(written: &mut Written) -> Option<Policies> {
     let row_filters = written.choice("policies.row_filters", &[("rls", RowFilters::Rls), ("view", RowFilters::View)]);
     let poll_interval = written.milliseconds("policies.poll_interval_ms", 50..=600_000);
     let max_age = written.milliseconds("policies.max_age_ms", 1000..=DAY_MS);
-    let catalog_interval = written.milliseconds("policies.catalog_interval_ms", 50..=DAY_MS);
     if let (Some(poll), Some(age)) = (poll_interval, max_age)
         && age < poll * 2
     {
@@ -338,7 +335,6 @@ fn policies(written: &mut Written) -> Option<Policies> {
         row_filters: row_filters?,
         poll_interval: poll_interval?,
         max_age: max_age?,
-        catalog_interval: catalog_interval?,
     })
 }
 
