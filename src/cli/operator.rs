@@ -109,7 +109,10 @@ mod tests {
             ("pgusher service-principal list", "SHOW SERVICE PRINCIPALS"),
             ("pgusher group create g", "CREATE GROUP \"g\""),
             ("pgusher group add g --user a --group h --user b", "ALTER GROUP \"g\" ADD USER \"a\", USER \"b\", GROUP \"h\""),
-            ("pgusher token create ann --lifetime-days 2 --scope sql", "CREATE TOKEN FOR \"ann\" LIFETIME 172800 SECONDS SCOPES (sql)"),
+            (
+                "pgusher token create ann --lifetime-days 2 --scope sql",
+                "CREATE TOKEN FOR \"ann\" LIFETIME 172800 SECONDS SCOPES (sql)",
+            ),
             ("pgusher token list", "SHOW TOKENS"),
             ("pgusher token revoke abc", "REVOKE TOKEN 'abc'"),
         ] {

@@ -331,11 +331,7 @@ fn policies(written: &mut Written) -> Option<Policies> {
     {
         written.mistake("policies.max_age_ms", "must be at least twice policies.poll_interval_ms");
     }
-    Some(Policies {
-        row_filters: row_filters?,
-        poll_interval: poll_interval?,
-        max_age: max_age?,
-    })
+    Some(Policies { row_filters: row_filters?, poll_interval: poll_interval?, max_age: max_age? })
 }
 
 fn tokens(written: &mut Written) -> Option<Tokens> {
