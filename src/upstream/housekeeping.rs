@@ -71,7 +71,7 @@ impl Housekeeping<'_> {
         }
     }
 
-    /// Writes Parse, Bind, Execute and Close; the caller ends them with Sync. Gives the number of answers before ReadyForQuery.
+    /// Writes Close of what the last step left, Parse, Bind and Execute; the caller ends them with Sync or Flush.
     pub(super) fn write(&self, out: &mut BytesMut) {
         let parameters: &[&str] = match self {
             Self::Attach { payload, signature } => &[payload, signature],
@@ -87,11 +87,11 @@ impl Housekeeping<'_> {
             | Self::ResetRole
             | Self::ShowSearchPath => &[],
         };
+        write_close(out, Target::Statement, STEP);
+        write_close(out, Target::Portal, STEP);
         write_parse(out, STEP, self.sql(), &self.types());
         write_bind(out, STEP, STEP, parameters);
         write_execute(out, STEP, 0);
-        write_close(out, Target::Statement, STEP);
-        write_close(out, Target::Portal, STEP);
     }
 
     fn types(&self) -> Vec<u8> {
@@ -119,7 +119,8 @@ pub(super) const FAIL: &str = "refused by pgusher";
 /// The name under which [`FAIL`] is (never) prepared.
 pub(super) const REFUSED: &str = "pgusher$refused";
 
-/// The name of our one prepared statement and portal.
+/// The name of our one prepared statement and portal. Both are closed before they are made again, not after: nothing may follow
+/// an Execute of COPY FROM STDIN.
 pub const STEP: &str = "pgusher$step";
 
 const TEXT: u32 = 25;
