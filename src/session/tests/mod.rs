@@ -40,7 +40,14 @@ async fn an_empty_query_is_answered_here() {
 async fn outside_a_transaction_a_refusal_needs_no_round_trip() {
     let mut scene = scene();
     scene.send([query("SELECT * FROM customers"), query("SELEC")]).await;
-    scene.client_gets(&["E 42501 permission denied for table customers", "Z I", "E 42601 syntax error at or near \"SELEC\" @1", "Z I"]).await;
+    scene
+        .client_gets(&[
+            "E 42501 permission denied for table customers",
+            "Z I",
+            "E 42601 syntax error at or near \"SELEC\" @1",
+            "Z I",
+        ])
+        .await;
     scene.upstream_gets_nothing().await;
     assert_eq!(scene.fake.told()[0], "Denied 42501 SELECT * FROM customers");
 }
@@ -82,7 +89,7 @@ async fn what_comes_before_a_refused_statement_runs_and_the_transaction_fails() 
     scene.upstream_gets(&step).await;
     scene.upstream_gets(&["E pgusher$step 0", "H"]).await;
     scene.answer([closed(), closed(), parsed(), bound(), columns(), data(&["1"]), complete("SELECT 1")]).await;
-    scene.client_gets(&["T", "D", "C SELECT 1", ]).await;
+    scene.client_gets(&["T", "D", "C SELECT 1"]).await;
     scene.upstream_gets(&["P pgusher$refused refused by pgusher", "S"]).await;
     scene.answer([error("42601", "syntax error"), ready('I')]).await;
     scene.client_gets(&["E 42501 permission denied for table customers", "Z I"]).await;
@@ -233,9 +240,8 @@ async fn what_has_no_place_is_told_as_postgresql_tells_it() {
 
 #[tokio::test]
 async fn details_are_withheld_where_a_filter_applied_and_only_there() {
-    let duplicate = || {
-        error_with(&[(b'S', "ERROR"), (b'C', "23505"), (b'M', "duplicate key"), (b'D', "Key (id)=(1) already exists.")])
-    };
+    let duplicate =
+        || error_with(&[(b'S', "ERROR"), (b'C', "23505"), (b'M', "duplicate key"), (b'D', "Key (id)=(1) already exists.")]);
     let mut scene = scene();
     scene.send([query("SELECT * FROM orders")]).await;
     scene.upstream_gets(&["Q SELECT * FROM \"public\".\"orders\""]).await;
@@ -252,6 +258,8 @@ async fn positions_are_counted_in_the_clients_characters() {
     let mut scene = scene();
     scene.send([query("SELECT 'é' ; SELECT 'ü', nope")]).await;
     scene.upstream_gets(&["Q SELECT 'é' \n;SELECT 'ü', nope"]).await;
-    scene.answer([complete("SELECT 1"), error_with(&[(b'S', "ERROR"), (b'C', "42703"), (b'M', "no"), (b'P', "26")]), ready('I')]).await;
+    scene
+        .answer([complete("SELECT 1"), error_with(&[(b'S', "ERROR"), (b'C', "42703"), (b'M', "no"), (b'P', "26")]), ready('I')])
+        .await;
     scene.client_gets(&["C SELECT 1", "E 42703 no @26", "Z I"]).await;
 }

@@ -23,9 +23,7 @@ use crate::sql::{Limits, fixture};
 use crate::upstream::owner::SigningKey;
 use crate::upstream::send::Link;
 use crate::upstream::tls::UpstreamTls;
-use crate::upstream::{
-    Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Registry, Upstream,
-};
+use crate::upstream::{Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Registry, Upstream};
 use crate::wire::frame::{HEADER, Header, put_text, write};
 use crate::wire::{ClientStream, UpstreamStream, backend};
 
@@ -76,9 +74,10 @@ impl Governor for Fake {
         Box::pin(async move {
             let columns: Vec<String> = crate::governance::columns(command).into_iter().map(str::to_owned).collect();
             if columns.is_empty() {
-                channel.execute("INSERT INTO pgusher.x").await.map_err(|e| {
-                    Report::error(tokio_postgres::error::SqlState::from_code(&e.code), e.message)
-                })?;
+                channel
+                    .execute("INSERT INTO pgusher.x")
+                    .await
+                    .map_err(|e| Report::error(tokio_postgres::error::SqlState::from_code(&e.code), e.message))?;
             }
             let rows = if columns.is_empty() { Vec::new() } else { vec![vec![Some("v".to_owned()); columns.len()]; 3] };
             Ok(Reply { changed: columns.is_empty(), rows, tag: command.tag().to_owned(), columns })
@@ -349,17 +348,21 @@ pub(super) fn bind(portal: &str, statement: &str) -> BytesMut {
 }
 
 pub(super) fn describe(kind: char, name: &str) -> BytesMut {
-    made(|out| write(out, b'D', |b| {
-        b.put_u8(kind as u8);
-        put_text(b, name);
-    }))
+    made(|out| {
+        write(out, b'D', |b| {
+            b.put_u8(kind as u8);
+            put_text(b, name);
+        })
+    })
 }
 
 pub(super) fn close(kind: char, name: &str) -> BytesMut {
-    made(|out| write(out, b'C', |b| {
-        b.put_u8(kind as u8);
-        put_text(b, name);
-    }))
+    made(|out| {
+        write(out, b'C', |b| {
+            b.put_u8(kind as u8);
+            put_text(b, name);
+        })
+    })
 }
 
 pub(super) fn execute(portal: &str, rows: i32) -> BytesMut {

@@ -21,7 +21,8 @@ async fn the_search_path_is_asked_for_after_something_that_may_have_set_it() {
 #[tokio::test]
 async fn set_of_the_search_path_is_followed_and_rolled_back() {
     let mut scene = scene();
-    for (text, tag, status) in [("BEGIN", "BEGIN", 'T'), ("SET search_path TO archive", "SET", 'T'), ("ROLLBACK", "ROLLBACK", 'I')] {
+    for (text, tag, status) in [("BEGIN", "BEGIN", 'T'), ("SET search_path TO archive", "SET", 'T'), ("ROLLBACK", "ROLLBACK", 'I')]
+    {
         scene.send([query(text)]).await;
         scene.upstream_word().await;
         scene.answer([complete(tag), ready(status)]).await;
