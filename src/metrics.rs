@@ -2,12 +2,13 @@
 //!
 //! In: every [`Event`]. Out: [`Metrics::text`]. Never: a label with a client's text in it, so the number of series is fixed.
 
+use std::collections::HashSet;
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::event::{Event, Interpreter, Outcome};
+use crate::event::{Event, Interpreter, Outcome, SessionId};
 
 /// Upper bounds of the statement duration's buckets, in microseconds.
 const BUCKETS: [u64; 12] = [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 10_000_000, 60_000_000];
@@ -20,7 +21,8 @@ pub struct Metrics {
     accepted: AtomicU64,
     logins: AtomicU64,
     logins_refused: AtomicU64,
-    sessions: AtomicI64,
+    /// Sessions that logged in and have not ended; clients that never logged in end too.
+    sessions: Mutex<HashSet<SessionId>>,
     revoked: AtomicU64,
     statements: [AtomicU64; 4],
     durations: [AtomicU64; BUCKETS.len()],
@@ -45,7 +47,8 @@ impl Metrics {
             "Sessions ended because token or principal were revoked.",
             &self.revoked,
         );
-        gauge(&mut out, "pgusher_sessions", "Open sessions.", self.sessions.load(Ordering::Relaxed).max(0));
+        let open = i64::try_from(self.sessions().len()).unwrap_or(i64::MAX);
+        gauge(&mut out, "pgusher_sessions", "Open sessions.", open);
         self.statements(&mut out);
         counter(&mut out, "pgusher_governance_changes_total", "Changes of policies.", &self.governed);
         counter(&mut out, "pgusher_footings_published_total", "Snapshots of catalog and policies published.", &self.published);
@@ -55,6 +58,11 @@ impl Metrics {
         gauge(&mut out, "pgusher_policy_version", "Version of the published policies.", policies);
         counter(&mut out, "pgusher_troubles_total", "Times the store or upstream were not as they should be.", &self.troubles);
         out
+    }
+
+    /// A panic elsewhere leaves the set as good as it was.
+    fn sessions(&self) -> MutexGuard<'_, HashSet<SessionId>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn statements(&self, out: &mut String) {
@@ -92,15 +100,15 @@ impl Interpreter for Arc<Metrics> {
         match event {
             Event::Accepted { .. } => add(&self.accepted),
             Event::LoginRefused { .. } => add(&self.logins_refused),
-            Event::LoggedIn { .. } => {
+            Event::LoggedIn { session, .. } => {
                 add(&self.logins);
-                self.sessions.fetch_add(1, Ordering::Relaxed);
+                self.sessions().insert(*session);
             }
             Event::Statement { outcome, duration, .. } => self.statement(*outcome, *duration),
             Event::Governed { .. } => add(&self.governed),
             Event::Revoked { .. } => add(&self.revoked),
-            Event::Closed { .. } => {
-                self.sessions.fetch_sub(1, Ordering::Relaxed);
+            Event::Closed { session, .. } => {
+                self.sessions().remove(session);
             }
             Event::Published { catalog, policies } => {
                 add(&self.published);
@@ -138,7 +146,6 @@ fn add(count: &AtomicU64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::SessionId;
 
     fn ended(outcome: Outcome, micros: u64) -> Event {
         Event::Statement {

@@ -1,5 +1,7 @@
 //! The log: tracing to standard error, its level replaceable while we run.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -13,7 +15,7 @@ pub(super) struct Level(reload::Handle<EnvFilter, Registry>);
 /// Starts the log.
 pub(super) fn start(log: &Log) -> Result<Level, Failure> {
     let (filter, handle) = reload::Layer::new(filter(log));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match log.format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.boxed(),
