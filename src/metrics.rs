@@ -101,8 +101,9 @@ impl Interpreter for Arc<Metrics> {
             Event::Accepted { .. } => add(&self.accepted),
             Event::LoginRefused { .. } => add(&self.logins_refused),
             Event::LoggedIn { session, .. } => {
-                add(&self.logins);
-                self.sessions().insert(*session);
+                if self.sessions().insert(*session) {
+                    add(&self.logins);
+                }
             }
             Event::Statement { outcome, duration, .. } => self.statement(*outcome, *duration),
             Event::Governed { .. } => add(&self.governed),

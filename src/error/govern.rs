@@ -264,7 +264,7 @@ impl From<&GovernError> for Report {
         match error {
             GovernError::Refused(report) => (**report).clone(),
             GovernError::Store(error) => Report::from(error),
-            GovernError::AdminOnly { what } => report.detail(format!("Only administrators may {what}.")),
+            GovernError::AdminOnly { .. } => report.detail("Only administrators, the members of the group admins, may do that."),
             GovernError::NotManager { noun, label, owner } => {
                 let who = owner.as_ref().map_or_else(String::new, |owner| format!("\"{owner}\", who owns it, or "));
                 report
