@@ -17,7 +17,7 @@ use super::migrations::SCHEMA_VERSION;
 use super::reconcile::{self, Examined, Settings};
 use super::{StoreError, StoreSettings, Versions};
 use crate::catalog::load::Scope;
-use crate::catalog::{CatalogParts, CatalogSnapshot, Footing};
+use crate::catalog::{CatalogParts, CatalogSnapshot, Footing, Governed};
 use crate::policy::PolicySnapshot;
 use crate::upstream::OwnerChannel;
 use crate::upstream::owner::SigningKey;
@@ -137,7 +137,7 @@ impl Loader {
     async fn repair(&mut self, settings: &Settings) -> Result<HashMap<u32, Arc<str>>, StoreError> {
         let mut owned = self.control.begin().await?;
         owned
-            .execute("SET LOCAL lock_timeout = '2s'; LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE NOWAIT")
+            .execute("SET LOCAL lock_timeout = '2s'; SELECT v.policy FROM pgusher.version AS v FOR UPDATE NOWAIT")
             .await?;
         let loaded = Loaded::load(&mut owned, None, &self.versions).await?;
         let examined = loaded.examine(&mut owned, settings, HashMap::new()).await?;
@@ -166,6 +166,12 @@ impl Loader {
         {
             // The same catalog means something else now, so it needs another version.
             footing.catalog = Arc::new(CatalogSnapshot::new(self.versions.next(), parts.clone()));
+        }
+        for (oid, governed) in &footing.governed {
+            if let Governed::Refused(reason) = governed {
+                let name = footing.catalog.relation(*oid).and_then(|r| footing.catalog.qualified(r));
+                warn!("{} is refused: {reason}", name.map_or_else(|| oid.to_string(), |n| n.to_string()));
+            }
         }
         let footing = Arc::new(footing);
         self.last = Some(Last { fingerprint, parts, footing: footing.clone(), restless });

@@ -115,3 +115,27 @@ fn the_printed_script_is_all_a_dba_needs() {
     block(bench.init("postgres").finish()).unwrap();
     assert_eq!(bench.role("pgusher_session").one("SELECT count(*) FROM t"), "0");
 }
+
+#[test]
+#[ignore = "takes a while; run by hand when loading or reconciling changes"]
+fn five_thousand_tables_are_adopted_and_looked_at_in_seconds() {
+    let bench = Bench::new(Mechanism::Rls, "SELECT 1", "SELECT 1");
+    let app = bench.role("app");
+    for part in 0..10 {
+        app.run(&format!(
+            "DO $$BEGIN FOR i IN 1..500 LOOP EXECUTE format('CREATE TABLE t%s (id bigint PRIMARY KEY, a text, b numeric(10, 2), c timestamptz)', {part} * 500 + i); END LOOP; END$$"
+        ));
+    }
+    let begun = std::time::Instant::now();
+    block(bench.init("postgres").run()).unwrap();
+    println!("adopted in {:?}", begun.elapsed());
+    for what in ["nothing to do", "a filter"] {
+        let begun = std::time::Instant::now();
+        bench.govern(if what == "a filter" {
+            "INSERT INTO pgusher.filter (relation, expression, source) VALUES ('public.t7'::regclass, 'id > 0', '{\"expression\": \"id > 0\"}')"
+        } else {
+            "SELECT 1"
+        });
+        println!("{what}: {:?}", begun.elapsed());
+    }
+}
