@@ -136,9 +136,7 @@ impl Loader {
 
     async fn repair(&mut self, settings: &Settings) -> Result<HashMap<u32, Arc<str>>, StoreError> {
         let mut owned = self.control.begin().await?;
-        owned
-            .execute("SET LOCAL lock_timeout = '2s'; SELECT v.policy FROM pgusher.version AS v FOR UPDATE NOWAIT")
-            .await?;
+        owned.execute("SET LOCAL lock_timeout = '2s'; SELECT v.policy FROM pgusher.version AS v FOR UPDATE NOWAIT").await?;
         let loaded = Loaded::load(&mut owned, None, &self.versions).await?;
         let examined = loaded.examine(&mut owned, settings, HashMap::new()).await?;
         let failed = reconcile::repair(&mut owned, &examined).await?;
