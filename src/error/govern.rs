@@ -131,6 +131,12 @@ pub enum GovernError {
         /// As written.
         name: String,
     },
+    /// More than one function fits the columns and constants of a filter or mask.
+    #[error("function name \"{name}\" is not unique")]
+    AmbiguousPolicyFunction {
+        /// As written.
+        name: String,
+    },
     /// An object of another kind.
     #[error("\"{label}\" is not a {wanted}")]
     WrongObjectKind {
@@ -295,6 +301,9 @@ impl From<&GovernError> for Report {
                 report.detail(owns.join("\n")).hint("Give them to another principal: ALTER … OWNER TO …")
             }
             GovernError::AmbiguousFunction { .. } => report.hint("Specify the argument list to select the function unambiguously."),
+            GovernError::AmbiguousPolicyFunction { .. } => {
+                report.hint("Make a function with a name of its own, whose arguments are of the columns' types.")
+            }
             GovernError::WrongObjectKind { hint, .. } | GovernError::Unsupported { hint, .. } => {
                 hint.iter().fold(report, |report, hint| report.hint(*hint))
             }
@@ -345,7 +354,7 @@ fn code(error: &GovernError) -> SqlState {
             Object::Database => SqlState::INVALID_CATALOG_NAME,
             Object::Other => SqlState::UNDEFINED_OBJECT,
         },
-        GovernError::AmbiguousFunction { .. } => SqlState::AMBIGUOUS_FUNCTION,
+        GovernError::AmbiguousFunction { .. } | GovernError::AmbiguousPolicyFunction { .. } => SqlState::AMBIGUOUS_FUNCTION,
         GovernError::OtherDatabase { .. } | GovernError::ReadByPolicy { .. } | GovernError::Unsupported { .. } => {
             SqlState::FEATURE_NOT_SUPPORTED
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::names::canonical_type;
 use super::{Ground, fetch};
 use crate::catalog::{Function, FunctionKind, Relation};
 use crate::error::{GovernError, Object, Report};
@@ -113,7 +114,8 @@ async fn call(
     purpose: Purpose<'_>,
 ) -> Result<Made, GovernError> {
     let given = given(relation, arguments, purpose)?;
-    let function = function(ground, name, given.len())?;
+    let types = types(relation, arguments, purpose);
+    let function = function(ground, name, &types)?;
     let label = ground.function_label(function);
     ground.executes(function.oid, function.schema, label.clone())?;
     if let Purpose::Filter = purpose
@@ -165,20 +167,39 @@ pub(super) fn column<'a>(relation: &'a Relation, name: &Name) -> Result<&'a crat
     })
 }
 
-/// The one scalar function of this name that takes so many arguments.
-fn function<'a>(ground: &'a Ground<'_>, name: &ObjectName, given: usize) -> Result<&'a Function, GovernError> {
+/// The types of the arguments; a constant fits any.
+fn types(relation: &Relation, arguments: &[Argument], purpose: Purpose<'_>) -> Vec<Option<String>> {
+    let of = |name: &Name| relation.column(name.as_str()).map(|column| canonical_type(&column.type_sql));
+    let masked = match purpose {
+        Purpose::Mask(column) => Some(of(column)),
+        Purpose::Filter => None,
+    };
+    let rest = arguments.iter().map(|argument| match argument {
+        Argument::Column(name) => of(name),
+        Argument::DottedColumn(_) | Argument::Literal(_) => None,
+    });
+    masked.into_iter().chain(rest).collect()
+}
+
+/// The one scalar function of this name that takes so many arguments; of several, the one that takes exactly these types.
+fn function<'a>(ground: &'a Ground<'_>, name: &ObjectName, given: &[Option<String>]) -> Result<&'a Function, GovernError> {
     let found = ground.functions(name)?;
     let Some(first) = found.first() else {
         return Err(GovernError::Undefined { object: Object::Function, what: format!("function {} does not exist", name.plain()) });
     };
-    let takes = |f: &Function| (count(f.min_args)..=count(f.max_args)).contains(&given);
+    let takes = |f: &Function| (count(f.min_args)..=count(f.max_args)).contains(&given.len());
     let fitting: Vec<&Function> = found.iter().copied().filter(|f| takes(f)).collect();
-    let Some(chosen) = fitting.first().copied() else {
-        return Err(GovernError::WrongNumberOfArguments { label: ground.function_label(first), takes: in_words(first), given });
+    let exact: Vec<&Function> = fitting.iter().copied().filter(|f| fits(f, given)).collect();
+    let chosen = match (fitting.as_slice(), exact.as_slice()) {
+        ([], _) => {
+            let (label, takes) = (ground.function_label(first), in_words(first));
+            return Err(GovernError::WrongNumberOfArguments { label, takes, given: given.len() });
+        }
+        ([only], _) | (_, [only]) => *only,
+        // A function in an earlier schema of the path hides one with the same argument types.
+        (_, [first, others @ ..]) if others.iter().all(|o| o.schema != first.schema && o.arg_types == first.arg_types) => *first,
+        ([_, _, ..], _) => return Err(GovernError::AmbiguousPolicyFunction { name: name.plain() }),
     };
-    if fitting.iter().any(|other| other.oid != chosen.oid && hides_not(chosen, other)) {
-        return Err(GovernError::AmbiguousFunction { name: name.plain() });
-    }
     match chosen.kind {
         FunctionKind::Function if !chosen.returns_set => Ok(chosen),
         FunctionKind::Function | FunctionKind::Procedure | FunctionKind::Aggregate | FunctionKind::Window => {
@@ -187,9 +208,8 @@ fn function<'a>(ground: &'a Ground<'_>, name: &ObjectName, given: usize) -> Resu
     }
 }
 
-/// A function in an earlier schema of the path hides one with the same argument types only.
-fn hides_not(chosen: &Function, other: &Function) -> bool {
-    chosen.schema == other.schema || chosen.arg_types != other.arg_types
+fn fits(function: &Function, given: &[Option<String>]) -> bool {
+    given.iter().zip(&function.arg_types).all(|(given, takes)| given.as_ref().is_none_or(|given| *given == canonical_type(takes)))
 }
 
 fn count(number: i16) -> usize {

@@ -7,7 +7,7 @@ use crate::error::{GovernError, StoreError};
 use crate::governance::{ObjectName, PolicyBody};
 use crate::name::quote_literal;
 use crate::policy::{Mechanism, PolicySource};
-use crate::upstream::OwnerChannel;
+use crate::upstream::{OwnerChannel, OwnerError};
 
 pub(super) async fn set(
     ground: &Ground<'_>,
@@ -27,7 +27,7 @@ pub(super) async fn set(
          set_by = EXCLUDED.set_by, set_at = pg_catalog.now()"
     );
     channel.execute(&sql).await?;
-    follow(ground, channel, &[oid]).await
+    follow(ground, channel, &[oid]).await.map_err(in_our_words)
 }
 
 pub(super) async fn drop(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, table: &ObjectName) -> Result<(), GovernError> {
@@ -74,6 +74,17 @@ pub(super) fn show(ground: &Ground<'_>, table: Option<&ObjectName>) -> Result<Ro
         ])
     });
     Ok(rows.collect())
+}
+
+/// PostgreSQL names the clause that the filter stands in upstream.
+fn in_our_words(error: GovernError) -> GovernError {
+    match error {
+        GovernError::Store(StoreError::Upstream(OwnerError { code, message })) => {
+            let message = message.replace("argument of POLICY", "row filter").replace("argument of WHERE", "row filter");
+            GovernError::Store(StoreError::Upstream(OwnerError { code, message }))
+        }
+        other => other,
+    }
 }
 
 /// A table that the subject manages.

@@ -63,6 +63,14 @@ pub(super) async fn drop(
     follow(ground, channel, &[relation.oid]).await
 }
 
+/// The other masked columns, if the column is a generated one.
+fn masks_feeding<'a>(ground: &'a Ground<'_>, relation: &Relation, name: &Name) -> Vec<&'a Name> {
+    if !relation.column(name.as_str()).is_some_and(|column| column.generated) {
+        return Vec::new();
+    }
+    ground.footing.policies.masks(relation.oid).iter().map(|mask| &mask.column).filter(|column| *column != name).collect()
+}
+
 /// The masks of the tables that the subject manages.
 pub(super) fn show(ground: &Ground<'_>, table: Option<&ObjectName>) -> Result<Rows, GovernError> {
     let rows = shown(ground, table)?.into_iter().flat_map(|relation| {
@@ -126,7 +134,8 @@ async fn shown_elsewhere(
     Ok(())
 }
 
-/// Generated columns whose expressions use the column, and partition keys that do.
+/// Generated columns whose expressions use the column, and partition keys that do. A column of a partition key, in an expression or
+/// not, is recorded as an internal part of its table (PostgreSQL's `StorePartitionKey`).
 fn shows_query(family: &[Oid], name: &Name) -> String {
     let list = family.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let name = quote_literal(name.as_str());
@@ -134,7 +143,7 @@ fn shows_query(family: &[Oid], name: &Name) -> String {
         "SELECT a.attrelid::pg_catalog.int8 AS relation, g.attname AS generated \
          FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid \
          JOIN pg_catalog.pg_attribute AS g ON g.attrelid = d.adrelid AND g.attnum = d.adnum AND g.attgenerated <> '' \
-         WHERE a.attrelid IN ({list}) AND a.attname = {name} AND NOT a.attisdropped AND EXISTS ( \
+         WHERE a.attrelid IN ({list}) AND a.attname = {name} AND NOT a.attisdropped AND g.attnum <> a.attnum AND EXISTS ( \
            SELECT FROM pg_catalog.pg_depend AS p \
            WHERE p.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum \
              AND ((p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND p.objid = d.oid) \
@@ -144,7 +153,8 @@ fn shows_query(family: &[Oid], name: &Name) -> String {
          FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_partitioned_table AS t ON t.partrelid = a.attrelid \
          WHERE a.attrelid IN ({list}) AND a.attname = {name} AND (a.attnum = ANY (t.partattrs) OR EXISTS ( \
            SELECT FROM pg_catalog.pg_depend AS p \
-           WHERE p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.objid = a.attrelid AND p.objsubid = 0 \
-             AND p.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum))"
+           WHERE p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.objid = a.attrelid AND p.objsubid = a.attnum \
+             AND p.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.refobjid = a.attrelid AND p.refobjsubid = 0 \
+             AND p.deptype = 'i'))"
     )
 }

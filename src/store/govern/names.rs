@@ -233,7 +233,7 @@ impl Ground<'_> {
 }
 
 /// One spelling for a type's names: those of `format_type`, without modifiers.
-fn canonical_type(written: &str) -> String {
+pub(super) fn canonical_type(written: &str) -> String {
     let lower = written.to_ascii_lowercase().replace('"', "");
     let without = match (lower.find('('), lower.find(')')) {
         (Some(open), Some(close)) if open < close => format!("{}{}", &lower[..open], &lower[close + 1..]),
