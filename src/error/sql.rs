@@ -34,6 +34,7 @@ impl From<&ResolveError> for Report {
         let report = match error {
             ResolveError::UndefinedRelation { .. } => Self::error(SqlState::UNDEFINED_TABLE, message),
             ResolveError::UndefinedSchema { .. } => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
+            ResolveError::NoSchema => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),
             ResolveError::UndefinedColumn { .. } => Self::error(SqlState::UNDEFINED_COLUMN, message),
             ResolveError::HiddenColumn { .. } => Self::error(SqlState::AMBIGUOUS_COLUMN, message).hint(HIDDEN),

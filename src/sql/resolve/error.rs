@@ -21,6 +21,9 @@ pub enum ResolveError {
         /// Where.
         position: Option<usize>,
     },
+    /// No schema of the search path exists in which something could be made.
+    #[error("no schema has been selected to create in")]
+    NoSchema,
     /// A function that does not exist.
     #[error("function {name} does not exist")]
     UndefinedFunction {
@@ -215,7 +218,8 @@ impl ResolveError {
             | Self::ProtectedSchema { position, .. }
             | Self::ProtectedRelation { position, .. }
             | Self::ProtectedFunction { position, .. } => *position,
-            Self::AdministratorsOnly { .. }
+            Self::NoSchema
+            | Self::AdministratorsOnly { .. }
             | Self::ProtectedParameter { .. }
             | Self::ProtectedCommand { .. }
             | Self::ParameterValue { .. }

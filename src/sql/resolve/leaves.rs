@@ -68,7 +68,7 @@ fn walk(node: &mut Node, found: &mut Vec<Leaf>) -> Result<(), ResolveError> {
         kind => children(kind, &mut |part| match part {
             Part::Node(node) => walk(node, found),
             Part::Type(_) => Ok(()),
-            Part::Select(_) | Part::Relation(_) => Err(OTHER),
+            Part::Relation(_) => Err(OTHER),
         })?,
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! as it is to reach upstream, and the same changes as edits of the client's text. Never: decisions, I/O. Whatever is not
 //! understood is refused.
 
+mod admin;
 pub mod builtins;
 mod catalog_relations;
 mod children;
@@ -105,9 +106,10 @@ pub fn resolve(
 impl Walk<'_> {
     fn statement(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
         if kind.support() == Support::Admin {
-            return Err(ResolveError::unsupported(kind.label(), None));
+            return self.administer(kind, tree);
         }
         match tree.node.as_mut() {
+            Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() && self.ground.admin => self.select_into(tree),
             Some(Kind::SelectStmt(inner)) => {
                 let setting = settings::whole_set_config(inner)?;
                 self.set_config_open = setting.is_some();

@@ -193,7 +193,6 @@ impl<'a> Walk<'a> {
         match part {
             Part::Node(node) => self.expression(node),
             Part::Type(name) => self.type_name(name),
-            Part::Select(select) => self.select(select).map(|_| ()),
             Part::Relation(_) => Err(ResolveError::misplaced("relation")),
         }
     }

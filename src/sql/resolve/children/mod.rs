@@ -9,7 +9,7 @@ mod table;
 mod utility;
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{Node, RangeVar, SelectStmt, TypeName};
+use pg_query::protobuf::{Node, RangeVar, TypeName};
 
 use super::ResolveError;
 
@@ -21,8 +21,6 @@ pub(super) enum Part<'a> {
     Relation(&'a mut RangeVar),
     /// A type's name.
     Type(&'a mut TypeName),
-    /// A query.
-    Select(&'a mut SelectStmt),
 }
 
 /// Takes the parts.

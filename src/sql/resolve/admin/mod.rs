@@ -1,0 +1,135 @@
+//! Administrators' statements that define or maintain objects: run upstream with owner's rights, so every query inside them
+//! reads governed views, and every name is written in full. What is not listed is refused.
+
+mod body;
+mod names;
+mod objects;
+mod tables;
+
+#[cfg(test)]
+mod tests;
+
+use pg_query::NodeEnum as Kind;
+use pg_query::protobuf::{CreateTableAsStmt, Node, ViewStmt};
+
+use super::ResolveError;
+use super::select::Columns;
+use super::walk::{Purpose, Walk};
+use crate::sql::{Effect, StatementKind};
+
+const DEFINES: Effect = Effect::AsOwner { transactional: true, ddl: true };
+const MAINTAINS: Effect = Effect::AsOwner { transactional: true, ddl: false };
+const ALONE: Effect = Effect::AsOwner { transactional: false, ddl: true };
+
+impl<'a> Walk<'a> {
+    /// Resolves an administrator's statement.
+    pub(super) fn administer(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+        self.aliases = false;
+        self.bare_identity = true;
+        match tree.node.as_mut() {
+            Some(Kind::CreateTableAsStmt(inner)) => self.create_table_as(inner),
+            Some(Kind::ViewStmt(inner)) => self.create_view(inner),
+            Some(Kind::CreateStmt(inner)) => self.create_table(inner),
+            Some(Kind::AlterTableStmt(inner)) => self.alter_table(inner),
+            Some(Kind::IndexStmt(inner)) => self.create_index(inner),
+            Some(Kind::CreateSeqStmt(inner)) => self.create_sequence(inner),
+            Some(Kind::AlterSeqStmt(inner)) => self.alter_sequence(inner),
+            Some(Kind::CreateTrigStmt(inner)) => self.create_trigger(inner),
+            Some(Kind::CreateStatsStmt(inner)) => self.create_statistics(inner),
+            Some(Kind::CreateFunctionStmt(inner)) => self.create_function(inner),
+            Some(Kind::AlterFunctionStmt(inner)) => self.alter_function(inner),
+            // It runs as the session itself: a procedure's reads meet filters and masks.
+            Some(Kind::CallStmt(inner)) => match inner.funccall.as_deref_mut() {
+                Some(call) => {
+                    self.bare_identity = false;
+                    self.call(call)?;
+                    Ok(Effect::None)
+                }
+                None => Err(ResolveError::misplaced("CALL")),
+            },
+            Some(Kind::CreateSchemaStmt(inner)) => self.create_schema(inner),
+            Some(Kind::CompositeTypeStmt(inner)) => self.create_composite(inner),
+            Some(Kind::CreateEnumStmt(inner)) => self.named_type(&mut inner.type_name, &mut []),
+            Some(Kind::CreateRangeStmt(inner)) => self.named_type(&mut inner.type_name, &mut inner.params),
+            Some(Kind::AlterEnumStmt(inner)) => self.named_type(&mut inner.type_name, &mut []),
+            Some(Kind::AlterTypeStmt(inner)) => self.named_type(&mut inner.type_name, &mut inner.options),
+            Some(Kind::CreateDomainStmt(inner)) => self.create_domain(inner),
+            Some(Kind::AlterDomainStmt(inner)) => self.alter_domain(inner),
+            Some(Kind::DropStmt(inner)) => self.drop(inner),
+            Some(Kind::RenameStmt(inner)) => self.rename(inner),
+            Some(Kind::AlterObjectSchemaStmt(inner)) => self.set_schema(inner),
+            Some(Kind::CommentStmt(inner)) => self.comment(inner),
+            Some(Kind::TruncateStmt(inner)) => self.existing_all(&mut inner.relations).map(|()| MAINTAINS),
+            Some(Kind::LockStmt(inner)) => self.existing_all(&mut inner.relations).map(|()| MAINTAINS),
+            Some(Kind::VacuumStmt(inner)) => self.vacuum(inner),
+            Some(Kind::ClusterStmt(inner)) => self.cluster(inner),
+            Some(Kind::ReindexStmt(inner)) => self.reindex(inner),
+            Some(Kind::RefreshMatViewStmt(inner)) => {
+                let relation = inner.relation.as_mut().ok_or(ResolveError::misplaced("REFRESH"))?;
+                self.existing(relation, false)?;
+                Ok(MAINTAINS)
+            }
+            Some(Kind::DoStmt(_)) => Err(ResolveError::unsupported("DO", None)
+                .because("The block would run with owner's rights, past every row filter and mask.")
+                .instead("Use CREATE FUNCTION or plain statements.")),
+            _ => Err(ResolveError::unsupported(kind.label(), None).instead("Run it on the upstream itself.")),
+        }
+    }
+
+    /// A query inside the statement.
+    fn inner_query(&mut self, query: &mut Node, purpose: Purpose<'a>) -> Result<Columns, ResolveError> {
+        let outer = (self.purpose, self.aliases, self.bare_identity);
+        (self.purpose, self.aliases, self.bare_identity) = (purpose, true, false);
+        let columns = self.query(query);
+        (self.purpose, self.aliases, self.bare_identity) = outer;
+        columns
+    }
+
+    /// CREATE TABLE AS, CREATE MATERIALIZED VIEW: the query runs with owner's rights.
+    fn create_table_as(&mut self, statement: &mut CreateTableAsStmt) -> Result<Effect, ResolveError> {
+        let CreateTableAsStmt { query, into, objtype: _, is_select_into: _, if_not_exists: _ } = statement;
+        let query = query.as_deref_mut().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
+        if !matches!(query.node, Some(Kind::SelectStmt(_))) {
+            return Err(ResolveError::unsupported("CREATE TABLE AS EXECUTE", None));
+        }
+        self.builtins_only = true;
+        self.inner_query(query, Purpose::Owner)?;
+        let into = into.as_deref_mut().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
+        self.create_name(into.rel.as_mut())?;
+        self.definitions(&mut into.options)?;
+        Ok(DEFINES)
+    }
+
+    /// SELECT INTO at the top of a statement.
+    pub(super) fn select_into(&mut self, tree: &mut Node) -> Result<Effect, ResolveError> {
+        self.builtins_only = true;
+        self.into_open = true;
+        self.inner_query(tree, Purpose::Owner)?;
+        self.aliases = false;
+        match tree.node.as_mut() {
+            Some(Kind::SelectStmt(select)) => {
+                let into = select.into_clause.as_deref_mut().ok_or(ResolveError::misplaced("SELECT INTO"))?;
+                self.create_name(into.rel.as_mut())?;
+                Ok(DEFINES)
+            }
+            _ => Err(ResolveError::misplaced("SELECT INTO")),
+        }
+    }
+
+    /// CREATE VIEW: upstream it will belong to a role for which row security holds.
+    fn create_view(&mut self, statement: &mut ViewStmt) -> Result<Effect, ResolveError> {
+        let ViewStmt { view, aliases: _, query, replace: _, options, with_check_option: _ } = statement;
+        let query = query.as_deref_mut().ok_or(ResolveError::misplaced("CREATE VIEW"))?;
+        if !matches!(query.node, Some(Kind::SelectStmt(_))) {
+            return Err(ResolveError::misplaced("CREATE VIEW"));
+        }
+        self.inner_query(query, Purpose::Definition)?;
+        let temporary = |oid: &crate::policy::Oid| self.ground.footing.catalog.relation(*oid).is_some_and(|r| r.temporary);
+        if self.log.iter().any(temporary) {
+            return Err(ResolveError::unsupported("a view over a temporary table", None));
+        }
+        self.create_name(view.as_mut())?;
+        self.definitions(options)?;
+        Ok(DEFINES)
+    }
+}
