@@ -54,7 +54,9 @@ impl<'a> Walk<'a> {
         let Some(Kind::DefElem(option)) = node.node.as_mut() else { return Err(ResolveError::misplaced("option")) };
         match option.defname.as_str() {
             "as" if language == "sql" => self.text_body(option, purpose),
-            "as" | "language" | "volatility" | "strict" | "security" | "leakproof" | "cost" | "rows" | "parallel" | "window" => Ok(()),
+            "as" | "language" | "volatility" | "strict" | "security" | "leakproof" | "cost" | "rows" | "parallel" | "window" => {
+                Ok(())
+            }
             "set" => match option.arg.as_deref_mut().and_then(|n| n.node.as_mut()) {
                 Some(Kind::VariableSetStmt(setting)) => self.set(setting).map(|_| ()),
                 _ => Err(ResolveError::misplaced("option")),
@@ -92,7 +94,11 @@ impl<'a> Walk<'a> {
             let kind = parsed.kind();
             if !matches!(
                 kind,
-                StatementKind::Select | StatementKind::Insert | StatementKind::Update | StatementKind::Delete | StatementKind::Merge
+                StatementKind::Select
+                    | StatementKind::Insert
+                    | StatementKind::Update
+                    | StatementKind::Delete
+                    | StatementKind::Merge
             ) {
                 return Err(ResolveError::unsupported(format!("{kind} in a function's body"), position));
             }

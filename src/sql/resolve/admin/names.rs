@@ -120,7 +120,8 @@ impl<'a> Walk<'a> {
     }
 
     fn qualify_at(&mut self, token: usize, nodes: &mut Vec<Node>, schema: &Name) -> Result<(), ResolveError> {
-        let start = self.tokens().get(token).filter(|t| t.kind.is_name()).map(|t| t.start).ok_or(ResolveError::misplaced("location"))?;
+        let start =
+            self.tokens().get(token).filter(|t| t.kind.is_name()).map(|t| t.start).ok_or(ResolveError::misplaced("location"))?;
         self.insert_text(start, format!("{}.", schema.quoted()));
         nodes.insert(0, string_node(schema.as_str()));
         Ok(())

@@ -2,8 +2,8 @@
 
 use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{
-    AlterDomainStmt, AlterObjectSchemaStmt, ClusterStmt, CommentStmt, CompositeTypeStmt, CreateDomainStmt, CreateSchemaStmt, DropStmt,
-    Node, ObjectType, ReindexObjectType, ReindexStmt, RenameStmt, VacuumStmt,
+    AlterDomainStmt, AlterObjectSchemaStmt, ClusterStmt, CommentStmt, CompositeTypeStmt, CreateDomainStmt, CreateSchemaStmt,
+    DropStmt, Node, ObjectType, ReindexObjectType, ReindexStmt, RenameStmt, VacuumStmt,
 };
 
 use super::names::object_strings;
@@ -149,7 +149,8 @@ impl Walk<'_> {
     }
 
     pub(super) fn rename(&mut self, statement: &mut RenameStmt) -> Result<Effect, ResolveError> {
-        let RenameStmt { rename_type, relation_type: _, relation, object: named, subname, newname, behavior: _, missing_ok } = statement;
+        let RenameStmt { rename_type, relation_type: _, relation, object: named, subname, newname, behavior: _, missing_ok } =
+            statement;
         match object(*rename_type)? {
             Object::Schema => {
                 self.own_schema(subname)?;

@@ -59,7 +59,8 @@ impl Walk<'_> {
             }
             let kind = AlterTableType::try_from(inner.subtype).unwrap_or(AlterTableType::Undefined);
             may_alter(kind)?;
-            let concurrent = matches!(inner.def.as_deref().and_then(|d| d.node.as_ref()), Some(Kind::PartitionCmd(p)) if p.concurrent);
+            let concurrent =
+                matches!(inner.def.as_deref().and_then(|d| d.node.as_ref()), Some(Kind::PartitionCmd(p)) if p.concurrent);
             if concurrent {
                 effect = ALONE;
             }

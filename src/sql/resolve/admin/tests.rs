@@ -18,10 +18,7 @@ fn queries_inside_definitions_read_governed_views() {
             "CREATE VIEW \"public\".\"v\" AS SELECT ssn FROM \"pgusher_public\".\"employees\" WHERE name = (SELECT pgusher.current_user() AS \"current_user\")  ",
         ),
         ("CREATE OR REPLACE VIEW hr.v (a) AS TABLE orders", "CREATE OR REPLACE VIEW hr.v (a) AS TABLE \"public\".\"orders\""),
-        (
-            "CREATE TABLE x AS SELECT * FROM orders",
-            "CREATE TABLE \"public\".\"x\" AS SELECT * FROM \"pgusher_public\".\"orders\"",
-        ),
+        ("CREATE TABLE x AS SELECT * FROM orders", "CREATE TABLE \"public\".\"x\" AS SELECT * FROM \"pgusher_public\".\"orders\""),
         (
             "CREATE MATERIALIZED VIEW m AS SELECT * FROM employees, orders",
             "CREATE MATERIALIZED VIEW \"public\".\"m\" AS SELECT * FROM \"pgusher_public\".\"employees\", \"pgusher_public\".\"orders\"",
@@ -43,10 +40,7 @@ fn queries_inside_definitions_read_governed_views() {
             "CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT ssn FROM employees; SELECT 1; END",
             "CREATE FUNCTION \"public\".f() RETURNS text BEGIN ATOMIC SELECT ssn FROM \"pgusher_public\".\"employees\"; SELECT 1; END",
         ),
-        (
-            "CREATE PROCEDURE hr.p() LANGUAGE plpgsql AS 'begin end'",
-            "CREATE PROCEDURE hr.p() LANGUAGE plpgsql AS 'begin end'",
-        ),
+        ("CREATE PROCEDURE hr.p() LANGUAGE plpgsql AS 'begin end'", "CREATE PROCEDURE hr.p() LANGUAGE plpgsql AS 'begin end'"),
     ] {
         assert_eq!(sent(client).trim(), upstream.trim(), "{client}");
     }
@@ -73,7 +67,10 @@ fn names_of_objects_are_written_in_full() {
         ("CREATE TYPE mood AS ENUM ('a')", "CREATE TYPE \"public\".mood AS ENUM ('a')"),
         ("CREATE DOMAIN d AS text CHECK (value <> '')", "CREATE DOMAIN \"public\".d AS text CHECK (value <> '')"),
         ("CREATE SCHEMA fresh", "CREATE SCHEMA fresh"),
-        ("DROP TABLE orders, hr.people, customers CASCADE", "DROP TABLE \"public\".orders, hr.people, \"public\".customers CASCADE"),
+        (
+            "DROP TABLE orders, hr.people, customers CASCADE",
+            "DROP TABLE \"public\".orders, hr.people, \"public\".customers CASCADE",
+        ),
         ("DROP VIEW IF EXISTS v_orders", "DROP VIEW IF EXISTS \"public\".v_orders"),
         ("DROP TABLE IF EXISTS nowhere", "DROP TABLE IF EXISTS nowhere"),
         ("DROP FUNCTION bonus(int)", "DROP FUNCTION bonus(int)"),
@@ -83,7 +80,10 @@ fn names_of_objects_are_written_in_full() {
         ("LOCK TABLE orders IN SHARE MODE", "LOCK TABLE \"public\".\"orders\" IN SHARE MODE"),
         ("VACUUM (ANALYZE) orders", "VACUUM (ANALYZE) \"public\".\"orders\""),
         ("REINDEX TABLE orders", "REINDEX TABLE \"public\".\"orders\""),
-        ("CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()", "CREATE TRIGGER t BEFORE INSERT ON \"public\".\"orders\" FOR EACH ROW EXECUTE FUNCTION f()"),
+        (
+            "CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()",
+            "CREATE TRIGGER t BEFORE INSERT ON \"public\".\"orders\" FOR EACH ROW EXECUTE FUNCTION f()",
+        ),
     ] {
         assert_eq!(sent(client), upstream, "{client}");
     }
