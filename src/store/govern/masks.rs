@@ -57,6 +57,15 @@ pub(super) async fn drop(
         let what = format!("mask of column \"{name}\" of table \"{}\" does not exist", relation.name);
         return Err(GovernError::NothingToDrop { what });
     }
+    for feeding in masks_feeding(ground, relation, name) {
+        let rows: Vec<Shows> = fetch(channel, &shows_query(&[relation.oid], feeding)).await?;
+        if rows.iter().any(|row| row.generated.as_ref() == Some(name)) {
+            return Err(GovernError::Unsupported {
+                what: format!("cannot drop the mask of generated column \"{name}\": it is computed from masked column \"{feeding}\""),
+                hint: Some("Drop the mask of the other column first."),
+            });
+        }
+    }
     let sql =
         format!("DELETE FROM pgusher.mask WHERE relation = {} AND \"column\" = {}", relation.oid, quote_literal(name.as_str()));
     channel.execute(&sql).await?;
