@@ -61,7 +61,9 @@ pub(super) async fn drop(
         let rows: Vec<Shows> = fetch(channel, &shows_query(&[relation.oid], feeding)).await?;
         if rows.iter().any(|row| row.generated.as_ref() == Some(name)) {
             return Err(GovernError::Unsupported {
-                what: format!("cannot drop the mask of generated column \"{name}\": it is computed from masked column \"{feeding}\""),
+                what: format!(
+                    "cannot drop the mask of generated column \"{name}\": it is computed from masked column \"{feeding}\""
+                ),
                 hint: Some("Drop the mask of the other column first."),
             });
         }
