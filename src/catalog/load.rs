@@ -99,6 +99,9 @@ struct TemporaryRow {
     oid: Option<Oid>,
 }
 
+/// Number, name, type, type as SQL, modifier, generated, identity.
+type ColumnRow = (i16, Name, Oid, Arc<str>, i32, bool, String);
+
 /// Keys are short: this is by far the largest answer.
 #[derive(Deserialize)]
 struct RelationRow {
@@ -107,8 +110,7 @@ struct RelationRow {
     n: Name,
     k: char,
     w: Name,
-    /// Columns: number, name, type, type as SQL, modifier, generated, identity.
-    c: Option<Vec<(i16, Name, Oid, Arc<str>, i32, bool, String)>>,
+    c: Option<Vec<ColumnRow>>,
     p: Option<Vec<Oid>>,
     r: Option<Vec<Oid>>,
     i: bool,

@@ -1,6 +1,10 @@
-//! After an administrator's DDL: the policy store follows what was made and dropped, in the same transaction.
+//! Around an administrator's DDL, in its transaction: governed views make way before it; after it the policy store follows what was
+//! made and dropped, and upstream is brought in line.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+
+use serde::Deserialize;
 
 use super::directory::Tokens;
 use super::names::{OWNER, VIEWER};
@@ -34,6 +38,60 @@ pub(super) async fn follow(
     reconcile::run(channel, settings, &[]).await?;
     reconcile::changed(channel).await?;
     Ok(())
+}
+
+/// Drops the governed views of these relations and of what inherits from them, unless views that people made read them. PostgreSQL would refuse to drop a table or to change a column's type for their sake.
+pub(super) async fn make_way(channel: &mut dyn OwnerChannel, relations: &[Oid]) -> Result<(), StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        relation: Oid,
+        object: Oid,
+    }
+    if relations.is_empty() {
+        return Ok(());
+    }
+    channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?;
+    let made = "SELECT m.relation::pg_catalog.int8 AS relation, m.object::pg_catalog.int8 AS object FROM pgusher.made AS m WHERE m.object <> 0";
+    let made: Vec<Row> = serde_json::from_value(channel.fetch(made).await?).map_err(load::malformed)?;
+    if made.is_empty() {
+        return Ok(());
+    }
+    let catalog = load::catalog(channel, Scope::Shared, 0).await?;
+    let concerned =
+        |relation: Oid| relations.contains(&relation) || catalog.ancestors(relation).iter().any(|a| relations.contains(a));
+    let ours: HashSet<Oid> = made.iter().map(|row| row.object).collect();
+    let mut doomed = BTreeSet::new();
+    for row in made.iter().filter(|row| concerned(row.relation)) {
+        let readers = readers(&catalog, row.object);
+        if readers.iter().all(|reader| ours.contains(reader)) {
+            doomed.insert(row.object);
+            doomed.extend(readers);
+        }
+    }
+    // One statement, so that the order among them does not matter.
+    let names: Vec<String> =
+        doomed.iter().filter_map(|oid| catalog.relation(*oid)).filter_map(|view| Some(catalog.qualified(view)?.quoted())).collect();
+    if !names.is_empty() {
+        let list = doomed.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        let sql = format!("DROP VIEW {};\nDELETE FROM pgusher.made AS m WHERE m.object IN ({list})", names.join(", "));
+        channel.execute(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Everything that reads a view, directly or not.
+fn readers(catalog: &CatalogSnapshot, view: Oid) -> Vec<Oid> {
+    let mut found: Vec<Oid> = Vec::new();
+    let mut open = vec![view];
+    while let Some(next) = open.pop() {
+        for reader in catalog.relations().filter(|r| r.reads.contains(&next)) {
+            if !found.contains(&reader.oid) {
+                found.push(reader.oid);
+                open.push(reader.oid);
+            }
+        }
+    }
+    found
 }
 
 /// Views belong to the viewer upstream, so that row security and masks hold in them for whoever asks.

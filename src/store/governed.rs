@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::names::{VIEWER, raw_column_fits, read_view, write_twin};
+use super::names::{CONTROL, SESSION, VIEWER, raw_column_fits, read_view, write_twin};
 use super::reconcile::Settings;
 use crate::catalog::{CatalogSnapshot, Governed, GovernedTable, Relation, RelationKind};
 use crate::name::Name;
@@ -229,7 +229,7 @@ fn view_governed(
         return Some(Governed::Refused("it keeps rows of governed relations; an administrator may mark it trusted".into()));
     }
     // Reading the table itself with the viewer's or the reader's rights, row security sees to the rest.
-    let restricted = view.security_invoker || view.owner.as_str() == VIEWER;
+    let restricted = view.security_invoker || matches!(view.owner.as_str(), VIEWER | SESSION | CONTROL);
     let safe = |g: &&Governed| match g {
         Governed::Derived => true,
         Governed::Table(t) => restricted && t.masked.is_empty() && t.mechanism == Mechanism::Rls,
@@ -237,6 +237,9 @@ fn view_governed(
     };
     if governed.iter().all(safe) {
         return Some(Governed::Derived);
+    }
+    if view.temporary {
+        return Some(Governed::Refused("a temporary view cannot read governed relations themselves".into()));
     }
     read_view(catalog, view).map(|read| Governed::View { read })
 }

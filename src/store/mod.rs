@@ -33,7 +33,7 @@ use crate::catalog::{Footing, SearchPath};
 use crate::error::Report;
 use crate::event::{Event, Events};
 use crate::governance::Command;
-use crate::policy::{PrincipalId, Subject};
+use crate::policy::{Oid, PrincipalId, Subject};
 use crate::session::{Governor, Reply};
 use crate::upstream::owner::SigningKey;
 use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream};
@@ -222,6 +222,10 @@ impl Governor for Store {
 
     fn footing_within<'a>(&'a self, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<Arc<Footing>, Report>> {
         Box::pin(async move { self.within(channel).await.map(Arc::new).map_err(|e| Report::from(&e)) })
+    }
+
+    fn precede_ddl<'a>(&'a self, relations: &'a [Oid], channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {
+        Box::pin(async move { ddl::make_way(channel, relations).await.map_err(|e| Report::from(&e)) })
     }
 
     fn follow_ddl<'a>(&'a self, subject: &'a Subject, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {

@@ -245,3 +245,23 @@ fn other_logins_are_unaffected() {
         assert_eq!(other.one("SELECT count(*) FROM orders"), "199");
     });
 }
+
+/// An administrator's own reads meet filters and masks as everybody's.
+#[test]
+fn the_control_login_is_no_way_round() {
+    both(|bench, rls| {
+        let control = bench.role("pgusher_control");
+        bench.attach(&control, "ana");
+        control.refused("SELECT ssn FROM public.emp", "42501");
+        control.refused("SELECT * FROM pgusher.token", "42501");
+        assert_eq!(control.rows("SELECT id, ssn FROM pgusher_public.emp ORDER BY id LIMIT 1"), [["2", "***"]]);
+        if rls {
+            assert_eq!(control.one("SELECT count(*) FROM public.orders"), "99");
+        } else {
+            control.refused("SELECT count(*) FROM public.orders", "42501");
+        }
+        // Only in a transaction of the proxy's own making does it act as the owner.
+        control.run("BEGIN; SET LOCAL ROLE pgusher_owner; SELECT * FROM pgusher.token; COMMIT");
+        control.refused("SET ROLE postgres", "42501");
+    });
+}

@@ -134,10 +134,11 @@ fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
     let (store, _) = runtime.block_on(start(&bench, PATIENCE));
     let hank: i64 = bench.superuser().one("SELECT id FROM pgusher.principal WHERE name = 'hank'").parse().unwrap();
     let subject = store.footing().unwrap().policies.subject(PrincipalId(hank)).unwrap();
-    let ddl = |sql: &str| {
+    let ddl = |on: &[Oid], sql: &str| {
         runtime.block_on(async {
             let mut control = Control::connect(&bench.target, &account("pgusher_control")).await.unwrap();
             let mut owned = control.begin().await.unwrap();
+            store.precede_ddl(on, &mut owned).await.unwrap();
             pgusher::upstream::OwnerChannel::execute(&mut owned, sql).await.unwrap();
             store.follow_ddl(&subject, &mut owned).await.unwrap();
             let within = store.footing_within(&mut owned).await.unwrap();
@@ -147,6 +148,7 @@ fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
         })
     };
     let within = ddl(
+        &[],
         "CREATE SCHEMA made; CREATE TABLE made.t (id serial, x text); CREATE VIEW made.v AS SELECT id, ssn FROM pgusher_public.emp; \
          CREATE FUNCTION made.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     );
@@ -160,7 +162,10 @@ fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
     let ana = bench.session("ana");
     assert_eq!(ana.rows("SELECT * FROM made.v ORDER BY id LIMIT 1"), [["2", "***"]]);
     ana.run("INSERT INTO made.t (x) VALUES ('y')");
-    ddl("DROP VIEW made.v; DROP TABLE public.emp CASCADE; CREATE TABLE public.emp (id int)");
+    ddl(&[oid(&bench, "orders")], "ALTER TABLE public.orders ALTER COLUMN amount TYPE numeric(20, 4); ALTER TABLE public.orders RENAME COLUMN amount TO total");
+    assert_eq!(ana.column("SELECT total FROM pgusher_public.orders WHERE id = 2"), ["2.0000"]);
+    ddl(&[view], "DROP VIEW made.v");
+    ddl(&[oid(&bench, "emp_names"), oid(&bench, "emp_names_again"), oid(&bench, "emp")], "DROP VIEW public.emp_names_again, public.emp_names; DROP MATERIALIZED VIEW public.emp_copy; DROP TABLE public.emp; CREATE TABLE public.emp (id int)");
     let root = bench.superuser();
     assert_eq!(root.one("SELECT count(*) FROM pgusher.mask"), "0");
     assert_eq!(root.one("SELECT count(*) FROM pgusher.filter"), "1");

@@ -60,5 +60,12 @@ BEGIN
         USING HINT = 'Run init as a superuser or as the owner of the relation.';
     END IF;
   END LOOP;
+  FOR found IN
+    SELECT n.nspname FROM pg_catalog.pg_namespace AS n
+    WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname NOT LIKE 'pgusher%' AND pg_catalog.has_schema_privilege('pgusher_session', n.oid, 'CREATE')
+  LOOP
+    RAISE WARNING 'everybody may create objects in schema "%"', found.nspname
+      USING HINT = pg_catalog.format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', found.nspname);
+  END LOOP;
 END
 $pgusher$;

@@ -121,13 +121,16 @@ pub(super) async fn load(channel: &mut dyn OwnerChannel, governed: &HashMap<Oid,
     rows.into_iter().next().map(ActualRow::actual).ok_or(StoreError::NotInitialized)
 }
 
+/// Relation, kind, object, wanted, found, now.
+type MadeRow = (Oid, String, Oid, Arc<str>, Arc<str>, Option<Arc<str>>);
+
 #[derive(Deserialize)]
 struct ActualRow {
     relations: Vec<(String, Vec<Oid>)>,
     columns: Vec<(Oid, String, String)>,
     schemas: Vec<(Oid, String)>,
     policies: Vec<(Oid, bool, bool, bool)>,
-    made: Vec<(Oid, String, Oid, Arc<str>, Arc<str>, Option<Arc<str>>)>,
+    made: Vec<MadeRow>,
     definitions: Vec<(Oid, Option<Arc<str>>)>,
     collations: Vec<(Oid, String, String)>,
     extensions: Vec<Oid>,

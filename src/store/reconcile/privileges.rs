@@ -160,8 +160,8 @@ fn difference(actual: &Actual, relation: &Relation, object: &str, role: &str, gr
             grant_columns.push(column.name.quoted());
         }
         for privilege in held {
-            let gone_anyway = extra.contains(&privilege.as_str());
-            if !(wants && privilege == "SELECT") && !gone_anyway {
+            let (right, gone_anyway) = (wants && privilege == "SELECT", extra.contains(&privilege.as_str()));
+            if !right && !gone_anyway {
                 revoke_columns.entry(privilege.clone()).or_default().push(quote_identifier(column.name.as_str()));
             }
         }
