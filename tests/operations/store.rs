@@ -162,10 +162,16 @@ fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
     let ana = bench.session("ana");
     assert_eq!(ana.rows("SELECT * FROM made.v ORDER BY id LIMIT 1"), [["2", "***"]]);
     ana.run("INSERT INTO made.t (x) VALUES ('y')");
-    ddl(&[oid(&bench, "orders")], "ALTER TABLE public.orders ALTER COLUMN amount TYPE numeric(20, 4); ALTER TABLE public.orders RENAME COLUMN amount TO total");
+    ddl(
+        &[oid(&bench, "orders")],
+        "ALTER TABLE public.orders ALTER COLUMN amount TYPE numeric(20, 4); ALTER TABLE public.orders RENAME COLUMN amount TO total",
+    );
     assert_eq!(ana.column("SELECT total FROM pgusher_public.orders WHERE id = 2"), ["2.0000"]);
     ddl(&[view], "DROP VIEW made.v");
-    ddl(&[oid(&bench, "emp_names"), oid(&bench, "emp_names_again"), oid(&bench, "emp")], "DROP VIEW public.emp_names_again, public.emp_names; DROP MATERIALIZED VIEW public.emp_copy; DROP TABLE public.emp; CREATE TABLE public.emp (id int)");
+    ddl(
+        &[oid(&bench, "emp_names"), oid(&bench, "emp_names_again"), oid(&bench, "emp")],
+        "DROP VIEW public.emp_names_again, public.emp_names; DROP MATERIALIZED VIEW public.emp_copy; DROP TABLE public.emp; CREATE TABLE public.emp (id int)",
+    );
     let root = bench.superuser();
     assert_eq!(root.one("SELECT count(*) FROM pgusher.mask"), "0");
     assert_eq!(root.one("SELECT count(*) FROM pgusher.filter"), "1");
