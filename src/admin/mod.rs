@@ -54,3 +54,6 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     gauge(&mut text, "pgusher_upstream_control_connections_free", help, free(Login::Control));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,5 @@
 //! The operator's control connection.
 
-use std::sync::Arc;
-
 use super::{Failure, wiring};
 use crate::catalog::SearchPath;
 use crate::config::Settings;
@@ -30,9 +28,6 @@ impl Operator {
         let done = carry_out(command, &operator(), &SearchPath::default(), &self.terms, &mut transaction).await;
         let reply = done.map_err(|error| Failure::Refused(Box::new(Report::from(&error))))?;
         transaction.commit().await?;
-        if command.changes() {
-            tracing::info!(target: "pgusher::audit", event = "governed", principal = &*Arc::clone(&operator().name), command = command.redacted());
-        }
         Ok(reply)
     }
 }
