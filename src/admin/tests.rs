@@ -41,11 +41,7 @@ impl Governor for Plane {
         Box::pin(async { self.footing() })
     }
 
-    fn follow_ddl<'a>(
-        &'a self,
-        _subject: &'a Subject,
-        _channel: &'a mut dyn OwnerChannel,
-    ) -> BoxFuture<'a, Result<(), Report>> {
+    fn follow_ddl<'a>(&'a self, _subject: &'a Subject, _channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {
         Box::pin(async { Ok(()) })
     }
 
@@ -55,10 +51,8 @@ impl Governor for Plane {
 }
 
 fn pool() -> Pool {
-    let lane = |connections| LaneSettings {
-        account: Account { user: "nobody".to_owned(), password: None },
-        max_connections: connections,
-    };
+    let lane =
+        |connections| LaneSettings { account: Account { user: "nobody".to_owned(), password: None }, max_connections: connections };
     Pool::new(PoolSettings {
         upstream: Upstream {
             host: Host::Tcp("127.0.0.1".to_owned()),
@@ -97,7 +91,9 @@ async fn the_pages_say_whether_the_process_lives_is_ready_and_what_it_counted() 
     plane.0.store(true, Ordering::Relaxed);
     assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
     let metrics = ask(address, "/metrics").await;
-    assert!(metrics.contains("text/plain; version=0.0.4") && metrics.contains("\npgusher_statements_total{outcome=\"denied\"} 0\n"));
+    assert!(
+        metrics.contains("text/plain; version=0.0.4") && metrics.contains("\npgusher_statements_total{outcome=\"denied\"} 0\n")
+    );
     assert!(metrics.contains("\npgusher_upstream_session_connections_free 7\n"), "{metrics}");
     assert!(ask(address, "/").await.starts_with("HTTP/1.1 404"));
     stop.send(()).unwrap();
