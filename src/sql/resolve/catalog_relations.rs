@@ -4,14 +4,14 @@
 
 use crate::name::QualifiedName;
 
-const STATISTICS: &str = "It shows samples of columns' values.";
+const STATISTICS: &str = "Statistics tell of rows that a filter hides, and of what others do.";
 const SECRETS: &str = "It holds credentials.";
 const SESSIONS: &str = "It shows what other principals run.";
 const OBJECTS: &str = "Large objects belong to all sessions alike.";
 const SERVER: &str = "It shows the server's files and settings.";
 const REPLICATION: &str = "It shows replication, which belongs to the operator.";
 
-/// Refused to everybody, administrators included.
+/// Refused to everybody, administrators included; so is everything whose name begins with `pg_stat`.
 const REFUSED: &[(&str, &str)] = &[
     ("pg_authid", SECRETS),
     ("pg_shadow", SECRETS),
@@ -26,22 +26,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("pg_dsm_registry_allocations", SERVER),
     ("pg_backend_memory_contexts", SERVER),
     ("pg_aios", SERVER),
-    ("pg_statistic", STATISTICS),
-    ("pg_statistic_ext_data", STATISTICS),
-    ("pg_stats", STATISTICS),
-    ("pg_stats_ext", STATISTICS),
-    ("pg_stats_ext_exprs", STATISTICS),
-    ("pg_stat_activity", SESSIONS),
-    ("pg_stat_statements", SESSIONS),
-    ("pg_stat_statements_info", SESSIONS),
-    ("pg_stat_gssapi", SESSIONS),
-    ("pg_stat_ssl", SESSIONS),
-    ("pg_stat_replication", REPLICATION),
-    ("pg_stat_replication_slots", REPLICATION),
-    ("pg_stat_subscription", REPLICATION),
-    ("pg_stat_subscription_stats", REPLICATION),
-    ("pg_stat_wal_receiver", REPLICATION),
-    ("pg_stat_progress_copy", SESSIONS),
     ("pg_replication_origin_status", REPLICATION),
     ("pg_replication_slots", REPLICATION),
     ("pg_subscription", SECRETS),
@@ -70,6 +54,9 @@ pub(super) fn refusal(schema: &str, name: &str) -> Option<&'static str> {
         "information_schema" => REFUSED_IN_INFORMATION_SCHEMA,
         _ => REFUSED,
     };
+    if schema == "pg_catalog" && name.starts_with("pg_stat") {
+        return Some(STATISTICS);
+    }
     list.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason)
 }
 

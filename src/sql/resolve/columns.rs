@@ -48,8 +48,21 @@ impl Walk<'_> {
         }
     }
 
+    /// The raw columns of a write twin are no columns of the table.
+    fn refuse_raw(&self, name: &str, position: Option<usize>) -> Result<(), ResolveError> {
+        let Some(column) = name.strip_suffix("$raw") else { return Ok(()) };
+        match self.scopes.all().find(|item| item.twin.as_ref().is_some_and(|twin| twin.masked.iter().any(|m| m == column))) {
+            Some(item) => {
+                let (column, relation) = (name.to_owned(), item.alias.clone());
+                Err(ResolveError::UndefinedColumn { column, relation, position })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// `x`: a column, or the whole row of an item called so.
     fn bare_reference(&mut self, name: &str, position: Option<usize>) -> Result<(), ResolveError> {
+        self.refuse_raw(name, position)?;
         if self.scopes.twin(name).is_some_and(|(item, _)| !item.columns.as_ref().is_some_and(|all| all.iter().any(|c| c == name))) {
             return self.refuse_twin_row(name, position);
         }
@@ -68,6 +81,7 @@ impl Walk<'_> {
 
     /// `t.f`
     fn field_reference(&mut self, alias: &str, field: &str, position: Option<usize>) -> Result<(), ResolveError> {
+        self.refuse_raw(field, position)?;
         if let Some((_, twin)) = self.scopes.twin(alias)
             && twin.excluded
             && twin.masked.iter().any(|masked| masked == field)
@@ -113,6 +127,7 @@ impl Walk<'_> {
                 None => Ok(()),
             };
         };
+        field.map_or(Ok(()), |field| self.refuse_raw(field, position))?;
         let twin = item.twin.is_some();
         let proved = field.is_some_and(|f| item.columns.as_ref().is_some_and(|all| all.iter().any(|c| c == f)));
         let bare = item.bare.clone();

@@ -101,7 +101,7 @@ impl Walk<'_> {
     ) -> Result<(), ResolveError> {
         let candidates = self.candidates(schema, name, &Arguments::of(call));
         if let Some(schema) = schema
-            && schema != "pg_catalog"
+            && !matches!(schema, "pg_catalog" | "information_schema")
         {
             if self.ground.footing.catalog.schema_named(schema).is_none() {
                 return Err(ResolveError::UndefinedSchema { name: schema.to_owned(), position });

@@ -164,7 +164,13 @@ impl<'a> Walk<'a> {
         {
             return Err(ResolveError::GovernedInPolicy { relation: relation.name.to_string(), position });
         }
-        let Some(governed) = governed else { return Ok((own, None, false)) };
+        let Some(governed) = governed else {
+            if self.is_overlooked(relation) {
+                let reason = self.ground.admin.then(|| "it reads relations under a row filter or mask".into());
+                return Err(ResolveError::Broken { name: relation.name.to_string(), noun: relation.kind.noun(), reason });
+            }
+            return Ok((own, None, false));
+        };
         if !self.governed.contains(&relation.oid) {
             self.governed.push(relation.oid);
         }
@@ -218,8 +224,7 @@ impl<'a> Walk<'a> {
             if !seen.insert(child) {
                 continue;
             }
-            let own = footing.policies.filter(child).is_some() || !footing.policies.masks(child).is_empty();
-            if own || matches!(footing.governed(child), Some(Governed::Refused(_))) {
+            if self.is_stricter(relation, child) {
                 return Err(ResolveError::unsupported(format!("access to \"{}\"", relation.name), position)
                     .because("A partition or child of it has a row filter or mask of its own.")
                     .instead("Set the row filter or mask on the parent."));
@@ -227,6 +232,45 @@ impl<'a> Walk<'a> {
             open.extend_from_slice(footing.catalog.children(child));
         }
         Ok(())
+    }
+
+    /// Whether a descendant hides what its ancestor shows.
+    fn is_stricter(&self, ancestor: &Relation, child: Oid) -> bool {
+        let footing = self.footing();
+        let own = footing.policies.filter(child).is_some() || !footing.policies.masks(child).is_empty();
+        let below = match footing.governed(child) {
+            None => return own,
+            Some(Governed::Table(table)) => table,
+            Some(Governed::View { .. } | Governed::Derived | Governed::Refused(_)) => return true,
+        };
+        let (filtered, masked) = match footing.governed(ancestor.oid) {
+            Some(Governed::Table(above)) => (above.filtered, above.masked.as_slice()),
+            Some(Governed::View { .. } | Governed::Derived | Governed::Refused(_)) | None => (false, &[][..]),
+        };
+        let unmasked = |column: &&Name| ancestor.column(column.as_str()).is_some() && !masked.contains(column);
+        own || (below.filtered && !filtered) || below.masked.iter().any(|column| unmasked(&column))
+    }
+
+    /// Whether a view reads governed relations that the footing does not know it for: then it is not to be trusted.
+    fn is_overlooked(&self, relation: &Relation) -> bool {
+        let footing = self.footing();
+        if footing.policies.trusted(relation.oid) {
+            return false;
+        }
+        let mut open = relation.reads.clone();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(oid) = open.pop() {
+            if !seen.insert(oid) || footing.policies.trusted(oid) {
+                continue;
+            }
+            if footing.governed(oid).is_some() {
+                return true;
+            }
+            if let Some(read) = footing.catalog.relation(oid) {
+                open.extend_from_slice(&read.reads);
+            }
+        }
+        false
     }
 
     /// What reading or writing a relation needs, views followed down to what they read.

@@ -91,15 +91,20 @@ pub(super) fn whole_set_config(select: &SelectStmt) -> Result<Option<Effect>, Re
     let Some(Kind::ResTarget(target)) = target.node.as_ref() else { return Ok(None) };
     let Some(Kind::FuncCall(call)) = target.val.as_deref().and_then(|n| n.node.as_ref()) else { return Ok(None) };
     let names: Vec<&str> = call.funcname.iter().filter_map(string).collect();
-    let alone = select.from_clause.is_empty()
-        && select.where_clause.is_none()
-        && select.group_clause.is_empty()
-        && select.having_clause.is_none()
-        && select.sort_clause.is_empty()
-        && select.with_clause.is_none()
-        && select.limit_count.is_none()
-        && select.limit_offset.is_none()
-        && call.agg_filter.is_none();
+    let plain = SelectStmt {
+        target_list: select.target_list.clone(),
+        limit_option: select.limit_option,
+        op: select.op,
+        ..SelectStmt::default()
+    };
+    let bare = FuncCall {
+        funcname: call.funcname.clone(),
+        args: call.args.clone(),
+        funcformat: call.funcformat,
+        location: call.location,
+        ..FuncCall::default()
+    };
+    let alone = *select == plain && **call == bare && target.indirection.is_empty();
     if !alone || !matches!(names.as_slice(), ["set_config"] | ["pg_catalog", "set_config"]) {
         return Ok(None);
     }

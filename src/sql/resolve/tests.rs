@@ -572,3 +572,96 @@ fn copy_into_a_governed_table_goes_through_a_temporary_one() {
         matches!(all.effect, Effect::CopyInGoverned(ref s) if s.insert.starts_with("INSERT INTO \"public\".\"orders\" (\"id\", \"owner\","))
     );
 }
+
+#[test]
+fn raw_columns_of_a_twin_cannot_be_named() {
+    for sql in [
+        "UPDATE employees SET name = \"ssn$raw\"",
+        "UPDATE employees SET \"ssn$raw\" = 'x'",
+        "INSERT INTO employees (\"ssn$raw\") VALUES (1)",
+        "UPDATE employees e SET name = e.\"salary$raw\"",
+        "DELETE FROM employees WHERE public.employees.\"ssn$raw\" = 'x'",
+        "DELETE FROM employees RETURNING \"ssn$raw\"",
+        "DELETE FROM employees WHERE EXISTS (SELECT 1 FROM orders WHERE \"ssn$raw\" = id)",
+        "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded.\"ssn$raw\"",
+        "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = \"ssn$raw\"",
+    ] {
+        assert!(matches!(refusal(sql), ResolveError::UndefinedColumn { .. }), "{sql}: {:?}", refusal(sql));
+    }
+}
+
+#[test]
+fn set_config_stands_alone_or_not_at_all() {
+    for sql in [
+        "SELECT DISTINCT ON (set_config('work_mem', '1', true)) set_config('work_mem', '1', true)",
+        "SELECT set_config('work_mem', '1', true) OVER (ORDER BY set_config('role', 'x', true))",
+        "SELECT set_config('work_mem', '1', true) FILTER (WHERE set_config('role', 'x', true) = '')",
+        "SELECT set_config('work_mem', '1', true) WINDOW w AS (ORDER BY set_config('role', 'x', true))",
+        "SELECT set_config('work_mem', '1', true) FROM generate_series(1, 2)",
+        "SELECT set_config('work_mem', '1', true) UNION SELECT ''",
+        "WITH x AS (SELECT set_config('work_mem', '1', true)) SELECT 1",
+        "SELECT (SELECT set_config('work_mem', '1', true))",
+    ] {
+        assert!(matches!(refusal(sql), ResolveError::ProtectedFunction { .. }), "{sql}: {:?}", refusal(sql));
+    }
+}
+
+#[test]
+fn drivers_may_call_helpers_of_information_schema_and_not_read_statistics() {
+    assert!(analyse("SELECT information_schema._pg_expandarray(ARRAY[1])").is_ok());
+    for view in ["pg_stat_all_tables", "pg_statio_user_tables", "pg_catalog.pg_stats", "pg_statistic"] {
+        let refused = crate::sql::fixture::analyse_as(
+            &format!("SELECT * FROM {view}"),
+            &crate::sql::fixture::alice(),
+            &crate::sql::fixture::footing_with(|parts| {
+                let class = parts.relations.iter().find(|r| r.oid == 1259).unwrap().clone();
+                for (oid, name) in [(5000, "pg_stat_all_tables"), (5001, "pg_statio_user_tables"), (5002, "pg_statistic")] {
+                    parts.relations.push(crate::catalog::Relation { oid, name: name.into(), ..class.clone() });
+                }
+            }),
+            &crate::catalog::SearchPath::default(),
+        );
+        assert!(
+            matches!(refused, Err(crate::sql::fixture::Refused::Resolve(ResolveError::ProtectedRelation { .. }))),
+            "{view}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_view_that_the_footing_overlooked_is_refused() {
+    let footing = crate::sql::fixture::footing_with(|parts| {
+        let view = parts.relations.iter().find(|r| r.oid == 104).unwrap().clone();
+        parts.relations.push(crate::catalog::Relation { oid: 140, name: "sly".into(), reads: vec![106], ..view });
+    });
+    let refused = crate::sql::fixture::analyse_as(
+        "SELECT * FROM sly",
+        &crate::sql::fixture::alice(),
+        &footing,
+        &crate::catalog::SearchPath::default(),
+    );
+    assert!(matches!(refused, Err(crate::sql::fixture::Refused::Resolve(ResolveError::Broken { .. }))), "{refused:?}");
+}
+
+#[test]
+fn the_search_path_decides_as_in_postgresql() {
+    use crate::catalog::{Relation, SearchPath};
+    use crate::sql::fixture::{alice, analyse_as, footing, footing_with};
+    let path = |names: &[&str]| SearchPath { schemas: names.iter().map(|n| (*n).into()).collect() };
+    let text = |sql: &str, names: &[&str]| analyse_as(sql, &alice(), &footing(), &path(names)).unwrap().text;
+    assert_eq!(text("SELECT * FROM orders", &["archive", "public"]), "SELECT * FROM \"archive\".\"orders\"");
+    assert_eq!(text("SELECT * FROM orders", &["nowhere", "public", "archive"]), "SELECT * FROM \"public\".\"orders\"");
+    assert_eq!(text("SELECT * FROM employees", &["pgusher_public", "public"]), "SELECT * FROM \"pgusher_public\".\"employees\"");
+    let shadowed = footing_with(|parts| {
+        let class = parts.relations.iter().find(|r| r.oid == 102).unwrap().clone();
+        parts.relations.push(Relation { oid: 7000, name: "pg_class".into(), ..class.clone() });
+        parts.schemas.push(crate::catalog::Schema { oid: 8000, name: "pg_temp".into(), system: false, ours: false });
+        parts.relations.push(Relation { oid: 7001, schema: 8000, name: "employees".into(), temporary: true, ..class });
+    });
+    let sent = |sql: &str, names: &[&str]| analyse_as(sql, &alice(), &shadowed, &path(names)).unwrap();
+    assert_eq!(sent("SELECT * FROM pg_class", &["public"]).text, "SELECT * FROM \"pg_catalog\".\"pg_class\"");
+    assert_eq!(sent("SELECT * FROM pg_class", &["public", "pg_catalog"]).text, "SELECT * FROM \"public\".\"pg_class\"");
+    let temporary = sent("SELECT * FROM employees", &["public"]);
+    assert_eq!((temporary.text.as_str(), temporary.needs.len()), ("SELECT * FROM \"pg_temp\".\"employees\"", 0));
+    assert!(sent("SELECT * FROM public.employees", &["public"]).touched.masked);
+}

@@ -179,6 +179,13 @@ impl<'a> Walk<'a> {
         for column in columns {
             let Some(Kind::ResTarget(column)) = column.node.as_mut() else { return Err(ResolveError::misplaced("assignment")) };
             let ResTarget { name, indirection, val, location } = &mut **column;
+            if target.twin().is_some() && target.found.relation.column(name).is_none() {
+                return Err(ResolveError::UndefinedColumn {
+                    column: name.clone(),
+                    relation: target.found.relation.name.to_string(),
+                    position: offset(*location),
+                });
+            }
             if target.masks(name) {
                 if !indirection.is_empty() {
                     return Err(ResolveError::unsupported(format!("assigning to a part of column \"{name}\""), offset(*location))
