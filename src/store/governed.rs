@@ -248,3 +248,6 @@ fn label(catalog: &CatalogSnapshot, oid: Oid) -> String {
     let name = catalog.relation(oid).and_then(|r| catalog.qualified(r));
     name.map_or_else(|| format!("relation {oid}"), |n| format!("\"{n}\""))
 }
+
+#[cfg(test)]
+mod tests;

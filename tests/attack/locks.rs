@@ -127,6 +127,10 @@ fn the_write_twin_takes_raw_values_and_shows_masks() {
             let stolen =
                 r#"INSERT INTO pgusher_public."emp$w" (id, dept) VALUES (3, 'eu') ON CONFLICT (id) DO UPDATE SET name = 'stolen'"#;
             ana.refused(stolen, "42501");
+            let own = r#"INSERT INTO pgusher_public."emp$w" (id, dept) VALUES (4, 'eu') ON CONFLICT (id) DO UPDATE SET name = 'mine' RETURNING name, ssn"#;
+            assert_eq!(ana.rows(own), [["mine", "***"]]);
+            assert_eq!(ana.copy_out("COPY public.emp (id, name) TO STDOUT").lines().count(), 5);
+            ana.refused("COPY public.emp (id, ssn) TO STDOUT", "42501");
             ana.run("MERGE INTO public.orders t USING (VALUES (2, 9), (3, 9)) v(id, n) ON t.id = v.id WHEN MATCHED THEN UPDATE SET amount = v.n");
             ana.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM public.orders_low WHERE id = 8 FOR UPDATE; FETCH c; UPDATE public.orders_low SET amount = 0 WHERE CURRENT OF c; COMMIT");
             assert_eq!(ana.copy_out("COPY (SELECT count(*) FROM public.orders TABLESAMPLE BERNOULLI (100)) TO STDOUT"), "99\n");
