@@ -14,7 +14,7 @@ use super::walk::Walk;
 
 impl Walk<'_> {
     /// Walks an item of FROM and puts it into the innermost scope.
-    pub(super) fn from_item(&mut self, node: &mut Node) -> Result<(), ResolveError> {
+    pub(super) fn source_item(&mut self, node: &mut Node) -> Result<(), ResolveError> {
         match node.node.as_mut() {
             Some(Kind::RangeVar(inner)) => self.range_var(inner),
             Some(Kind::JoinExpr(inner)) => self.join(inner),
@@ -44,10 +44,14 @@ impl Walk<'_> {
         }
         let original = name.relname.clone();
         let client_alias = name.alias.clone();
+        let parts = 1 + usize::from(!name.schemaname.is_empty()) + usize::from(!name.catalogname.is_empty());
         let found = self.relation(name, Access::Read)?;
         let mut item = aliased(client_alias.as_ref(), &original, Some(found.columns()), start..self.log.len());
         if client_alias.is_none() {
             item.bare = Some(Bare { oid: found.relation.oid, aliased: name.alias.is_some(), now: found.now });
+        }
+        if !self.hidden.is_empty() {
+            self.rename_hiding(name, &original, parts, &mut item)?;
         }
         self.add_item(item);
         Ok(())
@@ -58,11 +62,14 @@ impl Walk<'_> {
         let (first, start) = (self.scopes.top().items.len(), self.log.len());
         for side in [larg, rarg] {
             match side.as_deref_mut() {
-                Some(side) => self.from_item(side)?,
+                Some(side) => self.source_item(side)?,
                 None => return Err(ResolveError::misplaced("join")),
             }
         }
         if *is_natural || !using_clause.is_empty() {
+            if let Some(column) = self.hidden.first() {
+                return Err(ResolveError::HiddenColumn { column: column.clone(), position: None });
+            }
             self.operator(&["="])?;
         }
         if let Some(alias) = join_using_alias {

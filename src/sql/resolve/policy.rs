@@ -2,7 +2,7 @@
 //! wherever upstream keeps it.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::ColumnRef;
+use pg_query::protobuf::{Alias, ColumnRef, RangeVar};
 
 use super::ResolveError;
 use super::names::{offset, string, string_node};
@@ -13,8 +13,8 @@ use crate::name::quote_identifier;
 
 /// Where a column reference leads.
 enum Meaning {
-    /// To a column of an item in a sub-select.
-    Inner(String),
+    /// To a column of an item in a sub-select: the item's name and the column's.
+    Inner(String, String),
     /// To a column of the governed table.
     Own,
 }
@@ -55,7 +55,7 @@ impl Walk<'_> {
         };
         let (text, fields) = match meaning {
             Meaning::Own => (quote_identifier(&name), vec![string_node(&name)]),
-            Meaning::Inner(alias) => {
+            Meaning::Inner(alias, name) => {
                 (format!("{}.{}", quote_identifier(&alias), quote_identifier(&name)), vec![string_node(&alias), string_node(&name)])
             }
         };
@@ -89,7 +89,7 @@ impl Walk<'_> {
                     if item.alias.is_empty() {
                         return Err(ResolveError::unsupported("an item of FROM without a name", position));
                     }
-                    return Ok(Meaning::Inner(item.alias.clone()));
+                    return Ok(Meaning::Inner(item.alias.clone(), self.inner_name(item, name)));
                 }
                 Some(_) => {}
             }
@@ -103,7 +103,7 @@ impl Walk<'_> {
                 Some(columns) if !columns.iter().any(|c| c == name) => {
                     Err(ResolveError::UndefinedColumn { column: name.to_owned(), relation: alias.to_owned(), position })
                 }
-                _ => Ok(Meaning::Inner(alias.to_owned())),
+                _ => Ok(Meaning::Inner(alias.to_owned(), self.inner_name(item, name))),
             };
         }
         let own = self.policy_table.and_then(|oid| self.ground.footing.catalog.relation(oid));
@@ -111,10 +111,55 @@ impl Walk<'_> {
             return Err(ResolveError::UndefinedColumn { column: name.to_owned(), relation: alias.to_owned(), position });
         }
         // Without its qualifier it must not be caught by an inner item.
-        if self.scopes.inner_items().any(|item| item.columns.as_ref().is_none_or(|all| all.iter().any(|c| c == name))) {
+        let renamed = |item: &Item| item.renamed && self.hidden.iter().any(|hidden| hidden == name);
+        if self
+            .scopes
+            .inner_items()
+            .filter(|item| !renamed(item))
+            .any(|item| item.columns.as_ref().is_none_or(|all| all.iter().any(|c| c == name)))
+        {
             return Err(ResolveError::HiddenColumn { column: name.to_owned(), position });
         }
         self.own_column(name, position)
+    }
+
+    fn inner_name(&self, item: &Item, name: &str) -> String {
+        if item.renamed && self.hidden.iter().any(|hidden| hidden == name) { other_name(name) } else { name.to_owned() }
+    }
+
+    /// Gives the columns of a relation in a sub-select other names where they would hide those of the governed table.
+    /// `parts` is how many parts its name has in the text.
+    pub(super) fn rename_hiding(
+        &mut self,
+        name: &mut RangeVar,
+        original: &str,
+        parts: usize,
+        item: &mut Item,
+    ) -> Result<(), ResolveError> {
+        let Some(columns) = item.columns.as_ref().filter(|all| all.iter().any(|c| self.hidden.contains(c))) else { return Ok(()) };
+        if !name.inh || name.alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty()) {
+            return Ok(());
+        }
+        let columns: Vec<String> =
+            columns.iter().map(|c| if self.hidden.contains(c) { other_name(c) } else { c.clone() }).collect();
+        let tokens = self.tokens();
+        let after = tokens.at(name.location).and_then(|index| tokens.name_ends(index, parts)?.last().copied());
+        let after = after.ok_or(ResolveError::misplaced("location"))?;
+        if tokens.is_symbol(after, "*") {
+            return Ok(());
+        }
+        let last = match &name.alias {
+            Some(_) => tokens.after_token(after + usize::from(tokens.is_word(after, "as"))),
+            None => after,
+        };
+        let end = tokens.get(last - 1).map(|t| t.end).ok_or(ResolveError::misplaced("location"))?;
+        let list = columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
+        let text = if name.alias.is_some() { format!(" ({list})") } else { format!(" AS {} ({list})", quote_identifier(original)) };
+        self.insert_text(end, text);
+        let alias = name.alias.get_or_insert_with(|| Alias { aliasname: original.to_owned(), colnames: Vec::new() });
+        alias.colnames = columns.iter().map(|c| string_node(c)).collect();
+        item.renamed = true;
+        Ok(())
     }
 
     fn own_column(&self, name: &str, position: Option<usize>) -> Result<Meaning, ResolveError> {
@@ -125,4 +170,8 @@ impl Walk<'_> {
             None => Err(ResolveError::misplaced("column")),
         }
     }
+}
+
+fn other_name(column: &str) -> String {
+    crate::name::Name::exact(&format!("inner ${column}")).as_str().to_owned()
 }

@@ -24,6 +24,8 @@ pub(super) struct Item {
     pub(super) twin: Option<Twin>,
     /// The relations read in it: a range of the walk's log.
     pub(super) read: std::ops::Range<usize>,
+    /// In a policy's expression: the columns that would hide the governed table's have been given other names.
+    pub(super) renamed: bool,
 }
 
 /// A relation in FROM without an alias of the client's.
@@ -49,7 +51,7 @@ pub(super) struct Twin {
 impl Item {
     /// An item of which only the alias and columns are known.
     pub(super) fn plain(alias: impl Into<String>, columns: Option<Vec<String>>, read: std::ops::Range<usize>) -> Self {
-        Self { alias: alias.into(), columns, bare: None, twin: None, read }
+        Self { alias: alias.into(), columns, bare: None, twin: None, read, renamed: false }
     }
 }
 

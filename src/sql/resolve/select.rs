@@ -58,7 +58,7 @@ impl Walk<'_> {
         let columns = match SetOperation::try_from(*op) {
             Ok(SetOperation::SetopNone) => {
                 self.expressions(values_lists)?;
-                from_clause.iter_mut().try_for_each(|item| self.from_item(item))?;
+                from_clause.iter_mut().try_for_each(|item| self.source_item(item))?;
                 self.locking(locking_clause)?;
                 self.expressions(target_list)?;
                 self.optional(where_clause)?;

@@ -103,6 +103,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) aliases: bool,
     /// The table whose filter or mask is analysed.
     pub(super) policy_table: Option<Oid>,
+    /// Columns of that table that relations in sub-selects would hide: theirs are given other names.
+    pub(in crate::sql) hidden: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -126,6 +128,7 @@ impl<'a> Walk<'a> {
             builtins_only: false,
             set_config_open: false,
             policy_table: None,
+            hidden: Vec::new(),
             aliases: true,
         }
     }

@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         self.with(with_clause.as_mut())?;
         let target = self.target(relation.as_mut())?;
         self.targets.push((target.alias.clone(), false));
-        from_clause.iter_mut().try_for_each(|item| self.from_item(item))?;
+        from_clause.iter_mut().try_for_each(|item| self.source_item(item))?;
         self.note_target_columns(&target, target_list);
         self.assignments(&target, target_list)?;
         self.condition(&target, where_clause)?;
@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
         self.with(with_clause.as_mut())?;
         let target = self.target(relation.as_mut())?;
         self.targets.push((target.alias.clone(), false));
-        using_clause.iter_mut().try_for_each(|item| self.from_item(item))?;
+        using_clause.iter_mut().try_for_each(|item| self.source_item(item))?;
         self.condition(&target, where_clause)?;
         let columns = self.returning(&target, returning_clause.as_mut(), using_clause)?;
         if self.targets.pop().is_some_and(|(_, read)| read) || returning_clause.is_some() {
@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
                 .instead("Use INSERT and UPDATE."));
         }
         match source_relation.as_deref_mut() {
-            Some(source) => self.from_item(source)?,
+            Some(source) => self.source_item(source)?,
             None => return Err(ResolveError::misplaced("MERGE without a source")),
         }
         self.optional(join_condition)?;

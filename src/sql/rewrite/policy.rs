@@ -78,12 +78,30 @@ pub fn policy_expression(
     footing: &Footing,
     path: &SearchPath,
 ) -> Result<PolicyExpression, DefinitionError> {
+    let mut hidden = Vec::new();
+    loop {
+        match analysed(text, relation, footing, path, &hidden) {
+            Err(DefinitionError::Hidden { column }) if !hidden.contains(&column) => hidden.push(column),
+            done => return done,
+        }
+    }
+}
+
+/// One attempt, with other names for the columns in sub-selects that would hide these of the table.
+fn analysed(
+    text: &str,
+    relation: &Relation,
+    footing: &Footing,
+    path: &SearchPath,
+    hidden: &[String],
+) -> Result<PolicyExpression, DefinitionError> {
     let table = footing.catalog.qualified(relation).ok_or(SHAPE)?;
     let (before, after) = ("SELECT (", format!("\n) FROM {}", table.quoted()));
     let Parsed { mut tree, sql, .. } = alone(&format!("{before}{text}{after}"), SHAPE)?;
     let ground = Ground { footing, path, admin: true, objects: &NoObjects };
     let mut walk = Walk::new(ground, Purpose::Policy, &sql);
     walk.over_table(relation);
+    walk.hidden = hidden.to_vec();
     let value = match tree.node.as_mut() {
         Some(Kind::SelectStmt(select)) => value(select, table.schema.as_str(), table.name.as_str()),
         _ => None,
@@ -180,6 +198,18 @@ mod tests {
         ] {
             assert_eq!(sql(text), expected.trim(), "{text}");
         }
+        for (text, expected) in [
+            (
+                "EXISTS (SELECT 1 FROM customers c WHERE c.region = orders.region AND region <> name)",
+                "EXISTS (SELECT 1 FROM \"public\".\"customers\" c (\"id\", \"name\", \"inner $region\") WHERE \"c\".\"inner $region\" = \"region\" AND \"c\".\"inner $region\" <> \"c\".\"name\")",
+            ),
+            (
+                "EXISTS (SELECT FROM public.customers WHERE customers.region = orders.region AND customers.id = orders.id)",
+                "EXISTS (SELECT FROM public.customers AS \"customers\" (\"inner $id\", \"name\", \"inner $region\") WHERE \"customers\".\"inner $region\" = \"region\" AND \"customers\".\"inner $id\" = \"id\")",
+            ),
+        ] {
+            assert_eq!(sql(text), expected, "{text}");
+        }
         let found = on_orders("bonus(amount) IN (SELECT id FROM customers)").unwrap();
         assert_eq!((found.reads, found.functions), (vec![102], vec![300]));
     }
@@ -201,7 +231,8 @@ mod tests {
             "count(*) OVER () > (SELECT 1 FROM employees)",
             "id IN (SELECT id FROM orders)",
             "id IN (SELECT id FROM derived)",
-            "EXISTS (SELECT 1 FROM customers c WHERE c.region = orders.region)",
+            "EXISTS (SELECT 1 FROM (SELECT * FROM customers) c WHERE c.region = orders.region)",
+            "EXISTS (SELECT 1 FROM customers c JOIN customers d USING (id) WHERE c.region = orders.region)",
             "EXISTS (SELECT 1 FROM generate_series(1, 2) g WHERE id = 1)",
             "pg_read_file('x') = ''",
             "id = $1",
