@@ -69,6 +69,8 @@ pub struct Store {
     events: Events,
     versions: Arc<Versions>,
     published: ArcSwapOption<Footing>,
+    /// Why nothing may be served although something was published.
+    halted: ArcSwapOption<String>,
     key: ArcSwap<SigningKey>,
     started: Instant,
     /// Milliseconds from `started` to the begin of the last look that succeeded.
@@ -109,6 +111,7 @@ impl Store {
             events,
             versions,
             published: ArcSwapOption::empty(),
+            halted: ArcSwapOption::empty(),
             key: ArcSwap::from_pointee(key),
             started: Instant::now(),
             confirmed: AtomicU64::new(0),
@@ -129,6 +132,9 @@ impl Store {
     /// The latest footing, unless it could not be confirmed for too long.
     pub fn published(&self) -> Result<Arc<Footing>, StoreError> {
         let footing = self.published.load_full().ok_or(StoreError::NotLoaded)?;
+        if let Some(wrong) = self.halted.load().as_deref() {
+            return Err(StoreError::Roles(wrong.clone()));
+        }
         let age = self.started.elapsed().saturating_sub(Duration::from_millis(self.confirmed.load(Ordering::Acquire)));
         if age > self.settings.max_age {
             return Err(StoreError::Stale { seconds: age.as_secs() });
@@ -154,9 +160,14 @@ impl Store {
         }
         let covers = self.tickets.load(Ordering::SeqCst);
         let open = self.registry.open();
-        let look = line.loader.look(depth, sessions).await?;
+        let look = line.loader.look(depth, sessions).await.inspect_err(|error| {
+            if let StoreError::Roles(wrong) = error {
+                self.halted.store(Some(Arc::new(wrong.clone())));
+            }
+        })?;
         if depth == Depth::Everything {
             line.covered = covers;
+            self.halted.store(None);
         }
         if let Some(footing) = look.footing {
             let (catalog, policies) = footing.versions();
