@@ -35,6 +35,8 @@ pub(super) fn sanitise(fields: &mut Fields, touched: Touched, sent: Option<(&Scr
         rewrite(fields, kind, |text| client_roles(text, principal));
     }
     check_option(fields);
+    // Row security names a restrictive policy; ours has no name for the client.
+    rewrite(fields, MESSAGE, |message| message.contains(POLICY).then(|| message.replace(POLICY, "")));
 }
 
 /// A position that upstream counted in what we sent, in what the client sent; taken out where there is none.
@@ -145,6 +147,9 @@ fn check_option(fields: &mut Fields) {
     fields.retain(|(kind, _)| *kind != DETAIL);
 }
 
+/// How row security's message calls the policy of a row filter.
+const POLICY: &str = " \"pgusher_filter\"";
+
 const CODE: u8 = b'C';
 const MESSAGE: u8 = b'M';
 const DETAIL: u8 = b'D';
@@ -210,6 +215,16 @@ mod tests {
         let mut error = fields(&[(b'C', "44000"), (b'M', "new row violates check option for view \"t$w\""), (b'D', "Failing row")]);
         sanitise(&mut error, Touched { filtered: true, masked: false }, None, "alice");
         assert_eq!(error, fields(&[(b'C', "42501"), (b'M', "new row violates row-level security policy for table \"t\"")]));
+    }
+
+    #[test]
+    fn the_policy_behind_a_row_filter_is_not_named() {
+        let mut error = fields(&[
+            (b'C', "42501"),
+            (b'M', "new row violates row-level security policy \"pgusher_filter\" for table \"t\""),
+        ]);
+        sanitise(&mut error, Touched { filtered: true, masked: false }, None, "alice");
+        assert_eq!(field(&error, b'M'), Some("new row violates row-level security policy for table \"t\""));
     }
 
     #[test]

@@ -11,7 +11,8 @@ const OBJECTS: &str = "Large objects belong to all sessions alike.";
 const SERVER: &str = "It shows the server's files and settings.";
 const REPLICATION: &str = "It shows replication, which belongs to the operator.";
 
-/// Refused to everybody, administrators included; so is everything whose name begins with `pg_stat`.
+/// Refused to everybody, administrators included; so is everything whose name begins with `pg_stat`, but for
+/// `pg_statistic_ext`: it defines extended statistics and holds none, and psql's `\d` reads it.
 const REFUSED: &[(&str, &str)] = &[
     ("pg_authid", SECRETS),
     ("pg_shadow", SECRETS),
@@ -54,7 +55,7 @@ pub(super) fn refusal(schema: &str, name: &str) -> Option<&'static str> {
         "information_schema" => REFUSED_IN_INFORMATION_SCHEMA,
         _ => REFUSED,
     };
-    if schema == "pg_catalog" && name.starts_with("pg_stat") {
+    if schema == "pg_catalog" && name.starts_with("pg_stat") && name != "pg_statistic_ext" {
         return Some(STATISTICS);
     }
     list.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason)
@@ -63,4 +64,17 @@ pub(super) fn refusal(schema: &str, name: &str) -> Option<&'static str> {
 /// Whether reads go to a view of ours.
 pub(super) fn is_redirected(name: &QualifiedName) -> bool {
     name.schema.as_str() == "pg_catalog" && REDIRECTED.contains(&name.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_refused_and_their_definitions_are_not() {
+        for name in ["pg_stats", "pg_stats_ext", "pg_statistic", "pg_statistic_ext_data", "pg_stat_activity"] {
+            assert_eq!(refusal("pg_catalog", name), Some(STATISTICS), "{name}");
+        }
+        assert_eq!(refusal("pg_catalog", "pg_statistic_ext"), None);
+    }
 }
