@@ -219,10 +219,8 @@ mod tests {
 
     #[test]
     fn the_policy_behind_a_row_filter_is_not_named() {
-        let mut error = fields(&[
-            (b'C', "42501"),
-            (b'M', "new row violates row-level security policy \"pgusher_filter\" for table \"t\""),
-        ]);
+        let mut error =
+            fields(&[(b'C', "42501"), (b'M', "new row violates row-level security policy \"pgusher_filter\" for table \"t\"")]);
         sanitise(&mut error, Touched { filtered: true, masked: false }, None, "alice");
         assert_eq!(field(&error, b'M'), Some("new row violates row-level security policy for table \"t\""));
     }
