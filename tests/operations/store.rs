@@ -193,3 +193,23 @@ fn a_view_made_before_the_mask_is_governed_after_it() {
     bench.role("pgusher_session").refused("SELECT secret FROM v", "42501");
     assert!(!matches!(store.footing().unwrap().governed(oid(&bench, "v")), None | Some(Governed::Derived)));
 }
+
+#[test]
+fn a_lock_that_somebody_holds_stops_neither_statements_nor_news() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, _) = runtime.block_on(start(&bench, Duration::from_secs(5)));
+    let view = oid(&bench, "emp_names");
+    let before = store.footing().unwrap().governed(view).cloned();
+    assert!(matches!(before, Some(Governed::View { .. })));
+    let migration = bench.role("app");
+    migration.run("BEGIN; LOCK TABLE emp, orders IN ACCESS EXCLUSIVE MODE");
+    bench.superuser().run("CREATE TABLE news (id int)");
+    until("the news", || {
+        let footing = store.footing().unwrap();
+        footing.catalog.relations().any(|r| r.name.as_str() == "news").then_some(())
+    });
+    assert_eq!(store.footing().unwrap().governed(view).cloned(), before);
+    migration.run("COMMIT");
+    bench.session("ana").run("SELECT * FROM pgusher_public.emp_names");
+}

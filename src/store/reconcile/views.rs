@@ -166,7 +166,6 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
 /// The governed twin of a view made outside, if this is one.
 pub(super) fn twin(footing: &Footing, actual: &Actual, relation: &Relation) -> Result<Vec<Task>, Arc<str>> {
     let Some(Governed::View { read }) = footing.governed(relation.oid) else { return Ok(Vec::new()) };
-    let definition = actual.definitions.get(&relation.oid).ok_or_else(|| Arc::from("its definition cannot be read"))?;
     let target = |oid: Oid| match footing.governed(oid) {
         Some(Governed::Table(_)) => footing.catalog.relation(oid).and_then(|r| read_view(&footing.catalog, r)),
         Some(Governed::View { read }) => Some(read.clone()),
@@ -176,6 +175,11 @@ pub(super) fn twin(footing: &Footing, actual: &Actual, relation: &Relation) -> R
     if let Some(past) = made.and_then(|view| view.reads.iter().find(|oid| target(**oid).is_some())) {
         return Err(format!("its governed twin still reads relation {past} itself").into());
     }
+    let Some(definition) = actual.definitions.get(&relation.oid) else {
+        // Somebody is changing what it reads at this moment. The twin that is there reads governed views only, so it may stay.
+        let stands = actual.made.get(&(relation.oid, MadeKind::Read)).is_some_and(|m| m.now.as_ref() == Some(&m.found));
+        return if stands { Ok(Vec::new()) } else { Err("its definition cannot be read at this moment".into()) };
+    };
     let body = governed_definition(definition, footing, &target)
         .map_err(|e| Arc::from(format!("its definition cannot be governed: {e}")))?;
     let view = View {
