@@ -106,7 +106,12 @@ impl<'a> Walk<'a> {
                     Access::Write => Privilege::Modify,
                 },
             );
-            self.stand_in(relation, own.clone(), access, position)?
+            let stand_in = self.stand_in(relation, own.clone(), access, position)?;
+            if !name.inh && stand_in.0 != own && !self.footing().catalog.children(relation.oid).is_empty() {
+                return Err(ResolveError::unsupported(format!("ONLY on \"{}\"", relation.name), position)
+                    .because("A view stands for the table, and it shows the rows of its children too."));
+            }
+            stand_in
         };
         Ok(Found { relation, now, table, derived })
     }

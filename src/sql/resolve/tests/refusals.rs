@@ -137,3 +137,23 @@ fn a_view_that_the_footing_overlooked_is_refused() {
     );
     assert!(matches!(refused, Err(crate::sql::fixture::Refused::Resolve(ResolveError::Broken { .. }))), "{refused:?}");
 }
+
+#[test]
+fn only_on_a_masked_parent_is_refused_for_its_view_shows_the_children() {
+    let footing = crate::sql::fixture::footing_with(|parts| {
+        let mut child = parts.relations.iter().find(|r| r.oid == 101).unwrap().clone();
+        (child.oid, child.name, child.parents) = (150, "employees_eu".into(), vec![101]);
+        parts.relations.push(child);
+    });
+    let run = |sql: &str| {
+        crate::sql::fixture::analyse_as(sql, &crate::sql::fixture::alice(), &footing, &crate::catalog::SearchPath::default())
+    };
+    for sql in ["SELECT 1 FROM ONLY employees", "UPDATE ONLY employees SET name = 'x'"] {
+        let refused = run(sql);
+        assert!(
+            matches!(refused, Err(crate::sql::fixture::Refused::Resolve(ResolveError::Unsupported { .. }))),
+            "{sql}: {refused:?}"
+        );
+    }
+    assert!(run("SELECT 1 FROM employees").is_ok());
+}
