@@ -1,5 +1,6 @@
 //! COPY FROM STDIN: the client's data passes unread.
 
+use super::expected::Expected;
 use super::run::Session;
 use super::state::{CopyIn, State, Within};
 use crate::error::session::{Refusal, SessionError};
@@ -61,6 +62,10 @@ impl Session {
     }
 
     fn copy_over(&mut self) {
+        // Between Execute and Sync upstream keeps its answer to itself, and the client's Sync waits for that answer.
+        if !self.expected.back().is_some_and(Expected::ready) {
+            self.exchange.link.flush();
+        }
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::CopyIn(CopyIn { within: Within::Simple }) => State::Simple,
             State::CopyIn(CopyIn { within: Within::Extended(batch) }) => State::Extended(batch),
