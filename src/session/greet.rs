@@ -177,6 +177,7 @@ fn begin(
         token: of.token,
         admin: of.admin,
         process_id: upstream.process_id,
+        shown_process_id: enlisted.key().process_id,
         slot,
     };
     Ok(Session::new(Start { environment: environment.clone(), who, exchange, path, footing, subject }))

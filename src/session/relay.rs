@@ -1,6 +1,6 @@
 //! Upstream's answers: relayed as raw frames of which only headers are read, matched with what was expected.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::errors::{Fields, field, sanitise};
 use super::expected::{Completion, Expected, Running};
@@ -11,7 +11,7 @@ use crate::error::session::SessionError;
 use crate::event::Outcome;
 use crate::wire::BackendTag;
 use crate::wire::backend::{self, Status};
-use crate::wire::frame::{HEADER, Header};
+use crate::wire::frame::{self, HEADER, Header};
 
 /// What happens with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,9 +130,6 @@ impl Session {
     /// A frame whose body does not matter to us.
     fn on_streamed(&mut self, tag: BackendTag) -> Result<Verdict, SessionError> {
         let out_of_place = Err(SessionError::Nonsense(tag as u8));
-        if tag == BackendTag::NotificationResponse {
-            return Ok(Verdict::Show);
-        }
         let Some(front) = self.expected.front() else { return out_of_place };
         let (shown, done) = match (tag, front) {
             (
@@ -188,6 +185,7 @@ impl Session {
                 let (name, _) = backend::parameter_status(body).map_err(|_| SessionError::Nonsense(b'S'))?;
                 Ok(if HIDDEN_PARAMETERS.contains(&name) { Verdict::Swallow } else { Verdict::Show })
             }
+            BackendTag::NotificationResponse => Ok(self.on_notification(body)),
             BackendTag::ReadyForQuery => {
                 let status = backend::ready_status(body).map_err(|_| SessionError::Nonsense(b'Z'))?;
                 self.on_ready(status)
@@ -195,7 +193,6 @@ impl Session {
             BackendTag::ParseComplete
             | BackendTag::BindComplete
             | BackendTag::CloseComplete
-            | BackendTag::NotificationResponse
             | BackendTag::DataRow
             | BackendTag::CopyInResponse
             | BackendTag::CopyOutResponse
@@ -315,6 +312,20 @@ impl Session {
         Verdict::Swallow
     }
 
+    /// A notification from the session itself carries the process id that the session knows as its own.
+    fn on_notification(&mut self, body: &[u8]) -> Verdict {
+        match body.split_first_chunk::<4>() {
+            Some((sender, rest)) if i32::from_be_bytes(*sender) == self.who.process_id => {
+                frame::write(&mut self.exchange.outbox, b'A', |out| {
+                    out.put_i32(self.who.shown_process_id);
+                    out.put_slice(rest);
+                });
+                Verdict::Swallow
+            }
+            Some(_) | None => Verdict::Show,
+        }
+    }
+
     fn begin_copy(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Simple => State::CopyIn(CopyIn { within: Within::Simple }),
@@ -343,12 +354,12 @@ fn streamed(tag: BackendTag) -> bool {
         BackendTag::CommandComplete
         | BackendTag::ErrorResponse
         | BackendTag::NoticeResponse
+        | BackendTag::NotificationResponse
         | BackendTag::ParameterStatus
         | BackendTag::ReadyForQuery => false,
         BackendTag::ParseComplete
         | BackendTag::BindComplete
         | BackendTag::CloseComplete
-        | BackendTag::NotificationResponse
         | BackendTag::DataRow
         | BackendTag::CopyInResponse
         | BackendTag::CopyOutResponse

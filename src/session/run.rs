@@ -34,6 +34,8 @@ pub(super) struct Who {
     pub(super) admin: bool,
     /// The upstream backend's process id.
     pub(super) process_id: i32,
+    /// The process id that the client was given.
+    pub(super) shown_process_id: i32,
     /// The identity's slot upstream.
     pub(super) slot: i64,
 }

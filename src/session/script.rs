@@ -56,9 +56,10 @@ impl Script {
         })
     }
 
-    /// Whether its analysis depends on nothing but text, footing and search path, so that it may be used again.
+    /// Whether its analysis depends on nothing but text, footing and search path, and it is simply sent: then it may be used
+    /// again without a further look.
     pub(super) fn repeatable(&self) -> bool {
-        self.text.len() <= LONG && self.parts.iter().all(|part| !refers(part.rewritten.effect()))
+        self.text.len() <= LONG && self.parts.iter().all(|part| !stands_alone(part.rewritten.effect()))
     }
 }
 
@@ -197,11 +198,6 @@ pub(super) fn stands_alone(effect: &Effect) -> bool {
         | Effect::CopyIn
         | Effect::Notification => false,
     }
-}
-
-/// Whether the analysis of a statement looked at the session's objects.
-fn refers(effect: &Effect) -> bool {
-    matches!(effect, Effect::Execute { .. } | Effect::Fetch { .. })
 }
 
 /// Whether a statement may set `search_path` unseen: by a function that is not PostgreSQL's own, or by set_config. An identifier

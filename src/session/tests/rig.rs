@@ -154,6 +154,7 @@ pub(super) fn scene_of(subject: Subject) -> Scene {
         token: "t".into(),
         admin: subject.admin,
         process_id: 7,
+        shown_process_id: 70,
         slot: 9,
     };
     let start = Start { environment, who, exchange, path: PathTracker::new(SearchPath::default()), footing, subject };

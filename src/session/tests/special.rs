@@ -209,3 +209,19 @@ async fn a_principal_that_is_gone_ends_the_session() {
     scene.send([query("SELECT 1")]).await;
     assert!(matches!(scene.ended().await, Err(crate::error::session::SessionError::Revoked)));
 }
+
+#[tokio::test]
+async fn a_statement_in_steps_is_taken_in_steps_the_second_time_too() {
+    let mut scene = scene_of(fixture::admin());
+    for _ in 0..2 {
+        scene.send([query("CREATE INDEX i ON customers (id)")]).await;
+        scene.housekeeping(BEGIN[0], None, 'T').await;
+        scene.housekeeping("SET LOCAL ROLE pgusher_owner", None, 'T').await;
+        scene.upstream_words(7).await;
+        scene.answer([closed(), closed(), parsed(), bound(), raw(b'n', b""), complete("CREATE INDEX")]).await;
+        scene.housekeeping("RESET ROLE", None, 'T').await;
+        scene.housekeeping("SELECT pgusher.execute($1, $2, $3, $4)", None, 'T').await;
+        scene.housekeeping("COMMIT", None, 'I').await;
+        scene.client_gets(&["C CREATE INDEX", "Z I"]).await;
+    }
+}
