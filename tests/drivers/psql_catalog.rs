@@ -7,7 +7,8 @@ const ANA: &str = "ana@example.com";
 
 /// What a command prints for the analyst and for the superuser directly, each line without what pgusher made.
 fn both(shop: &Shop, command: &str) -> (String, String) {
-    let script = format!("{command}\n");
+    // Footers too: indexes, foreign keys, policies.
+    let script = format!("\\pset tuples_only off\n{command}\n");
     let seen = Psql::of(shop, ANA).script(&script).well();
     (seen, Psql::direct(shop).script(&script).well())
 }
