@@ -303,7 +303,7 @@ both_mechanisms! {
     fn the_demo_policies_run_as_a_script_and_show_themselves(shop: fresh) {
         let grants = Psql::of(shop, ADMIN).with(&["-c", "SHOW GRANTS ON TABLE orders"]).run().well();
         assert!(grants.contains("analysts") && grants.contains("SELECT"), "{grants}");
-        let script = "DROP TABLE IF EXISTS nothing_here;\nCREATE TABLE made (id integer);\nCOMMENT ON TABLE made IS 'by a script';\nCREATE INDEX made_id ON made (id);\n\\d made\nDROP TABLE made;\n";
+        let script = "DROP TABLE IF EXISTS nothing_here;\nCREATE TABLE made (id integer);\nCOMMENT ON TABLE made IS 'by a script';\nCREATE INDEX made_id ON made (id);\n\\pset tuples_only off\n\\d made\nDROP TABLE made;\n";
         let said = Psql::of(shop, ADMIN).with(&["-v", "ON_ERROR_STOP=1"]).script(script);
         assert_eq!(said.code, 0, "{said:?}");
         assert!(said.out.contains("id|integer") && said.out.contains("made_id"), "{said:?}");

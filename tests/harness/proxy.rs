@@ -51,7 +51,6 @@ control_password_file = "control.password"
 [policies]
 row_filters = "{mechanism}"
 poll_interval_ms = 200
-catalog_interval_ms = 500
 [http]
 address = ""
 [log]
