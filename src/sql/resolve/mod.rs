@@ -111,8 +111,8 @@ impl Walk<'_> {
         match tree.node.as_mut() {
             Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() && self.ground.admin => self.select_into(tree),
             Some(Kind::SelectStmt(inner)) => {
-                let setting = settings::whole_set_config(inner)?;
-                self.set_config_open = setting.is_some();
+                let (setting, checked) = settings::set_configs(inner)?;
+                self.set_configs = checked;
                 self.select(inner)?;
                 Ok(setting.unwrap_or(Effect::None))
             }

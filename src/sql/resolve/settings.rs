@@ -1,7 +1,7 @@
-//! SET, RESET, SHOW, and `set_config` with literal arguments.
+//! SET, RESET, SHOW, and `set_config` where it can be followed or need not be.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{FuncCall, Node, SelectStmt, VariableSetKind, VariableSetStmt, a_const};
+use pg_query::protobuf::{FuncCall, Node, SelectStmt, SetOperation, VariableSetKind, VariableSetStmt, a_const};
 
 use super::ResolveError;
 use super::names::{is_hidden, is_ours, offset, string};
@@ -58,12 +58,12 @@ impl Walk<'_> {
         Ok(Effect::Show { parameter })
     }
 
-    /// `set_config`, which the session can follow only where it is the whole statement: see [`whole_set_config`].
+    /// `set_config`, where [`set_configs`] has checked it.
     pub(super) fn set_config(&mut self, call: &FuncCall) -> Result<(), ResolveError> {
-        if !self.set_config_open {
+        if !self.set_configs.contains(&call.location) {
             return Err(ResolveError::ProtectedFunction {
                 name: "set_config".to_owned(),
-                reason: "It may be called only as SELECT set_config('parameter', 'value', is_local), by itself.".to_owned(),
+                reason: "It may be called only as SELECT set_config('parameter', 'value', is_local).".to_owned(),
                 position: offset(call.location),
             });
         }
@@ -85,18 +85,41 @@ impl Walk<'_> {
     }
 }
 
-/// The effect of a statement that is `SELECT set_config('…', '…', true|false)` and nothing else.
-pub(super) fn whole_set_config(select: &SelectStmt) -> Result<Option<Effect>, ResolveError> {
-    let [target] = select.target_list.as_slice() else { return Ok(None) };
-    let Some(Kind::ResTarget(target)) = target.node.as_ref() else { return Ok(None) };
-    let Some(Kind::FuncCall(call)) = target.val.as_deref().and_then(|n| n.node.as_ref()) else { return Ok(None) };
-    let names: Vec<&str> = call.funcname.iter().filter_map(string).collect();
-    let plain = SelectStmt {
-        target_list: select.target_list.clone(),
+/// The calls of `set_config` in a SELECT that may stand, by their places: one that is the whole statement, with literals, and
+/// its effect, which the session follows; and entries of a target list without FROM that set a parameter which may have any
+/// value, so that nothing depends on which one they set.
+pub(super) fn set_configs(select: &SelectStmt) -> Result<(Option<Effect>, Vec<i32>), ResolveError> {
+    let calls: Vec<&FuncCall> = select.target_list.iter().filter_map(bare_set_config).collect();
+    if let [call] = calls.as_slice()
+        && let [target] = select.target_list.as_slice()
+        && *select == only_targets(select, target)
+        && let Some(effect) = whole_set_config(call)?
+    {
+        return Ok((Some(effect), vec![call.location]));
+    }
+    let one_row = select.from_clause.is_empty() && select.op == SetOperation::SetopNone as i32;
+    let free = |call: &&FuncCall| {
+        let parameter = call.args.first().and_then(literal).map(|name| name.to_ascii_lowercase());
+        call.args.len() == 3 && parameter.is_some_and(|name| matches!(parameters::rule(&name), Ok(Rule::Free)))
+    };
+    Ok((None, calls.into_iter().filter(|call| one_row && free(call)).map(|call| call.location).collect()))
+}
+
+/// The SELECT with nothing but its one target.
+fn only_targets(select: &SelectStmt, target: &Node) -> SelectStmt {
+    SelectStmt {
+        target_list: vec![target.clone()],
         limit_option: select.limit_option,
         op: select.op,
         ..SelectStmt::default()
-    };
+    }
+}
+
+/// A target that is a call of `set_config` with arguments and nothing else.
+fn bare_set_config(target: &Node) -> Option<&FuncCall> {
+    let Some(Kind::ResTarget(target)) = target.node.as_ref() else { return None };
+    let Some(Kind::FuncCall(call)) = target.val.as_deref().and_then(|n| n.node.as_ref()) else { return None };
+    let names: Vec<&str> = call.funcname.iter().filter_map(string).collect();
     let bare = FuncCall {
         funcname: call.funcname.clone(),
         args: call.args.clone(),
@@ -104,10 +127,12 @@ pub(super) fn whole_set_config(select: &SelectStmt) -> Result<Option<Effect>, Re
         location: call.location,
         ..FuncCall::default()
     };
-    let alone = *select == plain && **call == bare && target.indirection.is_empty();
-    if !alone || !matches!(names.as_slice(), ["set_config"] | ["pg_catalog", "set_config"]) {
-        return Ok(None);
-    }
+    let meant = matches!(names.as_slice(), ["set_config"] | ["pg_catalog", "set_config"]);
+    (meant && **call == bare && target.indirection.is_empty()).then_some(call)
+}
+
+/// The effect of `set_config('…', '…', true|false)`.
+fn whole_set_config(call: &FuncCall) -> Result<Option<Effect>, ResolveError> {
     let [name, value, local] = call.args.as_slice() else { return Ok(None) };
     let (Some(name), Some(value), Some(local)) = (literal(name), literal(value), boolean(local)) else { return Ok(None) };
     let parameter = name.to_ascii_lowercase();

@@ -97,8 +97,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) into_open: bool,
     /// Functions outside pg_catalog are refused: they would run with owner's rights.
     pub(super) builtins_only: bool,
-    /// The statement is one call of `set_config`, whose arguments have been checked.
-    pub(super) set_config_open: bool,
+    /// Where calls of `set_config` stand whose arguments have been checked.
+    pub(super) set_configs: Vec<i32>,
     /// The name that is replaced may take an alias (COPY and utility statements take none).
     pub(super) aliases: bool,
     /// The table whose filter or mask is analysed.
@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
             bare_identity: false,
             into_open: false,
             builtins_only: false,
-            set_config_open: false,
+            set_configs: Vec::new(),
             policy_table: None,
             hidden: Vec::new(),
             aliases: true,

@@ -48,7 +48,11 @@ fn what_cannot_be_enforced_or_named_is_refused() {
         ("SELECT set_config('role', 'postgres', false)", |e| matches!(e, E::ProtectedCommand { .. })),
         ("SELECT set_config('row_security', 'off', false)", |e| matches!(e, E::ProtectedParameter { .. })),
         ("SELECT 1 WHERE set_config('work_mem', '1MB', false) = ''", |e| matches!(e, E::ProtectedFunction { .. })),
-        ("SELECT set_config('work_mem', '1MB', false), 1", |e| matches!(e, E::ProtectedFunction { .. })),
+        ("SELECT set_config('search_path', 'public', false), 1", |e| matches!(e, E::ProtectedFunction { .. })),
+        ("SELECT set_config('search_path', $1, false)", |e| matches!(e, E::ProtectedFunction { .. })),
+        ("SELECT set_config('client_encoding', $1, false)", |e| matches!(e, E::ProtectedFunction { .. })),
+        ("SELECT set_config($1, 'off', false)", |e| matches!(e, E::ProtectedFunction { .. })),
+        ("SELECT set_config('work_mem', set_config('role', 'x', true), true)", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT current_setting('pgusher.key')", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT current_setting('pgush' || 'er.key')", |e| matches!(e, E::ProtectedFunction { .. })),
         ("CREATE TABLE x (a int)", |e| matches!(e, E::AdministratorsOnly { .. })),
@@ -86,7 +90,7 @@ fn what_cannot_be_enforced_or_named_is_refused() {
 }
 
 #[test]
-fn set_config_stands_alone_or_not_at_all() {
+fn set_config_stands_in_a_target_list_without_from_or_not_at_all() {
     for sql in [
         "SELECT DISTINCT ON (set_config('work_mem', '1', true)) set_config('work_mem', '1', true)",
         "SELECT set_config('work_mem', '1', true) OVER (ORDER BY set_config('role', 'x', true))",
@@ -98,6 +102,17 @@ fn set_config_stands_alone_or_not_at_all() {
         "SELECT (SELECT set_config('work_mem', '1', true))",
     ] {
         assert!(matches!(refusal(sql), ResolveError::ProtectedFunction { .. }), "{sql}: {:?}", refusal(sql));
+    }
+}
+
+#[test]
+fn drivers_may_set_a_parameter_of_any_value_beside_other_targets() {
+    for sql in [
+        "SELECT current_setting('jit') AS cur, set_config('jit', 'off', false) AS new",
+        "SELECT set_config('jit', $1, false)",
+        "SELECT set_config('timezone', 'U' || 'TC', $1), set_config('work_mem', $2, true)",
+    ] {
+        assert_eq!(analyse(sql).unwrap().effect, crate::sql::Effect::None, "{sql}");
     }
 }
 
