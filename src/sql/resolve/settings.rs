@@ -107,12 +107,7 @@ pub(super) fn set_configs(select: &SelectStmt) -> Result<(Option<Effect>, Vec<i3
 
 /// The SELECT with nothing but its one target.
 fn only_targets(select: &SelectStmt, target: &Node) -> SelectStmt {
-    SelectStmt {
-        target_list: vec![target.clone()],
-        limit_option: select.limit_option,
-        op: select.op,
-        ..SelectStmt::default()
-    }
+    SelectStmt { target_list: vec![target.clone()], limit_option: select.limit_option, op: select.op, ..SelectStmt::default() }
 }
 
 /// A target that is a call of `set_config` with arguments and nothing else.
