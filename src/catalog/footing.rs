@@ -48,7 +48,7 @@ pub fn governed_schema(schema: &str) -> Name {
         return Name::exact(&plain);
     }
     use sha2::{Digest, Sha256};
-    let hash = hex::encode(&Sha256::digest(schema.as_bytes())[..4]);
+    let hash = hex::encode(&Sha256::digest(schema.as_bytes())[..6]);
     let room = crate::name::MAX_BYTES - hash.len() - 1;
     let mut end = room.min(plain.len());
     while !plain.is_char_boundary(end) {

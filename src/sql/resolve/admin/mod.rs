@@ -53,6 +53,7 @@ impl<'a> Walk<'a> {
             Some(Kind::CreateRangeStmt(inner)) => self.named_type(&mut inner.type_name, &mut inner.params),
             Some(Kind::AlterEnumStmt(inner)) => self.named_type(&mut inner.type_name, &mut []),
             Some(Kind::AlterTypeStmt(inner)) => self.named_type(&mut inner.type_name, &mut inner.options),
+            Some(Kind::DefineStmt(inner)) => self.define(inner),
             Some(Kind::CreateDomainStmt(inner)) => self.create_domain(inner),
             Some(Kind::AlterDomainStmt(inner)) => self.alter_domain(inner),
             Some(Kind::DropStmt(inner)) => self.drop(inner),

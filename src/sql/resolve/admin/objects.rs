@@ -3,7 +3,7 @@
 use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{
     AlterDomainStmt, AlterObjectSchemaStmt, ClusterStmt, CommentStmt, CompositeTypeStmt, CreateDomainStmt, CreateSchemaStmt,
-    DropStmt, Node, ObjectType, ReindexObjectType, ReindexStmt, RenameStmt, VacuumStmt,
+    DefineStmt, DropStmt, Node, ObjectType, ReindexObjectType, ReindexStmt, RenameStmt, VacuumStmt,
 };
 
 use super::names::object_strings;
@@ -40,6 +40,7 @@ fn object(kind: i32) -> Result<Object, ResolveError> {
         | O::ObjectProcedure
         | O::ObjectRoutine
         | O::ObjectAggregate
+        | O::ObjectOperator
         | O::ObjectStatisticExt => Ok(Object::Named),
         O::Undefined
         | O::ObjectAccessMethod
@@ -58,7 +59,6 @@ fn object(kind: i32) -> Result<Object, ResolveError> {
         | O::ObjectLanguage
         | O::ObjectLargeobject
         | O::ObjectOpclass
-        | O::ObjectOperator
         | O::ObjectOpfamily
         | O::ObjectParameterAcl
         | O::ObjectPolicy
@@ -104,6 +104,23 @@ impl Walk<'_> {
         }
         self.builtins_only = true;
         self.definitions(options)?;
+        Ok(DEFINES)
+    }
+
+    /// CREATE OPERATOR, CREATE AGGREGATE.
+    pub(super) fn define(&mut self, statement: &mut DefineStmt) -> Result<Effect, ResolveError> {
+        let DefineStmt { kind, oldstyle: _, defnames, args, definition, if_not_exists: _, replace: _ } = statement;
+        match ObjectType::try_from(*kind) {
+            Ok(ObjectType::ObjectOperator | ObjectType::ObjectAggregate) => {}
+            _ => {
+                return Err(
+                    ResolveError::unsupported("this kind of object", None).instead("Run the statement on the upstream itself.")
+                );
+            }
+        }
+        self.dotted_name(defnames)?;
+        self.definitions(args)?;
+        self.definitions(definition)?;
         Ok(DEFINES)
     }
 

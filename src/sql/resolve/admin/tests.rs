@@ -66,6 +66,17 @@ fn names_of_objects_are_written_in_full() {
         ("CREATE SEQUENCE s OWNED BY orders.id", "CREATE SEQUENCE \"public\".\"s\" OWNED BY orders.id"),
         ("CREATE TYPE mood AS ENUM ('a')", "CREATE TYPE \"public\".mood AS ENUM ('a')"),
         ("CREATE DOMAIN d AS text CHECK (value <> '')", "CREATE DOMAIN \"public\".d AS text CHECK (value <> '')"),
+        (
+            "CREATE OPERATOR hr.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hr.eq, COMMUTATOR = OPERATOR(hr.=))",
+            "CREATE OPERATOR hr.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hr.eq, COMMUTATOR = OPERATOR(hr.=))",
+        ),
+        (
+            "CREATE AGGREGATE agg (text) (SFUNC = textcat, STYPE = text)",
+            "CREATE AGGREGATE agg (text) (SFUNC = textcat, STYPE = text)",
+        ),
+        ("DROP OPERATOR === (text, text)", "DROP OPERATOR === (text, text)"),
+        ("DROP FUNCTION bonus", "DROP FUNCTION bonus"),
+        ("CREATE INDEX ON orders (id)", "CREATE INDEX ON \"public\".\"orders\" (id)"),
         ("CREATE SCHEMA fresh", "CREATE SCHEMA fresh"),
         (
             "DROP TABLE orders, hr.people, customers CASCADE",
@@ -147,6 +158,9 @@ fn what_would_pass_by_protection_is_refused_to_administrators_too() {
         "CREATE MATERIALIZED VIEW m AS SELECT bonus(1)",
         "CREATE TABLE x AS SELECT pg_read_file('x')",
         "CREATE TABLE x AS EXECUTE held",
+        "CREATE OPERATOR pgusher.= (LEFTARG = text, RIGHTARG = text, FUNCTION = eq)",
+        "CREATE OPERATOR = (LEFTARG = text, RIGHTARG = text, FUNCTION = pgusher.attach)",
+        "CREATE COLLATION c (locale = 'C')",
         "CREATE TEMP TABLE x (a int)",
         "CREATE TEMP VIEW x AS SELECT 1",
         "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()",

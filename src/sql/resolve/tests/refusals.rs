@@ -6,7 +6,8 @@ use crate::sql::fixture::{analyse, refusal};
 #[test]
 fn what_cannot_be_enforced_or_named_is_refused() {
     use ResolveError as E;
-    let cases: &[(&str, fn(&E) -> bool)] = &[
+    type Expected = fn(&E) -> bool;
+    let cases: &[(&str, Expected)] = &[
         ("SELECT * FROM nowhere", |e| matches!(e, E::UndefinedRelation { .. })),
         ("SELECT * FROM nowhere.t", |e| matches!(e, E::UndefinedRelation { .. })),
         ("SELECT * FROM hr.orders", |e| matches!(e, E::UndefinedRelation { .. })),
