@@ -57,7 +57,7 @@ impl Session {
                     backend::write_complete(&mut self.held_complete, &complete(&reply.tag, reply.columns.len(), reply.rows.len()));
                 }
                 Err(Stop::Refused(refusal)) => {
-                    self.fail_quietly(&refusal, text.clone(), &text, started);
+                    self.fail_quietly(&refusal, text.clone(), 0, started);
                     ok = false;
                 }
                 Err(Stop::Skipped) => ok = false,

@@ -13,6 +13,7 @@ use super::run::Session;
 use super::script::Script;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
+use crate::policy::{Requirement, Securable};
 use crate::sql::Effect;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
@@ -92,6 +93,9 @@ impl Session {
         started: Instant,
         opened: bool,
     ) -> Result<bool, Stop> {
+        if ddl {
+            self.precede_ddl(script).await?;
+        }
         self.must(Housekeeping::BecomeOwner).await?;
         if !self.step(script, describe, Completion::Held, started).await? {
             return Ok(false);
@@ -121,6 +125,31 @@ impl Session {
         }
         self.unpublished |= ddl;
         Ok(ok)
+    }
+
+    /// Before an ALTER or DROP, governed views that stand on its relations make way.
+    async fn precede_ddl(&mut self, script: &Script) -> Result<(), Stop> {
+        let Some(part) = script.parts.first() else { return Ok(()) };
+        let label = part.rewritten.kind().label();
+        if !(label.starts_with("ALTER") || label.starts_with("DROP")) {
+            return Ok(());
+        }
+        let relation = |requirement: &Requirement| match requirement.securable {
+            Securable::Relation(oid) => Some(oid),
+            Securable::Catalog
+            | Securable::Schema(_)
+            | Securable::Function(_)
+            | Securable::AnonymousFunction
+            | Securable::AnyFile
+            | Securable::Connection(_) => None,
+        };
+        let relations: Vec<_> = part.rewritten.remembered().requirements.iter().filter_map(relation).collect();
+        if relations.is_empty() {
+            return Ok(());
+        }
+        let environment = self.environment.clone();
+        let done = self.with_owner(async |channel| environment.governor.precede_ddl(&relations, channel).await).await?;
+        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
     }
 
     async fn follow_ddl(&mut self) -> Result<(), Stop> {

@@ -93,6 +93,7 @@ pub(super) fn outline(text: &Arc<str>, ground: &Ground, objects: &dyn SessionObj
     let count = parsed.len();
     let mut parts = Vec::with_capacity(count);
     for (index, statement) in parsed.into_iter().enumerate() {
+        let offset = statement.offset();
         match analyse(statement, ground, objects) {
             Ok(part) if count > 1 && stands_alone(part.rewritten.effect()) => {
                 return Ok(Outline::OneByOne(sql::parse(text, limits)?));
@@ -101,7 +102,7 @@ pub(super) fn outline(text: &Arc<str>, ground: &Ground, objects: &dyn SessionObj
                 return Ok(Outline::OneByOne(sql::parse(text, limits)?));
             }
             Ok(part) => parts.push(part),
-            Err(_) if index > 0 => return Ok(Outline::OneByOne(sql::parse(text, limits)?)),
+            Err(_) if offset > 0 => return Ok(Outline::OneByOne(sql::parse(text, limits)?)),
             Err(refusal) => return Err(refusal),
         }
     }

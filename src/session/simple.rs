@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::errors::characters_before;
 use super::expected::{Completion, Expected, Running};
 use super::ground::Stop;
 use super::run::Session;
@@ -97,7 +98,7 @@ impl Session {
         let ok = match self.perform(&script, true, true, started, &mut opened).await {
             Ok(ok) => ok,
             Err(Stop::Refused(refusal)) => {
-                self.fail_quietly(&refusal, script.text.clone(), &script.text, started);
+                self.fail_quietly(&refusal, script.text.clone(), 0, started);
                 false
             }
             Err(Stop::Skipped) => false,
@@ -113,7 +114,7 @@ impl Session {
         let mut ok = true;
         for parsed in statements {
             self.say_held();
-            let statement = parsed.text().clone();
+            let (statement, offset) = (parsed.text().clone(), parsed.offset());
             let analysed = match self.analyse_fresh(text, parsed).await {
                 Ok(part) => self.perform(&Script::new(text.clone(), vec![part]), true, false, started, &mut opened).await,
                 Err(stop) => Err(stop),
@@ -121,7 +122,7 @@ impl Session {
             ok = match analysed {
                 Ok(ok) => ok,
                 Err(Stop::Refused(refusal)) => {
-                    self.fail_quietly(&refusal, statement, text, started);
+                    self.fail_quietly(&refusal, statement, characters_before(text, offset), started);
                     false
                 }
                 Err(Stop::Skipped) => false,
@@ -148,9 +149,12 @@ impl Session {
         Ok(part)
     }
 
-    /// Tells of a refusal in the midst of a Query, and makes its transaction fail. The queue is empty.
-    pub(super) fn fail_quietly(&mut self, refusal: &Refusal, statement: Arc<str>, text: &str, started: Instant) {
-        let report = self.report(refusal, text);
+    /// Tells of a refusal in the midst of a Query, and makes its transaction fail. The queue is empty; so many characters stand
+    /// before the statement.
+    pub(super) fn fail_quietly(&mut self, refusal: &Refusal, statement: Arc<str>, before: usize, started: Instant) {
+        let report = self.report(refusal, &statement);
+        let position = report.position.map(|position| position + before);
+        let report = report.position(position);
         self.record_refusal(refusal, &report, statement, started);
         self.exchange.link.fail();
         self.expected.push_back(Expected::Refused(Box::new(report)));

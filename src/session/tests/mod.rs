@@ -263,3 +263,23 @@ async fn positions_are_counted_in_the_clients_characters() {
         .await;
     scene.client_gets(&["C SELECT 1", "E 42703 no @26", "Z I"]).await;
 }
+
+#[tokio::test]
+async fn a_refusal_in_the_midst_of_a_query_is_placed_in_the_whole_text() {
+    let mut scene = scene();
+    scene.send([query("SELECT 'é'; SELECT * FROM nope")]).await;
+    scene.upstream_words(7).await;
+    scene.answer([closed(), closed(), parsed(), bound(), columns(), complete("SELECT 1")]).await;
+    scene.client_gets(&["T", "C SELECT 1"]).await;
+    scene.upstream_words(2).await;
+    scene.answer([error("42601", "x"), ready('I')]).await;
+    scene.client_gets(&["E 42P01 relation \"nope\" does not exist @27", "Z I"]).await;
+}
+
+#[tokio::test]
+async fn a_notification_of_ones_own_carries_the_process_id_one_was_given() {
+    let mut scene = scene();
+    scene.answer([raw(b'A', b"\0\0\0\x07c\0p\0"), raw(b'A', b"\0\0\0\x08c\0p\0")]).await;
+    assert_eq!(scene.client_reads(13).await[5..9], 70i32.to_be_bytes());
+    assert_eq!(scene.client_reads(13).await[5..9], 8i32.to_be_bytes());
+}

@@ -5,6 +5,7 @@ use pg_query::protobuf::{Node, RangeVar};
 
 use crate::catalog::Relation;
 use crate::name::{Name, QualifiedName};
+use crate::policy::{Holder, Privilege, Securable};
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::children::{Part, children};
 use crate::sql::resolve::names::{is_hidden, is_ours, offset, string, string_node, strings};
@@ -54,7 +55,15 @@ impl<'a> Walk<'a> {
         }
         let own = catalog.qualified(relation).ok_or(ResolveError::misplaced("relation without schema"))?;
         self.replace_name(name, &own)?;
+        self.changes(relation);
         Ok(Some(relation))
+    }
+
+    /// What is done to a relation needs MANAGE on it, which every administrator has: so the audit, and who prepares the change
+    /// upstream, know what it is done to.
+    fn changes(&mut self, relation: &Relation) {
+        let (securable, schema) = (Securable::Relation(relation.oid), Some(relation.schema));
+        self.requirements.need(Holder::Session, Privilege::Manage, securable, schema, relation.name.as_str(), relation.kind.noun());
     }
 
     /// The same for each of a list.
@@ -104,6 +113,12 @@ impl<'a> Walk<'a> {
             .and_then(|ends| ends.last().copied())
             .ok_or(ResolveError::misplaced("location"))?;
         self.dotted_name(nodes)?;
+        if let [schema, name] = names.as_slice() {
+            let wanted = RangeVar { schemaname: schema.clone(), relname: name.clone(), location: -1, ..RangeVar::default() };
+            if let Ok(relation) = self.look_up(&wanted) {
+                self.changes(relation);
+            }
+        }
         if let [name] = names.as_slice() {
             let wanted = RangeVar { relname: name.clone(), location: -1, ..RangeVar::default() };
             if let Ok(relation) = self.look_up(&wanted)
@@ -114,6 +129,7 @@ impl<'a> Walk<'a> {
                     return Err(ResolveError::ProtectedSchema { name: schema.to_string(), position: None });
                 }
                 self.qualify_at(token, nodes, &schema)?;
+                self.changes(relation);
             }
         }
         Ok(after)
