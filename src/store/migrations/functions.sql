@@ -310,9 +310,11 @@ CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.filter 
 CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.mask FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 
 -- Catalog relations as sessions see them: what pgusher made is left out, and definitions that concern governed relations are withheld.
+-- Those that stand for tables have tableoid too, which psql's \dd asks for.
 CREATE OR REPLACE VIEW pgusher.pg_policy AS
   SELECT p.oid, p.polname, p.polrelid, p.polcmd, p.polpermissive, p.polroles,
-         CASE WHEN NOT g.governed THEN p.polqual END AS polqual, CASE WHEN NOT g.governed THEN p.polwithcheck END AS polwithcheck
+         CASE WHEN NOT g.governed THEN p.polqual END AS polqual, CASE WHEN NOT g.governed THEN p.polwithcheck END AS polwithcheck,
+         p.tableoid
   FROM pg_catalog.pg_policy AS p
   CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = p.polrelid) AS governed) AS g
   WHERE p.polname NOT IN ('pgusher_filter', 'pgusher_pass');
@@ -336,7 +338,7 @@ CREATE OR REPLACE VIEW pgusher.pg_matviews AS
   FROM pg_catalog.pg_matviews AS v WHERE v.schemaname NOT LIKE 'pgusher%';
 CREATE OR REPLACE VIEW pgusher.pg_rewrite AS
   SELECT w.oid, w.rulename, w.ev_class, w.ev_type, w.ev_enabled, w.is_instead,
-         NULL::pg_catalog.pg_node_tree AS ev_qual, NULL::pg_catalog.pg_node_tree AS ev_action
+         NULL::pg_catalog.pg_node_tree AS ev_qual, NULL::pg_catalog.pg_node_tree AS ev_action, w.tableoid
   FROM pg_catalog.pg_rewrite AS w JOIN pg_catalog.pg_class AS c ON c.oid = w.ev_class
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE n.nspname NOT LIKE 'pgusher%';
