@@ -9,17 +9,28 @@ use crate::error::edge::ParameterError;
 use crate::name::Name;
 
 /// The settings that a client may give, in PostgreSQL's spelling.
-const ALLOWED: [&str; 10] = [
+const ALLOWED: [&str; 21] = [
     "application_name",
+    "bytea_output",
     "client_encoding",
+    "client_min_messages",
     "DateStyle",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
     "extra_float_digits",
+    "geqo",
     "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
     "IntervalStyle",
+    "jit",
     "lock_timeout",
+    "plan_cache_mode",
     "search_path",
     "statement_timeout",
+    "synchronous_commit",
     "TimeZone",
+    "work_mem",
 ];
 
 /// Settings that decide what a session may do or how its statements are read.
