@@ -22,7 +22,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     note("TLS towards clients", wiring::rules(&settings).map(|rules| rules.tls.map_or("off", |_| "on").to_owned()).map_err(text));
     let pool = Pool::new(wiring::pool(&settings)?);
     for (login, name) in [(Login::Session, &settings.upstream.session_user), (Login::Control, &settings.upstream.control_user)] {
-        let connected = pool.acquire(login).await;
+        let connected = pool.acquire(login, &std::collections::BTreeMap::new()).await;
         let version = |parameters: &std::collections::BTreeMap<String, String>| {
             parameters.get("server_version").map_or_else(String::new, |version| format!("PostgreSQL {version}"))
         };

@@ -37,9 +37,6 @@ pub enum SessionError {
     /// The identity could not be given to the upstream connection.
     #[error("attach: {0}")]
     Attach(String),
-    /// A startup parameter whose value was refused.
-    #[error("startup parameter: {0:?}")]
-    Parameter(Box<Report>),
     /// There are no snapshots that may be used.
     #[error("no footing: {0:?}")]
     Footing(Box<Report>),
@@ -83,7 +80,7 @@ impl From<&SessionError> for Report {
                 Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "session could not be given its identity")
                     .detail("The cause is in pgusher's log.")
             }
-            SessionError::Parameter(report) | SessionError::Footing(report) => {
+            SessionError::Footing(report) => {
                 Report { severity: Severity::Fatal, ..(**report).clone() }
             }
             SessionError::Revoked => Report::fatal(

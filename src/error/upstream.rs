@@ -17,6 +17,8 @@ impl From<&UpstreamError> for Report {
             | UpstreamError::Cleartext
             | UpstreamError::Method(_)
             | UpstreamError::Scram(_) => unreachable(),
+            // The client's own startup parameters: their values are checked upstream.
+            UpstreamError::Refused { code, message } if code.starts_with("22") => Report::fatal(SqlState::from_code(code), message),
             UpstreamError::Refused { code, message: _ } => refused(code),
             UpstreamError::Violation(_) | UpstreamError::Lost(_) => {
                 Report::fatal(SqlState::CONNECTION_FAILURE, "connection to the upstream server was lost")

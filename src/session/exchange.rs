@@ -64,7 +64,7 @@ impl Exchange {
     /// Writes what waits in both directions and reads what comes; returns as soon as anything came or a blocked write went on.
     /// `hungry`: the next frame of the client is incomplete, so its bytes are wanted whatever is already here.
     pub(super) async fn io(&mut self, hungry: bool, waiting: Waiting) -> Result<(), SessionError> {
-        self.clock.note(waiting);
+        self.clock.note();
         std::future::poll_fn(|cx| self.poll(cx, hungry, waiting)).await
     }
 
@@ -86,6 +86,7 @@ impl Exchange {
             match pin!(self.client.read_buf(&mut self.inbox)).poll(cx) {
                 Poll::Ready(Ok(0)) => {
                     self.ended = true;
+                    self.clock.client_gone();
                     moved = true;
                 }
                 Poll::Ready(Ok(_)) => moved = true,
@@ -181,7 +182,8 @@ pub(super) struct Clock {
     expires: Option<Instant>,
     limits: IdleLimits,
     since: Instant,
-    waiting: Waiting,
+    /// When what still runs for a client that is gone is canceled.
+    gone: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
 }
 
@@ -190,14 +192,21 @@ impl Clock {
         let now = Instant::now();
         let first = expires.unwrap_or(now + FAR).min(now + FAR);
         let first = [limits.session, limits.transaction].into_iter().flatten().fold(first, |first, limit| first.min(now + limit));
-        Self { expires, limits, since: now, waiting: Waiting::Busy, alarm: Box::pin(tokio::time::sleep_until(first)) }
+        Self { expires, limits, since: now, gone: None, alarm: Box::pin(tokio::time::sleep_until(first)) }
     }
 
-    fn note(&mut self, waiting: Waiting) {
+    fn note(&mut self) {
         if self.limits != IdleLimits::default() {
             self.since = Instant::now();
         }
-        self.waiting = waiting;
+    }
+
+    /// The client closed without goodbye. What it sent may come to its end, as in PostgreSQL; but it does not hold an upstream
+    /// connection for long.
+    fn client_gone(&mut self) {
+        let at = Instant::now() + GRACE;
+        self.gone = Some(at);
+        self.alarm.as_mut().reset(at);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, waiting: Waiting) -> Poll<SessionError> {
@@ -205,6 +214,9 @@ impl Clock {
             let now = Instant::now();
             if self.expires.is_some_and(|at| at <= now) {
                 return Poll::Ready(SessionError::Expired);
+            }
+            if self.gone.is_some_and(|at| at <= now) {
+                return Poll::Ready(SessionError::ClientGone(io::ErrorKind::UnexpectedEof.into()));
             }
             let (limit, over) = match waiting {
                 Waiting::Busy => (None, SessionError::Idle),
@@ -217,7 +229,7 @@ impl Clock {
             // The state may change before the alarm: every limit that could come to apply is looked at again in time.
             let applies = limit.map(|limit| self.since + limit);
             let others = [self.limits.session, self.limits.transaction].into_iter().flatten().map(|limit| now + limit);
-            let next = others.chain(applies).chain(self.expires).fold(now + FAR, Instant::min);
+            let next = others.chain(applies).chain(self.expires).chain(self.gone).fold(now + FAR, Instant::min);
             self.alarm.as_mut().reset(next);
         }
         Poll::Pending
@@ -233,6 +245,9 @@ const READ_MOST: usize = 64 * 1024;
 
 /// How long a goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long statements of a client that is gone may still run.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Longer than any limit.
 const FAR: Duration = Duration::from_secs(24 * 3600);

@@ -180,6 +180,9 @@ impl Session {
             });
             return Ok(());
         }
+        if let Some(script) = prepared.as_ref().and_then(|prepared| prepared.script()).cloned() {
+            self.touch(&script);
+        }
         self.exchange.link.pass(Passing::Describe, body.len(), body);
         self.sent(Expected::Describe { rows_only: false });
         Ok(())

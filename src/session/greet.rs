@@ -36,7 +36,7 @@ pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
         Some(ending) => Err(over(ending)),
         None => tokio::select! {
             ending = enlisted.ended() => Err(over(ending)),
-            acquired = environment.pool.acquire(login) => acquired.map_err(SessionError::from),
+            acquired = environment.pool.acquire(login, &authenticated.parameters) => acquired.map_err(SessionError::from),
         },
     };
     match acquired {
@@ -100,17 +100,13 @@ struct Opening {
 }
 
 impl Opening {
-    /// Gives the connection its identity and the client's startup parameters; the identity's slot and the search path.
+    /// Gives the connection its identity; the identity's slot and the search path.
     async fn open(&mut self, of: &Authenticated, environment: &Environment) -> Result<(i64, PathTracker), SessionError> {
         let key = environment.key.load();
         let (payload, signature) = key.attach(self.process_id, None, of.principal, &of.token);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature };
         let attached = self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?;
         let slot = slot(&attached)?;
-        for (name, value) in &of.parameters {
-            let set = self.converse(Housekeeping::Parameter { name, value }).await?;
-            set.map_err(|report| SessionError::Parameter(Box::new(report)))?;
-        }
         let shown = self.converse(Housekeeping::ShowSearchPath).await?.map_err(|error| SessionError::Attach(error.message))?;
         let shown = shown.rows.into_iter().flatten().flatten().next().unwrap_or_default();
         Ok((slot, PathTracker::new(settings::parse(&shown))))
@@ -244,7 +240,6 @@ fn log(error: &SessionError, environment: &Environment) {
         SessionError::ClientGone(_)
         | SessionError::Frame(_)
         | SessionError::UnknownTag(_)
-        | SessionError::Parameter(_)
         | SessionError::Revoked
         | SessionError::Expired
         | SessionError::Draining

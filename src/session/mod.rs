@@ -31,6 +31,7 @@ mod extended;
 mod govern;
 mod greet;
 mod ground;
+mod origins;
 mod perform;
 mod prepared;
 mod relay;

@@ -231,7 +231,6 @@ impl Session {
             Housekeeping::ShowSearchPath if !self.block && self.implicit() => End::Flush,
             Housekeeping::ShowSearchPath
             | Housekeeping::Attach { .. }
-            | Housekeeping::Parameter { .. }
             | Housekeeping::Execute { .. }
             | Housekeeping::Begin
             | Housekeeping::Commit
@@ -263,8 +262,7 @@ impl Session {
             Err(ConverseError::Lost(cause)) => Err(match statement {
                 Housekeeping::Commit => SessionError::CommitUnknown(cause),
                 Housekeeping::Attach { .. }
-                | Housekeeping::Parameter { .. }
-                | Housekeeping::Execute { .. }
+                    | Housekeeping::Execute { .. }
                 | Housekeeping::Begin
                 | Housekeeping::Rollback
                 | Housekeeping::BecomeOwner

@@ -45,7 +45,9 @@ impl Session {
             let Some(header) = Header::peek(incoming.get(at..).unwrap_or_default())? else { break };
             let tag = BackendTag::from_byte(header.tag).ok_or(SessionError::Nonsense(header.tag))?;
             let here = incoming.len() - at;
-            let verdict = if streamed(tag) {
+            // Of what touches governed relations the columns' origins are translated.
+            let whole = tag == BackendTag::RowDescription && (self.touched.filtered || self.touched.masked);
+            let verdict = if streamed(tag) && !whole {
                 self.on_streamed(tag)?
             } else {
                 let wanted = header.whole().min(MESSAGE_BYTES);
@@ -186,6 +188,7 @@ impl Session {
                 Ok(if HIDDEN_PARAMETERS.contains(&name) { Verdict::Swallow } else { Verdict::Show })
             }
             BackendTag::NotificationResponse => Ok(self.on_notification(body)),
+            BackendTag::RowDescription => self.on_row_description(body),
             BackendTag::ReadyForQuery => {
                 let status = backend::ready_status(body).map_err(|_| SessionError::Nonsense(b'Z'))?;
                 self.on_ready(status)
@@ -197,13 +200,22 @@ impl Session {
             | BackendTag::CopyInResponse
             | BackendTag::CopyOutResponse
             | BackendTag::EmptyQueryResponse
-            | BackendTag::RowDescription
             | BackendTag::CopyDone
             | BackendTag::CopyData
             | BackendTag::NoData
             | BackendTag::PortalSuspended
             | BackendTag::ParameterDescription => Err(SessionError::Broken("a streamed frame among messages")),
         }
+    }
+
+    fn on_row_description(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
+        let verdict = self.on_streamed(BackendTag::RowDescription)?;
+        if verdict == Verdict::Show {
+            self.origins.follow(&self.footing);
+            let origins = &self.origins;
+            frame::write(&mut self.exchange.outbox, b'T', |out| origins.translate(body, out));
+        }
+        Ok(Verdict::Swallow)
     }
 
     fn on_complete(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {

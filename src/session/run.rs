@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::exchange::{Exchange, Waiting};
 use super::expected::Expected;
 use super::govern::Replies;
+use super::origins::Origins;
 use super::prepared::Names;
 use super::settings::PathTracker;
 use super::state::State;
@@ -56,6 +57,8 @@ pub(super) struct Session {
     pub(super) private: bool,
     /// What the open transaction did to policies or catalog was in part rolled back.
     pub(super) outdated: bool,
+    /// Where the columns of governed views come from.
+    pub(super) origins: Origins,
     pub(super) subject: Subject,
     /// Counts changes of footing, subject and search path: what was analysed in an older epoch is analysed again.
     pub(super) epoch: u64,
@@ -134,6 +137,7 @@ impl Session {
             subject,
             epoch: 0,
             cache: Cache::default(),
+            origins: Origins::default(),
             replies: Replies::default(),
             touched: Touched::default(),
             dirty: false,

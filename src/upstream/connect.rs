@@ -167,8 +167,13 @@ pub async fn dial(upstream: &Upstream) -> Result<Dialed, UpstreamError> {
 }
 
 /// Connects and logs in, within the time the settings give.
-pub(super) async fn connect(upstream: &Upstream, account: &Account, permit: Permit) -> Result<Connection, UpstreamError> {
-    let attempt = async { login(dial(upstream).await?, &upstream.database, account, permit).await };
+pub(super) async fn connect(
+    upstream: &Upstream,
+    account: &Account,
+    parameters: &BTreeMap<String, String>,
+    permit: Permit,
+) -> Result<Connection, UpstreamError> {
+    let attempt = async { login(dial(upstream).await?, &upstream.database, account, parameters, permit).await };
     tokio::time::timeout(upstream.connect_timeout, attempt).await.unwrap_or(Err(UpstreamError::TooSlow))
 }
 

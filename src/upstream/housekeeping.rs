@@ -31,13 +31,6 @@ pub enum Housekeeping<'a> {
         /// The signature.
         signature: &'a str,
     },
-    /// Sets a parameter that the client gave at startup.
-    Parameter {
-        /// Its name.
-        name: &'a str,
-        /// Its value.
-        value: &'a str,
-    },
     /// BEGIN
     Begin,
     /// COMMIT
@@ -60,7 +53,6 @@ impl Housekeeping<'_> {
         match self {
             Self::Attach { .. } => "SELECT pgusher.attach($1, $2)",
             Self::Execute { .. } => "SELECT pgusher.execute($1, $2, $3, $4)",
-            Self::Parameter { .. } => "SELECT pg_catalog.set_config($1, $2, false)",
             Self::Begin => "BEGIN",
             Self::Commit => "COMMIT",
             Self::Rollback => "ROLLBACK",
@@ -75,7 +67,6 @@ impl Housekeeping<'_> {
     pub(super) fn write(&self, out: &mut BytesMut) {
         let parameters: &[&str] = match self {
             Self::Attach { payload, signature } => &[payload, signature],
-            Self::Parameter { name, value } => &[name, value],
             Self::Execute { payload, statement, fetch, signature } => {
                 &[payload, statement, if *fetch { "true" } else { "false" }, signature]
             }
@@ -96,7 +87,7 @@ impl Housekeeping<'_> {
 
     fn types(&self) -> Vec<u8> {
         let oids: &[u32] = match self {
-            Self::Attach { .. } | Self::Parameter { .. } => &[TEXT, TEXT],
+            Self::Attach { .. } => &[TEXT, TEXT],
             Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
             Self::Begin
             | Self::Commit

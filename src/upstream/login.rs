@@ -26,12 +26,24 @@ const MAX_MESSAGES: usize = 1000;
 const PARAMETERS: [(&str, &str); 3] =
     [("client_encoding", "UTF8"), ("standard_conforming_strings", "on"), ("application_name", "pgusher")];
 
+/// Those of them that nobody may change.
+const PINNED: [&str; 2] = ["client_encoding", "standard_conforming_strings"];
+
 /// Logs in on a fresh socket.
-pub(super) async fn login(dialed: Dialed, database: &str, account: &Account, permit: Permit) -> Result<Connection, UpstreamError> {
+pub(super) async fn login(
+    dialed: Dialed,
+    database: &str,
+    account: &Account,
+    parameters: &BTreeMap<String, String>,
+    permit: Permit,
+) -> Result<Connection, UpstreamError> {
     let mut line = Line { stream: dialed.stream, buffer: BytesMut::with_capacity(1024), messages: 0 };
     line.send(|out| {
         let named = [("user", account.user.as_str()), ("database", database)];
-        frontend::startup_message(named.into_iter().chain(PARAMETERS), out)
+        let given = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let given = given.filter(|(name, _)| !PINNED.contains(name));
+        // Of a parameter that comes twice, upstream takes the last.
+        frontend::startup_message(named.into_iter().chain(PARAMETERS).chain(given), out)
     })
     .await?;
     authenticate(&mut line, account, dialed.private, dialed.end_point).await?;

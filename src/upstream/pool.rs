@@ -2,6 +2,7 @@
 //!
 //! In: which login. Out: a [`Connection`], one per session for now. Never: more connections of a login than the settings allow.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,11 +78,12 @@ impl Pool {
         }
     }
 
-    /// A fresh connection of this login, at its first ReadyForQuery.
-    pub async fn acquire(&self, login: Login) -> Result<Connection, UpstreamError> {
+    /// A fresh connection of this login, at its first ReadyForQuery. The parameters become its session defaults: they must have
+    /// been admitted by startup.
+    pub async fn acquire(&self, login: Login, parameters: &BTreeMap<String, String>) -> Result<Connection, UpstreamError> {
         let lane = self.lane(login);
         let permit = lane.place(self.wait).await?;
-        connect(&self.upstream, &lane.account, permit).await
+        connect(&self.upstream, &lane.account, parameters, permit).await
     }
 
     /// How many connections of this login may still be opened, for metrics.

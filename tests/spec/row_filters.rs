@@ -6,7 +6,7 @@ use crate::harness::{Mechanism, Shop, both_mechanisms};
 fn violation(shop: &Shop) -> &'static str {
     match shop.mechanism {
         Mechanism::Rls => "42501",
-        Mechanism::View => "44000",
+        Mechanism::View => "42501",
     }
 }
 

@@ -32,7 +32,7 @@ where
         connect_timeout: Duration::from_secs(10),
     };
     let pool = Pool::new(PoolSettings { upstream, session: lane.clone(), control: lane, wait: Duration::from_secs(1) });
-    let acquiring = tokio::spawn(async move { pool.acquire(Login::Session).await });
+    let acquiring = tokio::spawn(async move { pool.acquire(Login::Session, &BTreeMap::new()).await });
     let (stream, _) = listener.accept().await.unwrap();
     let played = tokio::spawn(part(stream));
     let outcome = acquiring.await.unwrap();
@@ -99,7 +99,7 @@ async fn a_password_is_given_in_the_clear_only_where_nobody_can_read_along() {
     theirs.write_all(&ask(3, b"")).await.unwrap();
     let pool = tokio::sync::Semaphore::new(1);
     let permit = Permit::of(std::sync::Arc::new(pool).try_acquire_owned().unwrap());
-    let refused = login(dialed, "shop", &account(Some("secret")), permit).await;
+    let refused = login(dialed, "shop", &account(Some("secret")), &BTreeMap::new(), permit).await;
     assert!(matches!(refused, Err(UpstreamError::Cleartext)));
 }
 
@@ -228,4 +228,21 @@ fn server(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> tokio_rustls::TlsAccept
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config))
+}
+
+#[tokio::test]
+async fn a_clients_parameters_become_those_of_the_connection_but_for_the_pinned() {
+    let (ours, mut theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(4096);
+    let dialed = Dialed { stream: UpstreamStream::Memory(ours), private: true, end_point: None };
+    theirs.write_all(&[OK, GREETING].concat()).await.unwrap();
+    let pool = tokio::sync::Semaphore::new(1);
+    let permit = Permit::of(std::sync::Arc::new(pool).try_acquire_owned().unwrap());
+    let given = [("application_name", "psql"), ("client_encoding", "LATIN1"), ("TimeZone", "UTC")];
+    let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    login(dialed, "shop", &account(None), &given, permit).await.unwrap();
+    let mut sent = vec![0; 4096];
+    let count = theirs.read(&mut sent).await.unwrap();
+    let sent = String::from_utf8_lossy(&sent[8..count]).into_owned();
+    assert!(sent.ends_with("application_name\0pgusher\0TimeZone\0UTC\0application_name\0psql\0\0"), "{sent:?}");
+    assert!(!sent.contains("LATIN1"));
 }

@@ -1,0 +1,104 @@
+//! Where result columns come from: a column of a governed view is told as the table's, so that drivers find its metadata.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{BufMut, BytesMut};
+
+use crate::catalog::{CatalogSnapshot, Footing, Governed, GovernedTable, Relation};
+use crate::name::QualifiedName;
+use crate::policy::Oid;
+
+/// Columns of governed views with the table's columns they stand for, on one footing.
+#[derive(Default)]
+pub(super) struct Origins {
+    of: Option<Arc<Footing>>,
+    columns: HashMap<(Oid, i16), (Oid, i16)>,
+}
+
+impl Origins {
+    /// Follows the footing.
+    pub(super) fn follow(&mut self, footing: &Arc<Footing>) {
+        if self.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, footing)) {
+            return;
+        }
+        self.columns = columns(footing);
+        self.of = Some(footing.clone());
+    }
+
+    /// Writes the body of a RowDescription with the tables' columns in it; one that makes no sense is left as it is.
+    pub(super) fn translate(&self, body: &[u8], out: &mut BytesMut) {
+        let start = out.len();
+        out.put_slice(body);
+        let Some(mut rest) = out.get_mut(start + 2..).filter(|_| !self.columns.is_empty()) else { return };
+        while let Some(end) = rest.iter().position(|b| *b == 0) {
+            let Some((field, after)) = rest.get_mut(end + 1..).and_then(|field| field.split_at_mut_checked(FIELD)) else { return };
+            if let [a, b, c, d, e, f, ..] = field
+                && let Some((table, column)) = self.columns.get(&(u32::from_be_bytes([*a, *b, *c, *d]), i16::from_be_bytes([*e, *f])))
+            {
+                ([*a, *b, *c, *d], [*e, *f]) = (table.to_be_bytes(), column.to_be_bytes());
+            }
+            rest = after;
+        }
+    }
+}
+
+fn columns(footing: &Footing) -> HashMap<(Oid, i16), (Oid, i16)> {
+    let catalog = &footing.catalog;
+    let mut columns = HashMap::new();
+    for (oid, governed) in &footing.governed {
+        let Some(relation) = catalog.relation(*oid) else { continue };
+        match governed {
+            Governed::Table(GovernedTable { read, write, .. }) => {
+                add(&mut columns, catalog, relation, read);
+                add(&mut columns, catalog, relation, write);
+            }
+            Governed::View { read } => add(&mut columns, catalog, relation, read),
+            Governed::Derived | Governed::Refused(_) => {}
+        }
+    }
+    columns
+}
+
+fn add(columns: &mut HashMap<(Oid, i16), (Oid, i16)>, catalog: &CatalogSnapshot, of: &Relation, view: &QualifiedName) {
+    let view = catalog.schema_named(view.schema.as_str()).and_then(|schema| catalog.relation_in(schema.oid, &view.name));
+    let Some(view) = view.filter(|view| view.oid != of.oid) else { return };
+    for column in &view.columns {
+        if let Some(own) = of.column(column.name.as_str()) {
+            columns.insert((view.oid, column.number), (of.oid, own.number));
+        }
+    }
+}
+
+/// What follows a column's name: table, column, type, length, modifier, format.
+const FIELD: usize = 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::fixture;
+
+    fn described(table: u32, column: i16) -> BytesMut {
+        let mut body = BytesMut::new();
+        body.put_u16(1);
+        body.put_slice(b"ssn\0");
+        body.put_u32(table);
+        body.put_i16(column);
+        body.put_slice(&[9; 12]);
+        body
+    }
+
+    #[test]
+    fn a_column_of_a_governed_view_is_told_as_the_tables() {
+        let mut origins = Origins::default();
+        origins.follow(&Arc::new(fixture::footing()));
+        let mut out = BytesMut::new();
+        origins.translate(&described(901, 3), &mut out);
+        assert_eq!(out, described(fixture::EMPLOYEES, 3));
+        for untouched in [described(fixture::ORDERS, 1), BytesMut::from(&b"\0\x01cut"[..]), BytesMut::from(&b"\0"[..])] {
+            let mut out = BytesMut::new();
+            origins.translate(&untouched, &mut out);
+            assert_eq!(out, untouched);
+        }
+    }
+}
