@@ -80,9 +80,7 @@ impl From<&SessionError> for Report {
                 Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "session could not be given its identity")
                     .detail("The cause is in pgusher's log.")
             }
-            SessionError::Footing(report) => {
-                Report { severity: Severity::Fatal, ..(**report).clone() }
-            }
+            SessionError::Footing(report) => Report { severity: Severity::Fatal, ..(**report).clone() },
             SessionError::Revoked => Report::fatal(
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
                 "session ended: the token or principal is no longer valid",

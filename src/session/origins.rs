@@ -34,7 +34,8 @@ impl Origins {
         while let Some(end) = rest.iter().position(|b| *b == 0) {
             let Some((field, after)) = rest.get_mut(end + 1..).and_then(|field| field.split_at_mut_checked(FIELD)) else { return };
             if let [a, b, c, d, e, f, ..] = field
-                && let Some((table, column)) = self.columns.get(&(u32::from_be_bytes([*a, *b, *c, *d]), i16::from_be_bytes([*e, *f])))
+                && let Some((table, column)) =
+                    self.columns.get(&(u32::from_be_bytes([*a, *b, *c, *d]), i16::from_be_bytes([*e, *f])))
             {
                 ([*a, *b, *c, *d], [*e, *f]) = (table.to_be_bytes(), column.to_be_bytes());
             }

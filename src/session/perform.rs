@@ -262,7 +262,7 @@ impl Session {
             Err(ConverseError::Lost(cause)) => Err(match statement {
                 Housekeeping::Commit => SessionError::CommitUnknown(cause),
                 Housekeeping::Attach { .. }
-                    | Housekeeping::Execute { .. }
+                | Housekeeping::Execute { .. }
                 | Housekeeping::Begin
                 | Housekeeping::Rollback
                 | Housekeeping::BecomeOwner
