@@ -21,7 +21,7 @@ pub(super) enum Expected {
     },
     /// BindComplete.
     Bind {
-        /// The client's.
+        /// The client's: it is shown, and confirms the portal that waits.
         shown: bool,
     },
     /// ParameterDescription, then RowDescription or NoData.

@@ -111,6 +111,9 @@ impl Session {
             return Err(Refusal::Reserved(portal.to_owned()).into());
         }
         self.stand().await?;
+        if self.names.is_open(statement) {
+            self.quiesce_or_skip().await?;
+        }
         let Some(prepared) = self.names.prepared(statement) else {
             return Err(Refusal::UnknownStatement(statement.to_owned()).into());
         };
@@ -124,7 +127,7 @@ impl Session {
             }
             Body::Empty => {}
             Body::Sql(_) | Body::SqlPrepare(_) => {
-                if prepared.epoch != self.epoch {
+                if prepared.epoch != self.epoch || prepared.refers() {
                     prepared = Box::pin(self.renew(statement, &prepared)).await?;
                 }
                 if let Some(script) = prepared.script() {
@@ -133,7 +136,7 @@ impl Session {
                 }
             }
         }
-        self.names.bind(portal, prepared);
+        self.names.expect_portal(portal, prepared);
         self.exchange.link.pass(Passing::Bind, length, body);
         self.sent(Expected::Bind { shown: true });
         Ok(true)
@@ -152,6 +155,13 @@ impl Session {
     async fn describe(&mut self, body: &[u8]) -> Result<(), Stop> {
         let (target, name) = frontend::target(body).map_err(Refusal::Frame)?;
         self.stand().await?;
+        let open = match target {
+            Target::Statement => self.names.is_open(name),
+            Target::Portal => self.names.is_portal_open(name),
+        };
+        if open {
+            self.quiesce_or_skip().await?;
+        }
         let prepared = match target {
             Target::Statement => match self.names.prepared(name).cloned() {
                 Some(prepared) if prepared.script().is_some() && prepared.epoch != self.epoch => {
@@ -201,6 +211,9 @@ impl Session {
     async fn execute(&mut self, body: &[u8], started: Instant) -> Result<(), Stop> {
         let (name, rows) = frontend::execute(body).map_err(Refusal::Frame)?;
         self.stand().await?;
+        if self.names.is_portal_open(name) {
+            self.quiesce_or_skip().await?;
+        }
         let Some(prepared) = self.names.portal(name).map(|portal| portal.prepared.clone()) else {
             return self.execute_cursor(name, body, started).await;
         };
@@ -209,7 +222,7 @@ impl Session {
             Body::Empty => None,
             Body::Sql(script) | Body::SqlPrepare(script) => Some(script.clone()),
         };
-        if prepared.epoch != self.epoch {
+        if prepared.epoch != self.epoch || prepared.refers() {
             Box::pin(self.portal_still(name, &prepared)).await?;
         }
         let inner = matches!(prepared.body, Body::SqlPrepare(_));

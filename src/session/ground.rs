@@ -166,19 +166,27 @@ impl Session {
     pub(super) async fn freshen(&mut self, effect: &Effect) -> Result<bool, Stop> {
         match effect {
             Effect::Execute { name } => {
-                let Some(prepared) = self.names.prepared(name.as_str()).cloned() else { return Ok(false) };
+                let settled = !self.names.is_open(name.as_str());
+                if !settled {
+                    self.quiesce_or_skip().await?;
+                }
+                let Some(prepared) = self.names.prepared(name.as_str()).cloned() else { return Ok(!settled) };
                 if let Body::Sql(script) = &prepared.body
                     && script.parts.iter().any(|part| *part.rewritten.effect() != Effect::None)
                 {
                     return Err(Refusal::ExecuteUtility.into());
                 }
                 if prepared.epoch == self.epoch {
-                    return Ok(false);
+                    return Ok(!settled);
                 }
                 Box::pin(self.renew(name.as_str(), &prepared)).await?;
                 Ok(true)
             }
             Effect::Fetch { cursor } => {
+                let settled = !self.names.is_portal_open(cursor.as_str());
+                if !settled {
+                    self.quiesce_or_skip().await?;
+                }
                 if let Some(declared) = self.names.declared(cursor.as_str()).cloned() {
                     let text = declared.script.parts.get(declared.part).map(|part| part.text.clone());
                     let before = declared.script.parts.get(declared.part).map(|part| part.rewritten.text().clone());
@@ -189,9 +197,13 @@ impl Session {
                         self.names.renew_cursor(cursor.as_str(), self.epoch);
                     }
                 } else if let Some(portal) = self.names.portal(cursor.as_str()).cloned() {
+                    // It could lead back to itself.
+                    if portal.prepared.refers() {
+                        return Err(Refusal::UnknownPortal(cursor.to_string()).into());
+                    }
                     self.portal_still(cursor.as_str(), &portal.prepared).await?;
                 }
-                Ok(false)
+                Ok(!settled)
             }
             Effect::None
             | Effect::Transaction(_)
@@ -213,7 +225,7 @@ impl Session {
 
     /// Refuses a portal whose statement is no longer permitted, or would now be another.
     pub(super) async fn portal_still(&mut self, name: &str, prepared: &Arc<Prepared>) -> Result<(), Stop> {
-        if prepared.epoch == self.epoch {
+        if prepared.epoch == self.epoch && !prepared.refers() {
             return Ok(());
         }
         let Some(before) = prepared.script().and_then(|script| script.parts.first()).map(|part| part.rewritten.text().clone())
@@ -224,7 +236,7 @@ impl Session {
     }
 
     async fn same_still(&mut self, name: &str, text: &Arc<str>, before: &Arc<str>) -> Result<(), Stop> {
-        match self.outline_once(text).await? {
+        match Box::pin(self.outline(text)).await? {
             Outline::Together(script) if script.parts.first().is_some_and(|part| part.rewritten.text() == before) => Ok(()),
             Outline::Together(_) | Outline::Empty | Outline::Governance(_) | Outline::OneByOne(_) => {
                 Err(Refusal::OldPortal(name.to_owned()).into())
@@ -234,7 +246,11 @@ impl Session {
 
     /// Analyses a prepared statement anew, and prepares it anew upstream under its name when something else is now to be sent.
     pub(super) async fn renew(&mut self, name: &str, old: &Arc<Prepared>) -> Result<Arc<Prepared>, Stop> {
-        let Outline::Together(script) = self.outline_once(&old.text).await? else {
+        if self.names.is_waiting(name) {
+            // Its name may be that of another one, which must not be taken for it.
+            self.quiesce_or_skip().await?;
+        }
+        let Outline::Together(script) = Box::pin(self.outline(&old.text)).await? else {
             return Err(Refusal::UnknownStatement(name.to_owned()).into());
         };
         let body = match &old.body {
@@ -266,7 +282,9 @@ impl Session {
         }
         if let Some(batch) = self.state.batch() {
             batch.sent = true;
-            return Ok(());
+            // Where something before it fails, upstream skips it and keeps what it had.
+            self.quiesce_or_skip().await?;
+            return if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) };
         }
         // A Query comes next: upstream must not be left skipping to a Sync.
         self.exchange.link.sync();

@@ -60,14 +60,29 @@ pub(super) struct Cursor {
     hold: bool,
 }
 
+/// Something that upstream has yet to confirm.
+#[derive(Debug)]
+struct Waiting<T> {
+    name: Box<str>,
+    what: T,
+    /// Which batch made it.
+    batch: u64,
+}
+
+/// What waits under a name, the latest if several do.
+fn waiting<'a, T>(pending: &'a VecDeque<Waiting<T>>, name: &str) -> Option<&'a Waiting<T>> {
+    pending.iter().rev().find(|waiting| &*waiting.name == name)
+}
+
 /// Everything with a name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     unnamed: Option<Arc<Prepared>>,
     named: HashMap<Box<str>, Arc<Prepared>>,
-    pending: VecDeque<(Box<str>, Arc<Prepared>)>,
+    pending: VecDeque<Waiting<Arc<Prepared>>>,
     unnamed_portal: Option<Portal>,
     portals: HashMap<Box<str>, Portal>,
+    pending_portals: VecDeque<Waiting<Portal>>,
     cursors: HashMap<Name, Cursor>,
     /// Counts Syncs.
     batch: u64,
@@ -76,8 +91,34 @@ pub(super) struct Names {
 impl Names {
     /// A prepared statement, confirmed or on its way.
     pub(super) fn prepared(&self, name: &str) -> Option<&Arc<Prepared>> {
-        let waiting = self.pending.iter().rev().find(|(pending, _)| &**pending == name).map(|(_, prepared)| prepared);
-        waiting.or_else(|| if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) })
+        match waiting(&self.pending, name) {
+            Some(waiting) => Some(&waiting.what),
+            None if name.is_empty() => self.unnamed.as_ref(),
+            None => self.named.get(name),
+        }
+    }
+
+    /// Whether upstream has yet to confirm the statement of this name.
+    pub(super) fn is_waiting(&self, name: &str) -> bool {
+        waiting(&self.pending, name).is_some()
+    }
+
+    /// Whether what a name means is open: an earlier batch gave it away, and upstream has not said whether that went well. In
+    /// the same batch it need not be known, for upstream skips the rest of a batch that failed.
+    pub(super) fn is_open(&self, name: &str) -> bool {
+        let earlier = waiting(&self.pending, name).is_some_and(|waiting| waiting.batch != self.batch);
+        // A name that nothing else has means what was given away, or nothing.
+        let contested = || {
+            name.is_empty()
+                || self.named.contains_key(name)
+                || self.pending.iter().filter(|waiting| &*waiting.name == name).count() > 1
+        };
+        earlier && contested()
+    }
+
+    /// The same of the name of a portal.
+    pub(super) fn is_portal_open(&self, name: &str) -> bool {
+        waiting(&self.pending_portals, name).is_some_and(|waiting| waiting.batch != self.batch)
     }
 
     /// A Parse went upstream: its statement waits for ParseComplete.
@@ -85,13 +126,13 @@ impl Names {
         if name.is_empty() {
             self.unnamed = None;
         }
-        self.pending.push_back((name.into(), prepared));
+        self.pending.push_back(Waiting { name: name.into(), what: prepared, batch: self.batch });
     }
 
     /// The oldest statement that waits was confirmed.
     pub(super) fn confirm(&mut self) {
-        if let Some((name, prepared)) = self.pending.pop_front() {
-            self.enter(name, prepared);
+        if let Some(Waiting { name, what, batch: _ }) = self.pending.pop_front() {
+            self.enter(name, what);
         }
     }
 
@@ -124,19 +165,47 @@ impl Names {
         self.named.clear();
     }
 
-    /// Bind.
-    pub(super) fn bind(&mut self, portal: &str, prepared: Arc<Prepared>) {
+    /// Bind, which went upstream: its portal waits for BindComplete. Until then the name may be that of another one.
+    pub(super) fn expect_portal(&mut self, portal: &str, prepared: Arc<Prepared>) {
         let bound = Portal { prepared, batch: self.batch };
-        if portal.is_empty() {
-            self.unnamed_portal = Some(bound);
+        self.pending_portals.push_back(Waiting { name: portal.into(), what: bound, batch: self.batch });
+    }
+
+    /// The oldest portal that waits was confirmed.
+    pub(super) fn confirm_portal(&mut self) {
+        if let Some(Waiting { name, what, batch: _ }) = self.pending_portals.pop_front() {
+            self.enter_portal(&name, what);
+        }
+    }
+
+    /// The oldest portal that waits will never be confirmed.
+    pub(super) fn give_up_portal(&mut self) {
+        self.pending_portals.pop_front();
+    }
+
+    /// Bind, of what upstream does not hold.
+    pub(super) fn bind(&mut self, portal: &str, prepared: Arc<Prepared>) {
+        let batch = self.batch;
+        self.enter_portal(portal, Portal { prepared, batch });
+    }
+
+    /// A name is that of one portal: a cursor that had it is gone.
+    fn enter_portal(&mut self, name: &str, portal: Portal) {
+        if name.is_empty() {
+            self.unnamed_portal = Some(portal);
         } else {
-            self.portals.insert(portal.into(), bound);
+            self.cursors.remove(name);
+            self.portals.insert(name.into(), portal);
         }
     }
 
     /// A portal made by Bind.
     pub(super) fn portal(&self, name: &str) -> Option<&Portal> {
-        if name.is_empty() { self.unnamed_portal.as_ref() } else { self.portals.get(name) }
+        match waiting(&self.pending_portals, name) {
+            Some(waiting) => Some(&waiting.what),
+            None if name.is_empty() => self.unnamed_portal.as_ref(),
+            None => self.portals.get(name),
+        }
     }
 
     /// Close of a portal; also a cursor's.
@@ -149,8 +218,9 @@ impl Names {
         }
     }
 
-    /// DECLARE.
+    /// DECLARE. A portal that had the name is gone.
     pub(super) fn declare(&mut self, name: Name, script: Arc<Script>, part: usize, epoch: u64, hold: bool) {
+        self.portals.remove(name.as_str());
         self.cursors.insert(name, Cursor { script, part, epoch, hold });
     }
 
@@ -205,6 +275,14 @@ impl Names {
 }
 
 impl Prepared {
+    /// Whether it runs or explains another prepared statement, or reads a cursor: what it needs changes with those.
+    pub(super) fn refers(&self) -> bool {
+        match &self.body {
+            Body::Sql(script) => script.refers(),
+            Body::SqlPrepare(_) | Body::Empty | Body::Governance(_) => false,
+        }
+    }
+
     fn remembered(&self) -> Option<Remembered> {
         match &self.body {
             Body::Sql(script) | Body::SqlPrepare(script) => script.parts.first().map(|part| part.rewritten.remembered()),

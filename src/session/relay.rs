@@ -154,7 +154,13 @@ impl Session {
                 }
                 (shown, true)
             }
-            (BackendTag::BindComplete, Expected::Bind { shown }) => (*shown, true),
+            (BackendTag::BindComplete, Expected::Bind { shown }) => {
+                let shown = *shown;
+                if shown {
+                    self.names.confirm_portal();
+                }
+                (shown, true)
+            }
             (BackendTag::CloseComplete, Expected::Close { shown, statement }) => {
                 if let Some(name) = statement {
                     self.names.forget(name);
@@ -299,8 +305,21 @@ impl Session {
             if front.ready() {
                 break;
             }
-            if let Some(Expected::Parse { shown: true, .. } | Expected::Local { confirms: true, .. }) = self.expected.pop_front() {
-                self.names.give_up();
+            match self.expected.pop_front() {
+                Some(Expected::Parse { shown: true, .. } | Expected::Local { confirms: true, .. }) => self.names.give_up(),
+                Some(Expected::Bind { shown: true }) => self.names.give_up_portal(),
+                Some(
+                    Expected::Parse { shown: false, .. }
+                    | Expected::Local { confirms: false, .. }
+                    | Expected::Bind { shown: false }
+                    | Expected::Describe { .. }
+                    | Expected::Close { .. }
+                    | Expected::Execute(_)
+                    | Expected::Query(_)
+                    | Expected::Sync { .. }
+                    | Expected::Refused(_),
+                )
+                | None => {}
             }
         }
         self.skipping = self.expected.is_empty();

@@ -61,6 +61,11 @@ impl Script {
     pub(super) fn repeatable(&self) -> bool {
         self.text.len() <= LONG && self.parts.iter().all(|part| !stands_alone(part.rewritten.effect()))
     }
+
+    /// Whether its analysis looked at the session's prepared statements or cursors: it holds only as long as those do.
+    pub(super) fn refers(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.rewritten.effect(), Effect::Execute { .. } | Effect::Fetch { .. }))
+    }
 }
 
 /// What a statement is analysed on, taken together once.
@@ -183,15 +188,18 @@ pub(super) fn changes_meaning(effect: &Effect) -> bool {
 /// Whether a statement cannot be sent as a part of a Query.
 pub(super) fn stands_alone(effect: &Effect) -> bool {
     match effect {
-        Effect::CopyInGoverned(_) | Effect::AsOwner { .. } | Effect::Execute { .. } | Effect::Fetch { .. } | Effect::Discard(_) => {
-            true
-        }
+        // What PREPARE makes is remembered by its script.
+        Effect::CopyInGoverned(_)
+        | Effect::AsOwner { .. }
+        | Effect::Prepare { .. }
+        | Effect::Execute { .. }
+        | Effect::Fetch { .. }
+        | Effect::Discard(_) => true,
         Effect::None
         | Effect::Transaction(_)
         | Effect::Set { .. }
         | Effect::Reset { .. }
         | Effect::Show { .. }
-        | Effect::Prepare { .. }
         | Effect::Deallocate { .. }
         | Effect::Declare { .. }
         | Effect::Close { .. }

@@ -58,7 +58,8 @@ impl Session {
                 let prepared = Prepared {
                     text: script.parts.get(part).map_or_else(|| script.text.clone(), |part| part.text.clone()),
                     types: bytes::Bytes::new(),
-                    body: Body::SqlPrepare(self.alone(script, part)),
+                    // It stands alone, see `stands_alone`.
+                    body: Body::SqlPrepare(script.clone()),
                     epoch: self.epoch,
                 };
                 self.names.enter(name.as_str().into(), Arc::new(prepared));
@@ -70,15 +71,6 @@ impl Session {
             Effect::Close { cursor: None } => self.names.close_cursors(),
             Effect::Discard(discard) => self.discarded(*discard),
         }
-    }
-
-    /// A script of one of a script's parts; the same one where it has no other.
-    fn alone(&self, script: &Arc<Script>, part: usize) -> Arc<Script> {
-        if script.parts.len() == 1 {
-            return script.clone();
-        }
-        // What remains is only asked for its requirements, and analysed again before it is sent.
-        self.cache.find(script.parts.get(part).map_or("", |part| &part.text)).unwrap_or(script).clone()
     }
 
     fn discarded(&mut self, discard: Discard) {

@@ -57,6 +57,23 @@ both_mechanisms! {
         ], &["42501", "0A000", "42601"]);
     }
 
+    /// Class 9: what this grammar has keywords for is an ordinary call to an older upstream, and needs EXECUTE as one.
+    fn keywords_of_newer_versions_are_calls(shop: fresh) {
+        let admin = shop.admin();
+        for function in [
+            "json_value(jsonb, text)", "json_query(jsonb, text)", "json_exists(jsonb, text)", "json_scalar(text)", "json_serialize(text)", "json(text)",
+            "json_array(text, text)", "json_array()", "json_object()", "merge_action()",
+        ] {
+            admin.run(&format!("CREATE FUNCTION public.{function} RETURNS text LANGUAGE sql AS $$ SELECT 'called' $$"));
+        }
+        admin.run("CREATE AGGREGATE public.json_arrayagg(text) (SFUNC = textcat, STYPE = text, INITCOND = 'called')");
+        all_refused(&shop.ana(), &[
+            "SELECT json_value('{}'::jsonb, '$')", "SELECT json_query('{}'::jsonb, '$')", "SELECT json_exists('{}'::jsonb, '$')", "SELECT json_scalar('a'::text)",
+            "SELECT json_serialize('a'::text)", "SELECT json('a'::text)", "SELECT json_array('a'::text, 'b'::text)", "SELECT json_array()", "SELECT json_object()",
+            "SELECT json_arrayagg(name) FROM regions", "SELECT merge_action()", "SELECT 1 FROM regions ORDER BY json_scalar(name)",
+        ], &["42501"]);
+    }
+
     /// Class 7: a function whose body reads governed tables meets their filters and masks, whoever made it.
     fn bodies_of_functions_meet_filters_and_masks(shop: fresh) {
         let admin = shop.admin();

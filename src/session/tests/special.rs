@@ -197,8 +197,11 @@ async fn a_prepared_statement_is_prepared_anew_when_the_policies_moved() {
     scene.send([bind("", "s"), execute("", 0), sync()]).await;
     scene.upstream_gets(&["C Ss"]).await;
     assert!(scene.upstream_word().await.contains("pgusher_public"));
+    // Not before upstream has it is it taken for prepared.
+    scene.upstream_gets(&["H"]).await;
+    scene.answer([closed(), parsed()]).await;
     scene.upstream_gets(&["B  s", "E  0", "S"]).await;
-    scene.answer([closed(), parsed(), bound(), complete("SELECT 0"), ready('I')]).await;
+    scene.answer([bound(), complete("SELECT 0"), ready('I')]).await;
     scene.client_gets(&["2", "C SELECT 0", "Z I"]).await;
 }
 

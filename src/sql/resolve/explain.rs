@@ -15,12 +15,14 @@ impl Walk<'_> {
         let ExplainStmt { query, options } = statement;
         let analyze = options.iter().any(is_analyze);
         let query = query.as_deref_mut().ok_or(ResolveError::misplaced("EXPLAIN"))?;
+        // What EXECUTE names decides what is explained: the session must look at it as for EXECUTE itself.
+        let mut effect = Effect::None;
         match query.node.as_mut() {
             Some(Kind::SelectStmt(_) | Kind::InsertStmt(_) | Kind::UpdateStmt(_) | Kind::DeleteStmt(_) | Kind::MergeStmt(_)) => {
                 self.query(query)?;
             }
             Some(Kind::ExecuteStmt(inner)) => {
-                self.execute(inner)?;
+                effect = self.execute(inner)?;
             }
             Some(Kind::DeclareCursorStmt(inner)) => match inner.query.as_deref_mut() {
                 Some(query) => {
@@ -47,7 +49,7 @@ impl Walk<'_> {
                 self.requirements.add(requirement);
             }
         }
-        Ok(Effect::None)
+        Ok(effect)
     }
 }
 

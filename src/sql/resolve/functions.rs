@@ -4,7 +4,7 @@
 //! name and the number of arguments could mean needs EXECUTE, and a name that could also mean a refused built-in is refused.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::FuncCall;
+use pg_query::protobuf::{FuncCall, JsonExprOp};
 
 use super::ResolveError;
 use super::builtins::{self, Verdict};
@@ -186,6 +186,34 @@ impl Walk<'_> {
             _ => None,
         };
         plain && item.is_some_and(|item| self.scopes.proves_column(item, name))
+    }
+
+    /// A call that this grammar has a keyword for. To an upstream older than the keyword it is an ordinary call, of whatever
+    /// function of the database has the name.
+    pub(super) fn keyword_call(&mut self, kind: &Kind) -> Result<(), ResolveError> {
+        let name = match kind {
+            Kind::JsonFuncExpr(call) => match JsonExprOp::try_from(call.op) {
+                Ok(JsonExprOp::JsonExistsOp) => "json_exists",
+                Ok(JsonExprOp::JsonQueryOp) => "json_query",
+                Ok(JsonExprOp::JsonValueOp) => "json_value",
+                Ok(JsonExprOp::JsonTableOp | JsonExprOp::Undefined) | Err(_) => return Err(ResolveError::misplaced("SQL/JSON function")),
+            },
+            Kind::JsonParseExpr(_) => "json",
+            Kind::JsonScalarExpr(_) => "json_scalar",
+            Kind::JsonSerializeExpr(_) => "json_serialize",
+            Kind::JsonObjectConstructor(_) => "json_object",
+            Kind::JsonArrayConstructor(_) | Kind::JsonArrayQueryConstructor(_) => "json_array",
+            Kind::JsonObjectAgg(_) => "json_objectagg",
+            Kind::JsonArrayAgg(_) => "json_arrayagg",
+            Kind::MergeSupportFunc(_) => "merge_action",
+            _ => return Ok(()),
+        };
+        let functions = self.candidates(None, name, &Arguments { count: 0, named: Vec::new(), any: true });
+        if let (Purpose::Policy, Some(_)) = (self.purpose, functions.first()) {
+            return Err(ResolveError::unsupported(format!("the unqualified function name {name} here"), None)
+                .because("A built-in function and one of the database have that name."));
+        }
+        self.need_execute(&functions, None)
     }
 
     /// The functions outside pg_catalog that a call can mean.

@@ -215,6 +215,7 @@ impl<'a> Walk<'a> {
     }
 
     fn plain_expression(&mut self, kind: &mut Kind) -> Result<(), ResolveError> {
+        self.keyword_call(kind)?;
         match kind {
             Kind::ColumnRef(column) if self.policy_table.is_some() => self.policy_column(column),
             Kind::ColumnRef(column) => self.column_reference(column),

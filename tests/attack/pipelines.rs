@@ -1,0 +1,185 @@
+//! Class 1, an analysis made for one statement and used for another, by way of names: prepared statements, portals and cursors
+//! that upstream holds to be others than the ones they seem; class 5, plans.
+
+use crate::harness::{Shop, both_mechanisms, frame};
+
+const ONE: &str = "SELECT 1";
+const DESK: &str = "SELECT * FROM region_desk";
+const EXPLAIN: &str = "EXPLAIN (ANALYZE, VERBOSE) EXECUTE s";
+
+/// A raw connection of Ivan's, who may read `region_desk` until [`revoke`].
+fn ivan(shop: &Shop) -> crate::harness::RawClient {
+    shop.admin().run("GRANT SELECT ON TABLE region_desk TO interns");
+    shop.raw("ivan@example.com")
+}
+
+fn revoke(shop: &Shop) {
+    shop.admin().run("REVOKE SELECT ON TABLE region_desk FROM interns");
+}
+
+/// Two functions of one name: Ana may call that of `public`, whose path is the default one, and not that of `vault`.
+fn two_functions(shop: &Shop) {
+    let admin = shop.admin();
+    admin.run("CREATE SCHEMA vault");
+    admin.run("CREATE FUNCTION public.where_am_i() RETURNS text LANGUAGE sql AS $$ SELECT 'outside' $$");
+    admin.run("CREATE FUNCTION vault.where_am_i() RETURNS text LANGUAGE sql AS $$ SELECT 'inside' $$");
+    admin.run("GRANT EXECUTE ON FUNCTION public.where_am_i TO analysts");
+}
+
+both_mechanisms! {
+    /// A Parse that fails leaves the name to the statement that had it, which is decided anew.
+    fn a_failed_parse_does_not_lend_its_name(shop: fresh) {
+        for run in [&[frame::bind("", "s", &[], 0)][..], &[frame::parse("", "EXECUTE s"), frame::bind("", "", &[], 0)]] {
+            let mut raw = ivan(shop);
+            raw.send(&[frame::parse("s", DESK), frame::sync()]);
+            assert_eq!(raw.tags(), "1ZI");
+            revoke(shop);
+            // In one piece: what follows the first Sync is here before upstream has said anything.
+            let pipeline = [&[frame::parse("s", ONE), frame::sync()][..], run, &[frame::execute("", 0), frame::sync()]].concat();
+            raw.send(&pipeline);
+            assert_eq!(raw.until_ready()[0].refusal().code, "42P05");
+            assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+        }
+    }
+
+    /// A Bind that fails leaves the name to the cursor that had it.
+    fn a_failed_bind_does_not_lend_its_name(shop: fresh) {
+        for at_once in [false, true] {
+            let mut raw = ivan(shop);
+            for sql in ["BEGIN", "DECLARE c CURSOR FOR SELECT * FROM region_desk", "SAVEPOINT z"] {
+                raw.send(&[frame::query(sql)]);
+                raw.until_ready();
+            }
+            raw.send(&[frame::parse("one", ONE), frame::parse("back", "ROLLBACK TO z"), frame::sync()]);
+            assert_eq!(raw.tags(), "11ZT");
+            revoke(shop);
+            let bind = [frame::bind("c", "one", &[], 0), frame::sync()];
+            let back = [frame::bind("", "back", &[], 0), frame::execute("", 0)];
+            let read = [frame::execute("c", 1), frame::sync()];
+            if at_once {
+                raw.send(&[&bind[..], &back, &read].concat());
+                assert_eq!(raw.until_ready()[0].refusal().code, "42P03");
+            } else {
+                raw.send(&bind);
+                assert_eq!(raw.until_ready()[0].refusal().code, "42P03");
+                raw.send(&[&back[..], &read].concat());
+            }
+            assert_eq!(raw.tags(), "2CEZE");
+        }
+    }
+
+    /// A portal that went with its savepoint does not stand for the cursor that took its name, nor the other way round.
+    fn a_name_is_that_of_one_portal(shop: fresh) {
+        let mut raw = ivan(shop);
+        for sql in ["BEGIN", "SAVEPOINT z"] {
+            raw.send(&[frame::query(sql)]);
+            raw.until_ready();
+        }
+        raw.send(&[frame::parse("one", ONE), frame::bind("c", "one", &[], 0), frame::sync()]);
+        assert_eq!(raw.tags(), "12ZT");
+        for sql in ["ROLLBACK TO z", "DECLARE c CURSOR FOR SELECT * FROM region_desk"] {
+            raw.send(&[frame::query(sql)]);
+            raw.until_ready();
+        }
+        revoke(shop);
+        raw.send(&[frame::execute("c", 1), frame::sync()]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+
+        let mut raw = ivan(shop);
+        for sql in ["BEGIN", "SAVEPOINT z", "DECLARE c CURSOR FOR SELECT 1", "ROLLBACK TO z"] {
+            raw.send(&[frame::query(sql)]);
+            raw.until_ready();
+        }
+        raw.send(&[frame::parse("desk", DESK), frame::bind("c", "desk", &[], 0), frame::sync()]);
+        assert_eq!(raw.tags(), "12ZT");
+        revoke(shop);
+        raw.send(&[frame::query("FETCH 1 FROM c")]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+    }
+
+    /// A portal that seems to be another one does not hide what it sets.
+    fn a_search_path_set_under_a_borrowed_name_is_seen(shop: fresh) {
+        two_functions(shop);
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[frame::query("BEGIN")]);
+        raw.until_ready();
+        raw.send(&[frame::parse("set", "SET search_path = vault"), frame::parse("one", ONE), frame::bind("p", "set", &[], 0), frame::sync()]);
+        assert_eq!(raw.tags(), "112ZT");
+        raw.send(&[frame::query("SAVEPOINT z")]);
+        raw.until_ready();
+        raw.send(&[frame::bind("p", "one", &[], 0), frame::sync()]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42P03");
+        raw.send(&[frame::query("ROLLBACK TO z")]);
+        raw.until_ready();
+        raw.send(&[frame::execute("p", 0), frame::sync()]);
+        assert_eq!(raw.tags(), "CZT");
+        raw.send(&[frame::query("SELECT where_am_i()")]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+    }
+
+    /// EXECUTE by the extended protocol is decided by what it executes now.
+    fn execute_is_decided_by_what_it_names_now(shop: fresh) {
+        two_functions(shop);
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[frame::query("PREPARE s AS SELECT where_am_i()")]);
+        raw.until_ready();
+        raw.send(&[frame::parse("u", "EXECUTE s"), frame::bind("", "u", &[], 0), frame::execute("", 0), frame::sync()]);
+        assert_eq!(raw.tags(), "12DCZI");
+        raw.send(&[frame::query("SET search_path = vault")]);
+        raw.until_ready();
+        raw.send(&[frame::bind("", "u", &[], 0), frame::execute("", 0), frame::sync()]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+    }
+
+    /// What upstream skipped has not been prepared anew: it stays what it was, and is not taken for more.
+    fn a_renewal_that_was_skipped_is_made_up_for(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("CREATE SCHEMA vault");
+        admin.run("CREATE TABLE vault.regions (code text, name text)");
+        admin.run("INSERT INTO vault.regions VALUES ('V', 'inside')");
+        admin.run("GRANT SELECT ON TABLE vault.regions TO interns");
+        let mut raw = shop.raw("ivan@example.com");
+        raw.send(&[frame::parse("r", "SELECT name FROM regions LIMIT 1"), frame::sync()]);
+        assert_eq!(raw.tags(), "1ZI");
+        raw.send(&[frame::query("SET search_path = vault")]);
+        raw.until_ready();
+        raw.send(&[frame::bind("", "r", &[], 0), frame::execute("", 0), frame::sync()]);
+        assert_eq!(raw.tags(), "2DCZI");
+        raw.send(&[frame::query("SET search_path = public")]);
+        raw.until_ready();
+        admin.run("REVOKE SELECT ON TABLE vault.regions FROM interns");
+        let fails = [frame::parse("", "SELECT 'x'::integer"), frame::bind("", "", &[], 0), frame::execute("", 0)];
+        raw.send(&[&fails[..], &[frame::bind("", "r", &[], 0), frame::execute("", 0), frame::sync()]].concat());
+        assert_eq!(raw.until_ready()[0].refusal().code, "22P02");
+        raw.send(&[frame::bind("", "r", &[], 0), frame::execute("", 0), frame::sync()]);
+        let frames = raw.until_ready();
+        assert_ne!(frames[1].values()[0].as_deref(), Some(&b"inside"[..]), "{frames:?}");
+    }
+
+    /// Class 5: EXPLAIN EXECUTE is decided by what it explains now, however the statement came to its name.
+    fn explain_execute_shows_no_plan_of_governed_tables(shop: shared) {
+        let prepare = "PREPARE s AS SELECT email FROM employees WHERE salary > 50000";
+        // Explained under this text before.
+        let ana = shop.ana();
+        for sql in ["PREPARE s AS SELECT 1", EXPLAIN, "DEALLOCATE s", prepare] {
+            ana.run(sql);
+        }
+        ana.refused(EXPLAIN, "42501");
+        // Prepared behind another statement.
+        let ana = shop.ana();
+        ana.run(&format!("SELECT 1; {prepare}"));
+        ana.refused(EXPLAIN, "42501");
+        // Prepared by Parse, when the name was another statement's.
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[frame::query("PREPARE s AS SELECT 1")]);
+        raw.until_ready();
+        raw.send(&[frame::parse("u", EXPLAIN), frame::bind("", "u", &[], 0), frame::execute("", 0), frame::sync()]);
+        assert!(raw.tags().starts_with("12D"));
+        for sql in ["DEALLOCATE s", prepare] {
+            raw.send(&[frame::query(sql)]);
+            raw.until_ready();
+        }
+        raw.send(&[frame::bind("", "u", &[], 0), frame::execute("", 0), frame::sync()]);
+        assert_eq!(raw.until_ready()[0].refusal().code, "42501");
+    }
+}
