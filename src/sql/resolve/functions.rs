@@ -196,7 +196,9 @@ impl Walk<'_> {
                 Ok(JsonExprOp::JsonExistsOp) => "json_exists",
                 Ok(JsonExprOp::JsonQueryOp) => "json_query",
                 Ok(JsonExprOp::JsonValueOp) => "json_value",
-                Ok(JsonExprOp::JsonTableOp | JsonExprOp::Undefined) | Err(_) => return Err(ResolveError::misplaced("SQL/JSON function")),
+                Ok(JsonExprOp::JsonTableOp | JsonExprOp::Undefined) | Err(_) => {
+                    return Err(ResolveError::misplaced("SQL/JSON function"));
+                }
             },
             Kind::JsonParseExpr(_) => "json",
             Kind::JsonScalarExpr(_) => "json_scalar",
