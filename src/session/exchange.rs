@@ -38,7 +38,9 @@ pub(super) struct Exchange {
     pub(super) link: Link,
     /// The client sends no more.
     pub(super) ended: bool,
+    /// The room for a read from upstream, and from the client.
     read_room: usize,
+    client_room: usize,
     clock: Clock,
 }
 
@@ -52,6 +54,7 @@ impl Exchange {
             link,
             ended: false,
             read_room: READ_LEAST,
+            client_room: READ_LEAST,
             clock,
         }
     }
@@ -82,14 +85,17 @@ impl Exchange {
             return Poll::Ready(Ok(()));
         }
         if !self.ended && self.link.backlog() < HIGH_WATER && (hungry || self.inbox.len() < HIGH_WATER) {
-            self.inbox.reserve(READ_LEAST);
+            self.inbox.reserve(self.client_room);
             match pin!(self.client.read_buf(&mut self.inbox)).poll(cx) {
                 Poll::Ready(Ok(0)) => {
                     self.ended = true;
                     self.clock.client_gone();
                     moved = true;
                 }
-                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Ok(count)) => {
+                    self.client_room = wider(self.client_room, count);
+                    moved = true;
+                }
                 Poll::Ready(Err(cause)) => return Poll::Ready(Err(SessionError::ClientGone(cause))),
                 Poll::Pending => {}
             }
@@ -117,8 +123,7 @@ impl Exchange {
         match self.link.poll_read(cx, self.read_room) {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             Poll::Ready(Ok(count)) => {
-                // A long answer is read in larger pieces.
-                self.read_room = if count >= self.read_room { (self.read_room * 2).min(READ_MOST) } else { self.read_room };
+                self.read_room = wider(self.read_room, count);
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(cause)) => Poll::Ready(Err(cause)),
@@ -157,6 +162,7 @@ impl Exchange {
             self.outbox = BytesMut::new();
         }
         self.read_room = READ_LEAST;
+        self.client_room = READ_LEAST;
         self.link.shrink();
     }
 
@@ -175,6 +181,11 @@ impl Exchange {
         self.link.terminate();
         let _ = tokio::time::timeout(FAREWELL, std::future::poll_fn(|cx| self.link.poll_write(cx))).await;
     }
+}
+
+/// What comes in large pieces is read in larger ones.
+fn wider(room: usize, count: usize) -> usize {
+    if count >= room { (room * 2).min(READ_MOST) } else { room }
 }
 
 /// When a session must end by itself.

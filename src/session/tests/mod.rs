@@ -5,7 +5,11 @@ mod special;
 
 use rig::*;
 
+use std::time::Duration;
+
 use super::*;
+use crate::error::session::SessionError;
+use crate::sql::fixture;
 
 #[test]
 fn a_session_can_run_on_any_thread() {
@@ -235,7 +239,7 @@ async fn what_has_no_place_is_told_as_postgresql_tells_it() {
     scene.answer([complete("SELECT 1"), ready('I')]).await;
     scene.client_gets(&["C SELECT 1", "Z I"]).await;
     scene.send([raw(b'?', b"")]).await;
-    assert!(matches!(scene.ended().await, Err(crate::error::session::SessionError::UnknownTag(b'?'))));
+    assert!(matches!(scene.ended().await, Err(SessionError::UnknownTag(b'?'))));
 }
 
 #[tokio::test]
@@ -282,4 +286,25 @@ async fn a_notification_of_ones_own_carries_the_process_id_one_was_given() {
     scene.answer([raw(b'A', b"\0\0\0\x07c\0p\0"), raw(b'A', b"\0\0\0\x08c\0p\0")]).await;
     assert_eq!(scene.client_reads(13).await[5..9], 70i32.to_be_bytes());
     assert_eq!(scene.client_reads(13).await[5..9], 8i32.to_be_bytes());
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_token_does_even_in_a_statement() {
+    let soon = tokio::time::Instant::now() + Duration::from_millis(50);
+    let mut scene = scene_until(fixture::alice(), Some(soon), IdleLimits::default());
+    scene.send([query("SELECT 1")]).await;
+    scene.upstream_gets(&["Q SELECT 1"]).await;
+    assert!(matches!(scene.ended().await, Err(SessionError::Expired)));
+}
+
+#[tokio::test]
+async fn idling_ends_a_session_by_where_it_idles() {
+    let limits = IdleLimits { session: Some(Duration::from_millis(50)), transaction: None };
+    assert!(matches!(scene_until(fixture::alice(), None, limits).ended().await, Err(SessionError::Idle)));
+    let limits = IdleLimits { session: None, transaction: Some(Duration::from_millis(50)) };
+    let mut scene = scene_until(fixture::alice(), None, limits);
+    scene.send([query("BEGIN")]).await;
+    scene.upstream_gets(&["Q BEGIN"]).await;
+    scene.answer([complete("BEGIN"), ready('T')]).await;
+    assert!(matches!(scene.ended().await, Err(SessionError::IdleInTransaction)));
 }

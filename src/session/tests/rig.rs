@@ -118,6 +118,11 @@ pub(super) fn scene() -> Scene {
 
 /// A session of a subject.
 pub(super) fn scene_of(subject: Subject) -> Scene {
+    scene_until(subject, None, IdleLimits::default())
+}
+
+/// A session that ends at some time, or when it idles for too long.
+pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant>, idle: IdleLimits) -> Scene {
     let upstream = Upstream {
         host: Host::Tcp("127.0.0.1".to_owned()),
         port: 1,
@@ -140,13 +145,13 @@ pub(super) fn scene_of(subject: Subject) -> Scene {
         events: Events::new(vec![Box::new(Telling(fake.clone()))]),
         key: Arc::new(ArcSwap::from_pointee(SigningKey::new(b"key"))),
         limits: Limits::default(),
-        idle: IdleLimits::default(),
+        idle,
         analyses: Arc::new(tokio::sync::Semaphore::new(2)),
     });
     let (client, ours) = tokio::io::duplex(1 << 20);
     let (upstream, theirs) = tokio::io::duplex(1 << 20);
     let link = Link::new(UpstreamStream::Memory(theirs), BytesMut::new());
-    let exchange = Exchange::new(ClientStream::Memory(ours), BytesMut::new(), link, Clock::new(None, environment.idle));
+    let exchange = Exchange::new(ClientStream::Memory(ours), BytesMut::new(), link, Clock::new(expires, environment.idle));
     let who = Who {
         session: SessionId(1),
         principal: subject.principal,
@@ -255,12 +260,6 @@ impl Scene {
         let mut bytes = vec![0; count];
         self.client.read_exact(&mut bytes).await.unwrap();
         bytes
-    }
-
-    /// The client closes; how the session ended.
-    pub(super) async fn ends(self) -> Result<(), SessionError> {
-        drop(self.client);
-        self.session.await.unwrap()
     }
 
     /// How the session ended by itself.
