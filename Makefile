@@ -21,7 +21,7 @@ demo: setup ## start a shop behind pgusher and print what to try (PORT=…, DIR=
 test: ## formatting, lints, documentation, doc tests, every test
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	cargo test --locked --doc
 	cargo test --locked --lib --bins --tests
 

@@ -3,7 +3,7 @@
 //! [`Accepted`] → `Negotiated` (encryption settled, startup packet read) → [`Authenticated`] (token checked, parameters read).
 //!
 //! In: a socket. Out: [`Authenticated`], which nothing else makes, or the line's other ends: a cancel request that was passed on, or a
-//! [`StartupError`](crate::error::edge::StartupError) that the client has been told of. Never: a parameter of the client's applied, a
+//! [`StartupError`] that the client has been told of. Never: a parameter of the client's applied, a
 //! token read over an open network, or memory taken by a length that a client declared.
 
 mod authenticate;

@@ -1,6 +1,6 @@
 //! The PostgreSQL we connect to.
 //!
-//! In: `Rewritten` statements and [`Housekeeping`]. Out: raw frames, headers only read. Never: SQL text from anywhere else.
+//! In: `Rewritten` statements and [`housekeeping::Housekeeping`]. Out: raw frames, headers only read. Never: SQL text from anywhere else.
 
 mod cancel;
 mod certificate;

@@ -91,7 +91,7 @@ both_mechanisms! {
         admin.run("CREATE FUNCTION evil.\"right\"(text, integer) RETURNS text LANGUAGE sql AS $$ SELECT 'all of it: ' || $1 $$");
         admin.run("CREATE FUNCTION evil.region_visible(text) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$");
         admin.run("CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$");
-        admin.run("CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq)");
+        shop.truth().run("CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq)");
         admin.run("GRANT EXECUTE ON SCHEMA evil TO users");
         let ana = shop.ana();
         ana.run("SET search_path TO evil, public, pg_catalog");

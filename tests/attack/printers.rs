@@ -56,7 +56,7 @@ both_mechanisms! {
         for query in [
             "SELECT code ISNULL FROM regions",
             "SELECT code NOTNULL, code IS DISTINCT FROM 'AMER' FROM regions ORDER BY code",
-            "SELECT 2^-1, 7 - -2, @-5, 5 # 3, 2 * - 3",
+            "SELECT 2 ^ -1, 7 - -2, @ -5, 5 # 3, 2 * - 3, 1 OPERATOR(pg_catalog.+) 2",
             "SELECT a.code FROM regions a WHERE a.code BETWEEN SYMMETRIC 'Z' AND 'A' ORDER BY 1",
             r#"SELECT '{"a":{"b":1}}'::jsonb -> 'a' ->> 'b' = '1'"#,
             "SELECT 1 AS sample, 2 AS qualify, 3 AS pivot",

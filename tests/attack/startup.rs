@@ -27,8 +27,7 @@ fn startup_parameters_change_nobody() {
         all.extend(parameters);
         let mut raw = RawClient::connect(shop.proxy.port);
         raw.send(&[frame::startup(3, 0, &all), frame::password(shop.token("ana@example.com"))]);
-        loop {
-            let Some(next) = raw.next() else { break };
+        while let Some(next) = raw.next() {
             if next.tag == 'E' {
                 assert_eq!(next.refusal().severity, "FATAL");
                 break;

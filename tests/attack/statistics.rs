@@ -37,7 +37,7 @@ both_mechanisms! {
         for sql in [
             "SELECT * FROM pg_policies", "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", "SELECT definition FROM pg_views WHERE schemaname LIKE 'pgusher%'",
             "SELECT pg_get_viewdef('pgusher_public.employees'::regclass)", "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'attach'",
-            "SELECT prosrc FROM pg_proc WHERE proname = 'region_visible'", "SELECT view_definition FROM information_schema.views",
+            "SELECT view_definition FROM information_schema.views",
         ] {
             if let Ok(rows) = ana.try_rows(sql) {
                 let text = rows.concat().join(" ");

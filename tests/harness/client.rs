@@ -14,6 +14,16 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime for the clients")
 });
 
+/// Waits for an answer, but not for ever: a proxy that hangs is a failure, not a stuck test.
+fn answered<T>(call: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Refusal> {
+    RUNTIME.block_on(async {
+        match tokio::time::timeout(super::PATIENCE, call).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Refusal { message: format!("no answer within {:?}", super::PATIENCE), ..Refusal::default() }),
+        }
+    })
+}
+
 /// How NULL is written in rows of text.
 pub const NULL: &str = "∅";
 
@@ -79,7 +89,7 @@ impl Client {
 
     /// Connects with a driver configuration, or tells why not.
     pub fn with(config: &tokio_postgres::Config) -> Result<Client, Refusal> {
-        RUNTIME.block_on(async {
+        answered(async {
             let (inner, mut connection) = config.connect(NoTls).await?;
             let heard = Arc::new(Mutex::new(Vec::new()));
             let ear = heard.clone();
@@ -94,7 +104,7 @@ impl Client {
 
     /// Runs text by the simple protocol; the rows of all its statements, as text.
     pub fn try_rows(&self, sql: &str) -> Result<Vec<Vec<String>>, Refusal> {
-        let messages = RUNTIME.block_on(self.inner.simple_query(sql))?;
+        let messages = answered(self.inner.simple_query(sql))?;
         let rows = messages.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|i| row.get(i).unwrap_or(NULL).to_string()).collect()),
             _ => None,
@@ -131,7 +141,7 @@ impl Client {
 
     /// The number of rows that a writing statement says it touched.
     pub fn affected(&self, sql: &str) -> u64 {
-        let messages = RUNTIME.block_on(self.inner.simple_query(sql)).unwrap_or_else(|e| panic!("{sql}\n{}", Refusal::from(e)));
+        let messages = answered(self.inner.simple_query(sql)).unwrap_or_else(|refusal| panic!("{sql}\n{refusal}"));
         messages.iter().filter_map(|m| if let SimpleQueryMessage::CommandComplete(n) = m { Some(*n) } else { None }).sum()
     }
 
@@ -153,22 +163,22 @@ impl Client {
 
     /// Prepares by the extended protocol.
     pub fn try_prepare(&self, sql: &str) -> Result<Statement, Refusal> {
-        Ok(RUNTIME.block_on(self.inner.prepare(sql))?)
+        answered(self.inner.prepare(sql))
     }
 
     /// Runs by the extended protocol with binary values; must succeed.
     pub fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Vec<Row> {
-        RUNTIME.block_on(self.inner.query(sql, values)).unwrap_or_else(|e| panic!("{sql}\n{}", Refusal::from(e)))
+        answered(self.inner.query(sql, values)).unwrap_or_else(|refusal| panic!("{sql}\n{refusal}"))
     }
 
     /// Runs a prepared statement.
     pub fn try_execute(&self, statement: &Statement, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Refusal> {
-        Ok(RUNTIME.block_on(self.inner.query(statement, values))?)
+        answered(self.inner.query(statement, values))
     }
 
     /// COPY … TO STDOUT as text.
     pub fn try_copy_out(&self, sql: &str) -> Result<String, Refusal> {
-        RUNTIME.block_on(async {
+        answered(async {
             let stream = self.inner.copy_out(sql).await?;
             let mut stream = std::pin::pin!(stream);
             let mut text = Vec::new();
@@ -186,22 +196,12 @@ impl Client {
 
     /// COPY … FROM STDIN; the number of rows.
     pub fn copy_in(&self, sql: &str, text: &str) -> Result<u64, Refusal> {
-        RUNTIME.block_on(async {
+        answered(async {
             let sink = self.inner.copy_in::<_, Bytes>(sql).await?;
             let mut sink = std::pin::pin!(sink);
             sink.send(Bytes::copy_from_slice(text.as_bytes())).await?;
-            Ok(sink.finish().await?)
+            sink.finish().await
         })
-    }
-
-    /// What asks the server to cancel this connection's statement.
-    pub fn cancel_token(&self) -> tokio_postgres::CancelToken {
-        self.inner.cancel_token()
-    }
-
-    /// Sends a cancel request.
-    pub fn cancel(token: &tokio_postgres::CancelToken) {
-        RUNTIME.block_on(token.cancel_query(NoTls)).expect("the cancel request is taken");
     }
 
     /// Whether the connection has ended.
@@ -213,17 +213,6 @@ impl Client {
     pub fn notices(&self) -> Vec<String> {
         let heard = self.heard.lock().expect("no test panics while listening");
         heard.iter().filter_map(|m| if let AsyncMessage::Notice(n) = m { Some(n.message().to_string()) } else { None }).collect()
-    }
-
-    /// (channel, payload) of notifications heard so far.
-    pub fn notifications(&self) -> Vec<(String, String)> {
-        let heard = self.heard.lock().expect("no test panics while listening");
-        heard
-            .iter()
-            .filter_map(
-                |m| if let AsyncMessage::Notification(n) = m { Some((n.channel().into(), n.payload().into())) } else { None },
-            )
-            .collect()
     }
 }
 

@@ -13,17 +13,16 @@ mod upstream;
 
 pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
-pub use keeper::Kept;
 pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
 pub(crate) use shop::both_mechanisms;
-pub use shop::{ADMIN, Mechanism, Shop, statements};
+pub use shop::{ADMIN, Mechanism, Shop};
 pub use upstream::{Upstream, program};
 
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true before the test fails: generous, because the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks until there is an answer, for at most [`PATIENCE`].
 pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {

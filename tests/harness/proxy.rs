@@ -93,7 +93,7 @@ pub struct Proxy {
     pub port: u16,
     /// Its scratch directory.
     pub directory: PathBuf,
-    process: Kept,
+    _process: Kept,
 }
 
 impl Proxy {
@@ -109,16 +109,11 @@ impl Proxy {
             assert!(process.running(), "pgusher ended at once:\n{}", tail(&log));
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Proxy { port, directory, process }
+        Proxy { port, directory, _process: process }
     }
 
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("pgusher.log")).unwrap_or_default()
-    }
-
-    /// Ends it.
-    pub fn stop(mut self) {
-        self.process.stop();
     }
 }

@@ -1,6 +1,6 @@
 //! COPY in both directions.
 
-use crate::harness::{Shop, Mechanism, both_mechanisms};
+use crate::harness::{Mechanism, Shop, both_mechanisms};
 
 fn lines(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
@@ -37,7 +37,7 @@ both_mechanisms! {
         assert_eq!(ivan.try_copy_out("COPY employees TO STDOUT").expect_err("not granted").code, "42501");
         assert_eq!(ivan.copy_in("COPY products FROM STDIN", "1\n").expect_err("not granted").code, "42501");
         for statement in ["COPY regions TO '/tmp/regions'", "COPY regions FROM '/etc/passwd'", "COPY regions TO PROGRAM 'cat'", "COPY regions FROM PROGRAM 'id'"] {
-            shop.ana().refused(statement, "42501");
+            shop.ana().refused(statement, "0A000");
         }
     }
 
@@ -81,5 +81,7 @@ fn a_large_copy_goes_there_and_back() {
     admin.run("CREATE TABLE public.big (id integer, body text)");
     let text: String = (0..60_000).map(|n| format!("{n}\t{}\n", "x".repeat(n % 97))).collect();
     assert_eq!(admin.copy_in("COPY big FROM STDIN", &text).expect("an ungoverned table"), 60_000);
-    assert!(admin.copy_out("COPY (SELECT * FROM big ORDER BY id) TO STDOUT") == text, "the same bytes come back");
+    let back = admin.copy_out("COPY (SELECT * FROM big ORDER BY id) TO STDOUT");
+    let first = text.lines().zip(back.lines()).enumerate().find(|(_, (sent, got))| sent != got);
+    assert!(back == text, "{} bytes went, {} came back; they differ first at {first:?}", text.len(), back.len());
 }

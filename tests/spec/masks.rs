@@ -1,6 +1,6 @@
 //! Column masks: what a reader may not see, no clause sees; what one may write, one may still write.
 
-use crate::harness::{NULL, both_mechanisms};
+use crate::harness::{Client, NULL, both_mechanisms};
 
 both_mechanisms! {
     fn an_analyst_reads_masks_and_hr_reads_values(shop: shared) {
@@ -13,14 +13,15 @@ both_mechanisms! {
         assert_eq!(shop.hana().rows(everything), truth.rows(everything));
     }
 
-    fn columns_keep_their_names_types_and_order(shop: shared) {
+    fn columns_keep_their_names_types_numbers_and_order(shop: shared) {
         let (ana, truth) = (shop.ana(), shop.truth());
         for query in ["SELECT * FROM employees", "SELECT * FROM customers", "TABLE employees", "SELECT e.* FROM employees e"] {
-            let seen: Vec<_> = ana.prepare(query).columns().iter().map(|c| (c.name().to_string(), c.type_().clone(), c.table_oid(), c.column_id())).collect();
-            let real: Vec<_> = truth.prepare(query).columns().iter().map(|c| (c.name().to_string(), c.type_().clone(), c.table_oid(), c.column_id())).collect();
-            let names_and_types = |of: &[(String, _, _, _)]| of.iter().map(|(name, kind, _, _): &(String, tokio_postgres::types::Type, Option<u32>, Option<i16>)| (name.clone(), kind.clone())).collect::<Vec<_>>();
-            assert_eq!(names_and_types(&seen), names_and_types(&real), "{query}");
-            assert_eq!(seen, real, "{query}: a driver's metadata names the base table");
+            let columns = |client: &Client| {
+                let statement = client.prepare(query);
+                let described = statement.columns().iter();
+                described.map(|c| (c.name().to_string(), c.type_().clone(), c.column_id())).collect::<Vec<_>>()
+            };
+            assert_eq!(columns(&ana), columns(&truth), "{query}");
         }
     }
 

@@ -20,7 +20,7 @@ fn a_filtered_query_uses_the_indexes_of_the_hand_written_one() {
     let (admin, truth) = (shop.admin(), shop.truth());
     truth.run("INSERT INTO orders (customer_id, region, sales_rep, status, ordered_on, amount) SELECT customer_id, region, sales_rep, status, ordered_on, amount FROM orders, generate_series(1, 20); ANALYZE");
     for grant in ["orders", "customers", "order_items", "products"] {
-        admin.run(&format!("GRANT READ_METADATA ON TABLE {grant} TO analysts"));
+        admin.run(&format!("GRANT READ_METADATA, MANAGE ON TABLE {grant} TO analysts"));
     }
     let ana = shop.ana();
     for (query, by_hand) in [
@@ -29,11 +29,19 @@ fn a_filtered_query_uses_the_indexes_of_the_hand_written_one() {
             "SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.id BETWEEN 100 AND 105",
             "SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id AND c.region = 'EMEA' WHERE o.id BETWEEN 100 AND 105 AND o.region = 'EMEA'",
         ),
-        ("SELECT id, ordered_on FROM orders ORDER BY ordered_on DESC LIMIT 10", "SELECT id, ordered_on FROM orders WHERE region = 'EMEA' ORDER BY ordered_on DESC LIMIT 10"),
+        (
+            "SELECT id, ordered_on FROM orders ORDER BY ordered_on DESC LIMIT 10",
+            "SELECT id, ordered_on FROM orders WHERE region = 'EMEA' ORDER BY ordered_on DESC LIMIT 10",
+        ),
         ("SELECT * FROM orders WHERE customer_id = 42", "SELECT * FROM orders WHERE customer_id = 42 AND region = 'EMEA'"),
     ] {
         let (ours, theirs) = (shape(&ana, query), shape(&truth, by_hand));
-        let indexes = |shape: &[String]| shape.iter().filter(|n| n.contains("Index") || n.contains("Bitmap")).cloned().collect::<Vec<_>>();
+        // A masked table is read through its view, where the client's alias for it is not known.
+        let nameless = |node: &String| node.split(" on ").next().map_or(String::new(), str::to_string);
+        let indexes = |shape: &[String]| {
+            let scans = shape.iter().filter(|n| n.contains("Index") || n.contains("Bitmap"));
+            scans.map(nameless).collect::<Vec<_>>()
+        };
         assert!(!indexes(&theirs).is_empty(), "the hand-written query uses an index: {theirs:?}");
         assert_eq!(indexes(&ours), indexes(&theirs), "{query}\nours: {ours:#?}\nby hand: {theirs:#?}");
         assert!(!ours.iter().any(|n| n.starts_with("Seq Scan")), "{query}: {ours:#?}");

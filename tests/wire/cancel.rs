@@ -15,7 +15,9 @@ fn logged_in(shop: &Shop) -> (RawClient, i32, Vec<u8>) {
 
 fn running(shop: &Shop, mark: &str) {
     until("the statement to run upstream", || {
-        let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{mark}%' AND state = 'active' AND pid <> pg_backend_pid()");
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%{mark}%' AND state = 'active' AND pid <> pg_backend_pid()"
+        );
         (shop.truth().one(&sql) != "0").then_some(())
     });
 }

@@ -59,7 +59,13 @@ fn copy_into_a_governed_table_looks_like_any_copy() {
     raw.send(&[copy_data("900002\t1\tAMER\tana@example.com\topen\t2025-01-01\n"), copy_done()]);
     let frames = raw.until_ready();
     assert_eq!((frames[0].refusal().code.as_str(), frames.len()), ("42501", 2));
-    raw.send(&[frame::parse("", "COPY orders (id) FROM STDIN"), frame::bind("", "", &[], 0), frame::execute("", 0), copy_fail("no"), frame::sync()]);
+    raw.send(&[
+        frame::parse("", "COPY orders (id) FROM STDIN"),
+        frame::bind("", "", &[], 0),
+        frame::execute("", 0),
+        copy_fail("no"),
+        frame::sync(),
+    ]);
     let frames = raw.until_ready();
     assert_eq!(frames.iter().find(|f| f.tag == 'E').expect("an error").refusal().code, "57014");
 }

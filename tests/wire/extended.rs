@@ -16,7 +16,18 @@ fn a_batch_is_answered_message_by_message() {
         (vec![parse("", ""), bind("", "", &[], 0), describe('P', ""), execute("", 0), sync()], "12nIZI"),
         (vec![parse("", "SET application_name = 'y'"), describe('S', ""), bind("", "", &[], 0), execute("", 0), sync()], "1tn2CZI"),
         (vec![sync()], "ZI"),
-        (vec![parse("", "SELECT code FROM regions"), bind("", "", &[], 0), execute("", 0), parse("", "SELECT 2"), bind("", "", &[], 0), execute("", 0), sync()], "12DDDC12DCZI"),
+        (
+            vec![
+                parse("", "SELECT code FROM regions"),
+                bind("", "", &[], 0),
+                execute("", 0),
+                parse("", "SELECT 2"),
+                bind("", "", &[], 0),
+                execute("", 0),
+                sync(),
+            ],
+            "12DDDC12DCZI",
+        ),
     ] {
         raw.send(&frames);
         assert_eq!(raw.tags(), tags);
@@ -41,7 +52,14 @@ fn after_an_error_everything_up_to_sync_is_skipped() {
         (vec![parse("", "SELECT 1/0"), bind("", "", &[], 0), execute("", 0)], "22012"),
     ] {
         let mut frames = broken;
-        frames.extend([parse("later", "SELECT 1"), bind("", "later", &[], 0), execute("", 0), close('S', "later"), flush(), sync()]);
+        frames.extend([
+            parse("later", "SELECT 1"),
+            bind("", "later", &[], 0),
+            execute("", 0),
+            close('S', "later"),
+            flush(),
+            sync(),
+        ]);
         raw.send(&frames);
         let answer = raw.until_ready();
         let at = answer.iter().position(|f| f.tag == 'E').expect("an error");
@@ -56,7 +74,9 @@ fn after_an_error_everything_up_to_sync_is_skipped() {
 fn an_error_in_a_pipeline_ends_its_implicit_transaction_only() {
     let shop = crate::harness::Shop::fresh(crate::harness::Mechanism::Rls);
     let mut raw = shop.raw("hana@example.com");
-    let update = |text: &str| vec![parse("", &format!("UPDATE employees SET title = '{text}' WHERE id = 9")), bind("", "", &[], 0), execute("", 0)];
+    let update = |text: &str| {
+        vec![parse("", &format!("UPDATE employees SET title = '{text}' WHERE id = 9")), bind("", "", &[], 0), execute("", 0)]
+    };
     let mut frames = update("one");
     frames.push(sync());
     frames.extend(update("two"));
@@ -91,7 +111,14 @@ fn a_row_limit_suspends_the_portal() {
     let mut raw = shop().raw("ana@example.com");
     raw.send(&[query("BEGIN")]);
     raw.until_ready();
-    raw.send(&[parse("", "SELECT code FROM regions ORDER BY 1"), bind("p", "", &[], 0), execute("p", 2), execute("p", 2), execute("p", 2), sync()]);
+    raw.send(&[
+        parse("", "SELECT code FROM regions ORDER BY 1"),
+        bind("p", "", &[], 0),
+        execute("p", 2),
+        execute("p", 2),
+        execute("p", 2),
+        sync(),
+    ]);
     assert_eq!(raw.tags(), "12DDsDCCZT");
     raw.send(&[bind("q", "", &[], 0), execute("q", 1), sync()]);
     assert_eq!(raw.tags(), "2DsZT");

@@ -79,7 +79,12 @@ fn a_newer_minor_version_is_negotiated() {
 #[test]
 fn other_major_versions_and_missing_users_are_refused() {
     let shop = shop();
-    for (major, parameters, code) in [(2, &[("user", "ana@example.com")][..], "0A000"), (4, &[("user", "ana@example.com")], "0A000"), (3, &[("database", "x")], "28000"), (3, &[], "28000")] {
+    for (major, parameters, code) in [
+        (2, &[("user", "ana@example.com")][..], "0A000"),
+        (4, &[("user", "ana@example.com")], "0A000"),
+        (3, &[("database", "x")], "28000"),
+        (3, &[], "28000"),
+    ] {
         let mut raw = RawClient::connect(shop.proxy.port);
         raw.send(&[frame::startup(major, 0, parameters)]);
         let refusal = raw.expect('E').refusal();

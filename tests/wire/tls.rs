@@ -29,14 +29,19 @@ fn secured(shop: &Shop, more: &str) -> Secured {
     Secured { proxy, certificate: made.cert.der().clone(), _files: files }
 }
 
-fn handshake(secured: &Secured, mut socket: TcpStream, alpn: &[&[u8]]) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+fn handshake(
+    secured: &Secured,
+    mut socket: TcpStream,
+    alpn: &[&[u8]],
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(secured.certificate.clone()).expect("our own certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
     let mut config = versions.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-    let mut connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").expect("a name")).expect("a connection");
+    let mut connection =
+        ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").expect("a name")).expect("a connection");
     while connection.is_handshaking() {
         connection.complete_io(&mut socket)?;
     }
@@ -53,7 +58,9 @@ fn socket(port: u16) -> TcpStream {
 fn who(stream: &mut (impl Read + Write), shop: &Shop) -> String {
     let token = shop.token("ana@example.com");
     let hello = frame::startup(3, 0, &[("user", "ana@example.com"), ("database", &shop.database)]);
-    stream.write_all(&[hello, frame::password(token), frame::query("SELECT current_user"), frame::terminate()].concat()).expect("the proxy reads");
+    stream
+        .write_all(&[hello, frame::password(token), frame::query("SELECT current_user"), frame::terminate()].concat())
+        .expect("the proxy reads");
     stream.flush().expect("the proxy reads");
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all);
@@ -82,7 +89,10 @@ fn tls_may_come_first_with_its_protocol_named() {
     assert!(who(&mut stream, shop).contains("ana@example.com"));
     for alpn in [&[&b"h2"[..]][..], &[]] {
         let refused = handshake(&secured, socket(secured.proxy.port), alpn).map(|mut stream| who(&mut stream, shop));
-        assert!(refused.as_ref().map_or(true, |answer| !answer.contains("ana@example.com")), "direct TLS without its protocol: {refused:?}");
+        assert!(
+            refused.as_ref().map_or(true, |answer| !answer.contains("ana@example.com")),
+            "direct TLS without its protocol: {refused:?}"
+        );
     }
 }
 
@@ -105,6 +115,9 @@ fn bytes_before_the_handshake_are_refused() {
 fn without_tls_nobody_comes_in_where_it_is_required() {
     let shop = shop();
     let secured = secured(shop, "required = true");
-    let refusal = crate::harness::Client::try_connect(secured.proxy.port, &shop.database, "ana@example.com", shop.token("ana@example.com")).err().expect("refused");
+    let refusal =
+        crate::harness::Client::try_connect(secured.proxy.port, &shop.database, "ana@example.com", shop.token("ana@example.com"))
+            .err()
+            .expect("refused");
     assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("FATAL", "28000"));
 }
