@@ -13,13 +13,13 @@ both_mechanisms! {
         assert_eq!(shop.hana().rows(everything), truth.rows(everything));
     }
 
-    fn columns_keep_their_names_types_numbers_and_order(shop: shared) {
+    fn columns_keep_their_names_types_tables_and_order(shop: shared) {
         let (ana, truth) = (shop.ana(), shop.truth());
         for query in ["SELECT * FROM employees", "SELECT * FROM customers", "TABLE employees", "SELECT e.* FROM employees e"] {
             let columns = |client: &Client| {
                 let statement = client.prepare(query);
                 let described = statement.columns().iter();
-                described.map(|c| (c.name().to_string(), c.type_().clone(), c.column_id())).collect::<Vec<_>>()
+                described.map(|c| (c.name().to_string(), c.type_().clone(), c.table_oid(), c.column_id())).collect::<Vec<_>>()
             };
             assert_eq!(columns(&ana), columns(&truth), "{query}");
         }

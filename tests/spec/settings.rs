@@ -87,6 +87,8 @@ both_mechanisms! {
         config.application_name("from startup").options("-c TimeZone=Asia/Tokyo -c statement_timeout=4s");
         let ana = Client::with(&config).expect("harmless parameters");
         assert_eq!(ana.rows("SELECT current_setting('application_name'), current_setting('TimeZone'), current_setting('statement_timeout')"), [["from startup", "Asia/Tokyo", "4s"]]);
+        ana.run("SET TimeZone = 'UTC'; RESET TimeZone");
+        assert_eq!(ana.one("SHOW TimeZone"), "Asia/Tokyo", "RESET returns to what startup gave");
         for options in ["-c role=postgres", "-c session_authorization=postgres", "-c row_security=off", "--role=postgres", "-c search_path=pgusher", "-c standard_conforming_strings=off", "-c session_replication_role=replica"] {
             config.options(options);
             match Client::with(&config) {

@@ -54,3 +54,17 @@ fn terminate_closes_quietly() {
     raw.send(&[query("SELECT pg_sleep(0.2)"), frame::terminate()]);
     assert!(raw.closed());
 }
+
+#[test]
+fn a_client_that_goes_away_leaves_no_session_upstream() {
+    let shop = crate::harness::Shop::fresh(crate::harness::Mechanism::Rls);
+    let sessions = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND usename = 'pgusher_session' AND state = 'active'",
+        shop.database
+    );
+    let mut raw = shop.raw("ana@example.com");
+    raw.send(&[query("SELECT pg_sleep(120)")]);
+    crate::harness::until("the statement to run", || (shop.truth().one(&sessions) == "1").then_some(()));
+    drop(raw);
+    crate::harness::until("it to be canceled", || (shop.truth().one(&sessions) == "0").then_some(()));
+}
