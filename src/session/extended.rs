@@ -337,8 +337,7 @@ impl Session {
             write_ready(&mut self.exchange.outbox, self.status);
             return Ok(());
         }
-        self.exchange.link.sync();
-        self.expected.push_back(Expected::Sync { shown: true });
+        self.send_sync(true);
         self.names.next_batch();
         Ok(())
     }
@@ -351,8 +350,7 @@ impl Session {
         if !still {
             // The client's own COMMIT, ROLLBACK or BEGIN came meanwhile.
             self.state = State::Ready;
-            self.exchange.link.sync();
-            self.expected.push_back(Expected::Sync { shown: true });
+            self.send_sync(true);
             self.names.next_batch();
             return Ok(());
         }

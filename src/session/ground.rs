@@ -287,8 +287,7 @@ impl Session {
             return if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) };
         }
         // A Query comes next: upstream must not be left skipping to a Sync.
-        self.exchange.link.sync();
-        self.expected.push_back(Expected::Sync { shown: false });
+        self.send_sync(false);
         self.quiesce().await?;
         if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) }
     }

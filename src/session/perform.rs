@@ -14,7 +14,7 @@ use super::script::Script;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::policy::{Requirement, Securable};
-use crate::sql::Effect;
+use crate::sql::{Discard, Effect};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
 use crate::upstream::send::{CopyStep, End};
@@ -50,6 +50,8 @@ impl Session {
                 self.begin(opened).await?;
                 self.copy_governed(script, started).await
             }
+            // Upstream would not know: it sees no Query of several statements.
+            Effect::Discard(Discard::All) if !alone => Err(Refusal::InBlock("DISCARD ALL").into()),
             Effect::None
             | Effect::Transaction(_)
             | Effect::Set { .. }
@@ -115,11 +117,10 @@ impl Session {
         self.must(Housekeeping::BecomeOwnerOutside).await?;
         let ok = self.step(script, describe, Completion::Held, started).await?;
         if !ok {
-            self.exchange.link.sync();
-            self.expected.push_back(Expected::Sync { shown: false });
+            self.send_sync(false);
             self.quiesce().await?;
         }
-        self.must(Housekeeping::ResetRole).await?;
+        self.lay_down_ownership().await?;
         if ok && ddl {
             self.follow_ddl().await?;
         }
@@ -150,6 +151,17 @@ impl Session {
         let environment = self.environment.clone();
         let done = self.with_owner(async |channel| environment.governor.precede_ddl(&relations, channel).await).await?;
         Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
+    }
+
+    /// No transaction ends the owner's rights here. A cancel or a timeout that was meant for the statement may hit this instead: then
+    /// it is tried again, and a session that keeps those rights does not go on.
+    async fn lay_down_ownership(&mut self) -> Result<(), SessionError> {
+        for _ in 0..RESETS {
+            if self.converse(Housekeeping::ResetRole).await?.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(SessionError::Broken("the owner's rights could not be laid down"))
     }
 
     async fn follow_ddl(&mut self) -> Result<(), Stop> {
@@ -313,3 +325,6 @@ pub(super) fn set_aside(outbox: &mut bytes::BytesMut, tag: BackendTag, frame: &[
         outbox.extend_from_slice(frame);
     }
 }
+
+/// How often the owner's rights are tried to be laid down.
+const RESETS: usize = 3;

@@ -115,6 +115,13 @@ impl Session {
         }
     }
 
+    /// Sends Sync: upstream skips no further than this.
+    pub(super) fn send_sync(&mut self, shown: bool) {
+        self.exchange.link.sync();
+        self.expected.push_back(Expected::Sync { shown });
+        self.skipping = false;
+    }
+
     /// Says something of our own when everything before it is answered.
     pub(super) fn say(&mut self, confirms: bool, write: impl FnOnce(&mut BytesMut)) {
         if self.expected.is_empty() {

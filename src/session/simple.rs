@@ -164,8 +164,7 @@ impl Session {
     pub(super) async fn end_query(&mut self, opened: bool, ok: bool) -> Result<(), SessionError> {
         if !opened {
             self.say_held();
-            self.exchange.link.sync();
-            self.expected.push_back(Expected::Sync { shown: true });
+            self.send_sync(true);
             self.names.next_batch();
             self.state = State::Simple;
             return Ok(());
@@ -180,8 +179,7 @@ impl Session {
     pub(super) async fn end_transaction(&mut self, ok: bool) -> Result<(), SessionError> {
         let failures = self.failures;
         if self.skipping || !self.expected.is_empty() {
-            self.exchange.link.sync();
-            self.expected.push_back(Expected::Sync { shown: false });
+            self.send_sync(false);
             self.quiesce().await?;
         }
         let ok = ok && self.failures == failures && self.status != Status::Failed;

@@ -78,7 +78,9 @@ impl Session {
             Discard::All => {
                 self.names.forget_all();
                 self.names.close_cursors();
+                // It runs in no transaction block, and nothing behind it in a batch can undo it.
                 self.path.reset();
+                self.path.commit();
                 self.epoch += 1;
                 self.detached = true;
             }
@@ -142,17 +144,22 @@ impl Session {
     pub(super) fn transaction_status(&mut self, status: Status) {
         self.skipping = false;
         self.status = status;
-        self.block = status != Status::Idle;
+        let open = std::mem::replace(&mut self.block, status != Status::Idle);
         if status != Status::Idle {
             return;
         }
         let before = self.path.current().clone();
-        // Whatever failed was rolled back when it failed, see `failed_upstream`.
-        self.path.commit();
+        // A block that nothing ended is one whose COMMIT failed. An implicit transaction that failed was rolled back when it
+        // failed, see `failed_upstream`.
+        if open {
+            self.path.rollback();
+        } else {
+            self.path.commit();
+        }
         if *self.path.current() != before {
             self.epoch += 1;
         }
-        self.ended(true);
+        self.ended(!open);
         let in_flight = self.expected.iter().filter(|expected| expected.ready()).count();
         self.names.transaction_ended(in_flight as u64);
         if self.expected.is_empty() {
@@ -246,9 +253,8 @@ impl Session {
             return;
         }
         self.exchange.link.fail();
-        self.exchange.link.sync();
         self.expected.push_back(Expected::Refused(Box::new(report)));
-        self.expected.push_back(Expected::Sync { shown: true });
+        self.send_sync(true);
         self.names.next_batch();
         self.state = State::Simple;
     }

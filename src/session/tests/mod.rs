@@ -1,5 +1,6 @@
 //! Sessions against a scripted upstream.
 
+mod leftovers;
 mod rig;
 mod special;
 
