@@ -40,6 +40,12 @@ pub enum GovernError {
         /// The relation.
         label: String,
     },
+    /// A function that a filter or mask would call finds what it reads by its caller's search_path.
+    #[error("function {label} cannot be used in a row filter or mask")]
+    UnsettledFunction {
+        /// The function.
+        label: String,
+    },
     /// A view or function would get a new owner whom the subject does not belong to.
     #[error("permission denied to give {noun} {label} to \"{owner}\"")]
     NotGivable {
@@ -285,6 +291,9 @@ impl From<&GovernError> for Report {
             GovernError::NotReadable { noun, label } => report
                 .detail(format!("A filter or mask may read only what its author may: SELECT on {noun} {label} is missing."))
                 .hint("Ask its owner or an administrator."),
+            GovernError::UnsettledFunction { label } => report
+                .detail("Whoever reads the table could change what it reads by setting search_path.")
+                .hint(format!("Give it a search path of its own: ALTER FUNCTION {label} SET search_path = …, pg_temp.")),
             GovernError::NotGivable { noun, .. } => report
                 .detail(format!("A {noun} runs with its owner's rights, so only administrators may give it to just anybody."))
                 .hint("Give it to yourself or to a group you are in."),
@@ -338,6 +347,7 @@ fn code(error: &GovernError) -> SqlState {
         | GovernError::NarrowedToken
         | GovernError::SystemObject { .. }
         | GovernError::OwnerRights { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
+        GovernError::UnsettledFunction { .. } => SqlState::INVALID_FUNCTION_DEFINITION,
         GovernError::SubjectGone => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         GovernError::UndefinedPrincipal { .. } | GovernError::NothingToDrop { .. } => SqlState::UNDEFINED_OBJECT,
         GovernError::DuplicatePrincipal { .. } => SqlState::DUPLICATE_OBJECT,

@@ -121,7 +121,8 @@ pub(super) fn malformed(error: serde_json::Error) -> StoreError {
 }
 
 /// One statement, so one snapshot. Broken are: a table that is called as one was when it got a filter or mask and that is gone; a table
-/// whose masked column is gone or another one; and what names a function that is gone.
+/// whose masked column is gone or another one; and what names a function that is gone, or
+/// that finds what it reads by its reader's search_path.
 const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS version,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', p.id, 'name', p.name, 'kind', p.kind, 'enabled', p.enabled)), '[]'::pg_catalog.jsonb)
    FROM pgusher.principal AS p) AS principals,
@@ -149,4 +150,11 @@ const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS 
     SELECT s.relation, 'the function ' || (s.source #>> '{function,name}') || ' is gone'
     FROM (SELECT f.relation, f.source FROM pgusher.filter AS f UNION ALL SELECT m.relation, m.source FROM pgusher.mask AS m) AS s
     WHERE s.source ? 'function' AND NOT EXISTS (
-      SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)) AS b) AS broken"#;
+      SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)
+    UNION ALL
+    SELECT s.relation, 'what the function ' || (s.source #>> '{function,name}') || ' reads depends on search_path'
+    FROM (SELECT f.relation, f.source FROM pgusher.filter AS f UNION ALL SELECT m.relation, m.source FROM pgusher.mask AS m) AS s
+    JOIN pg_catalog.pg_proc AS p ON p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid
+    JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+    WHERE l.lanname NOT IN ('c', 'internal', 'sql') AND NOT EXISTS (
+      SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE c.setting LIKE 'search\_path=%')) AS b) AS broken"#;

@@ -1,7 +1,7 @@
 //! Class 10, name resolution: search_path, temporary tables, operators and functions that shadow what is meant.
 
 use super::{all_refused, keeps_secrets};
-use crate::harness::both_mechanisms;
+use crate::harness::{both_mechanisms, until};
 
 both_mechanisms! {
     /// A search path that names our schemas, or PostgreSQL's own last, changes nothing about what is read.
@@ -97,5 +97,33 @@ both_mechanisms! {
         ana.run("SET search_path TO evil, public, pg_catalog");
         keeps_secrets(shop, &ana, &["SELECT ssn, email, salary FROM employees", "SELECT note FROM orders", "SELECT count(*), is_member('hr') FROM orders"]);
         assert_eq!(ana.one("SELECT count(*) FROM orders o WHERE o.region OPERATOR(pg_catalog.<>) 'EMEA'"), "0");
+    }
+
+    /// Functions that filters and masks call find what they read by a search_path of their own, or are not taken.
+    fn what_a_called_function_reads_is_not_for_its_reader_to_choose(shop: fresh) {
+        let admin = shop.admin();
+        for sql in [
+            "CREATE TABLE public.open_regions (r text)", "INSERT INTO public.open_regions VALUES ('EMEA')",
+            "CREATE SCHEMA staging", "CREATE TABLE staging.open_regions (r text)", "INSERT INTO staging.open_regions VALUES ('EMEA'), ('AMER')",
+            "CREATE FUNCTION public.is_open(region text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN EXISTS (SELECT FROM open_regions WHERE r = region); END $$",
+        ] {
+            admin.run(sql);
+        }
+        shop.truth().run("SET ROLE shop_owner; CREATE FUNCTION public.is_open_too(region text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT EXISTS (SELECT FROM open_regions WHERE r = region) $$");
+        let set = "ALTER TABLE orders SET ROW FILTER is_open ON (region)";
+        admin.refused(set, "42P13");
+        admin.refused("ALTER TABLE orders SET ROW FILTER (public.is_open(region))", "42P13");
+        until("the new function to be found", || admin.try_rows("ALTER TABLE orders SET ROW FILTER is_open_too ON (region)").err().filter(|r| r.code == "42P13"));
+        admin.run("ALTER FUNCTION public.is_open(text) SET search_path = public, pg_temp");
+        admin.run(set);
+        let ana = shop.ana();
+        let regions = "SELECT DISTINCT region FROM public.orders";
+        for path in ["public", "staging", "staging, pg_catalog, public"] {
+            ana.run(&format!("SET search_path TO {path}"));
+            assert_eq!(ana.column(regions), ["EMEA"], "{path}");
+        }
+        // Undone later, the table closes.
+        admin.run("ALTER FUNCTION public.is_open(text) RESET search_path");
+        ana.refused(regions, "55000");
     }
 }

@@ -3,6 +3,7 @@
 pub mod guard;
 pub mod inline;
 pub mod policy;
+pub mod settled;
 pub mod splice;
 pub mod view;
 

@@ -17,8 +17,10 @@ pub struct PolicyExpression {
     pub sql: String,
     /// The other relations that it reads.
     pub reads: Vec<Oid>,
-    /// The functions outside pg_catalog that it calls.
+    /// The functions outside pg_catalog that it calls, and the one whose body it is.
     pub functions: Vec<Oid>,
+    /// Those of them that are called upstream.
+    pub called: Vec<Oid>,
 }
 
 /// Why an expression or definition cannot be used.
@@ -112,7 +114,7 @@ fn analysed(
     let inner = spliced.strip_prefix(before).and_then(|rest| rest.strip_suffix(&after)).ok_or(SHAPE)?;
     let inner = without_comments(inner);
     guard::prove(&format!("{before}{inner}{after}"), &tree)?;
-    Ok(PolicyExpression { sql: inner, reads, functions })
+    Ok(PolicyExpression { sql: inner, reads, called: functions.clone(), functions })
 }
 
 /// The only statement of a text.

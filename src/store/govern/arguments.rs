@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::names::canonical_type;
+use super::settled::all_settled;
 use super::{Ground, fetch};
 use crate::catalog::{Function, FunctionKind, Relation};
 use crate::error::{GovernError, Object, Report};
@@ -52,6 +53,7 @@ pub(super) async fn make(
         PolicyBody::Expression(text) => {
             let made = policy_expression(text, relation, &ground.footing, ground.search_path).map_err(refused)?;
             may_use(ground, &made)?;
+            all_settled(ground, channel, &made.called).await?;
             Ok(Made { expression: made.sql, source: PolicySource::Expression(Arc::from(text.as_str())) })
         }
         PolicyBody::Function { function, arguments } => call(ground, channel, relation, function, arguments, purpose).await,
@@ -125,6 +127,7 @@ async fn call(
     }
     let rows: Vec<BodyRow> = fetch(channel, &body_query(function.oid)).await?;
     let made = inline_call(function, body(&rows), &given, relation, &ground.footing, ground.search_path).map_err(refused)?;
+    all_settled(ground, channel, &made.called).await?;
     let qualified = ground.function_name(function).map(|name| name.to_string()).unwrap_or_default();
     let arguments = given.into_iter().map(Arc::from).collect();
     Ok(Made { expression: made.sql, source: PolicySource::Function { oid: function.oid, name: qualified.into(), arguments } })

@@ -15,6 +15,7 @@ mod names;
 mod owners;
 mod principals;
 mod rights;
+mod settled;
 mod show;
 mod tokens;
 
