@@ -42,7 +42,11 @@ pub fn inline_call(
         None => {
             let schema = footing.catalog.schema(function.schema).ok_or(DefinitionError::Shape("the function has no schema"))?;
             let call = format!("{}.{}({})", schema.name.quoted(), function.name.quoted(), arguments.join(", "));
-            PolicyExpression { functions: Vec::new(), called: vec![function.oid], ..policy_expression(&call, relation, footing, path)? }
+            PolicyExpression {
+                functions: Vec::new(),
+                called: vec![function.oid],
+                ..policy_expression(&call, relation, footing, path)?
+            }
         }
     };
     if !expression.functions.contains(&function.oid) {
