@@ -44,7 +44,7 @@ pub enum SecurableName {
 }
 
 /// A member in CREATE GROUP and ALTER GROUP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     /// The kind that was written before the name.
     pub kind: PrincipalKind,

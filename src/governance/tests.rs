@@ -184,3 +184,18 @@ fn position(error: &GovernanceError) -> Option<usize> {
         GovernanceError::Unterminated { position, .. } | GovernanceError::Unsupported { position, .. } => *position,
     }
 }
+
+#[test]
+fn a_hundred_thousand_names_are_read_in_one_pass() {
+    let names: Vec<String> = (0..100_000).map(|number| format!("a{number}")).collect();
+    let started = std::time::Instant::now();
+    let text = format!("GRANT SELECT ON TABLE t TO {0}, {0}", names.join(", "));
+    let Ok(Command::Grant { to, .. }) = parse(&text) else { panic!("it is a GRANT") };
+    assert_eq!(to, names);
+    let text = format!("ALTER GROUP g ADD USER {}", names.join(", "));
+    assert!(parse(&text).is_ok());
+    let text = format!("CREATE TOKEN SCOPES ({})", names.join(", "));
+    let _ = parse(&text);
+    // Comparing each with each takes minutes.
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}

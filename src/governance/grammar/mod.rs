@@ -5,6 +5,9 @@ mod policies;
 mod principals;
 mod tokens;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use super::command::Command;
 use super::cursor::Cursor;
 use super::error::GovernanceError;
@@ -113,4 +116,10 @@ fn later(cursor: &Cursor<'_>) -> Parsed<Command> {
 
 fn unsupported(cursor: &Cursor<'_>, what: impl Into<String>, hint: Option<&'static str>) -> GovernanceError {
     GovernanceError::Unsupported { what: what.into(), hint, position: Some(cursor.position()) }
+}
+
+/// What was named twice counts once. A text may name a hundred thousand.
+fn once_each<T: Clone + Eq + Hash>(named: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(named.len());
+    named.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 use super::super::command::{Command, Member, MemberChange};
 use super::super::cursor::Cursor;
 use super::super::error::GovernanceError;
-use super::{Parsed, unsupported};
+use super::{Parsed, once_each, unsupported};
 use crate::policy::PrincipalKind;
 
 /// The most bytes of a principal's name.
@@ -53,12 +53,9 @@ fn bare(cursor: &mut Cursor<'_>) -> Parsed<String> {
 pub(super) fn names(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
     let mut found = vec![name(cursor)?];
     while cursor.token(&Token::Comma) {
-        let next = name(cursor)?;
-        if !found.contains(&next) {
-            found.push(next);
-        }
+        found.push(name(cursor)?);
     }
-    Ok(found)
+    Ok(once_each(found))
 }
 
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {
@@ -127,12 +124,9 @@ fn members(cursor: &mut Cursor<'_>) -> Parsed<Vec<Member>> {
         if let Some(next) = maybe_kind(cursor) {
             kind = next;
         } else if !comma {
-            return Ok(found);
+            return Ok(once_each(found));
         }
-        let next = Member { kind, name: name(cursor)? };
-        if !found.contains(&next) {
-            found.push(next);
-        }
+        found.push(Member { kind, name: name(cursor)? });
     }
 }
 

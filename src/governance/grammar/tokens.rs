@@ -7,7 +7,7 @@ use sqlparser::tokenizer::Token;
 use super::super::command::Command;
 use super::super::cursor::Cursor;
 use super::super::error::GovernanceError;
-use super::{Parsed, principals};
+use super::{Parsed, once_each, principals};
 
 /// The longest lifetime that is taken: longer ones are typing mistakes.
 const MAX_LIFETIME: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
@@ -124,13 +124,11 @@ fn scope_list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
         if scope.is_empty() {
             return Err(cursor.unexpected());
         }
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
+        scopes.push(scope);
         if !cursor.token(&Token::Comma) {
             break;
         }
     }
     cursor.expect(&Token::RParen)?;
-    Ok(scopes)
+    Ok(once_each(scopes))
 }
