@@ -1,4 +1,5 @@
-//! What operators rely on: init, the store's watch, recovery.
+//! What operators rely on: the demo, init, the store's watch, recovery.
 
+mod demo;
 mod init;
 mod store;
