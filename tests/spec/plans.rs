@@ -14,6 +14,27 @@ fn shape(client: &Client, query: &str) -> Vec<String> {
     lines.iter().filter(|l| node(l)).map(|l| l.trim_start().trim_start_matches("->").trim().to_string()).collect()
 }
 
+/// The whole plan of a query as the upstream login, which row security holds for.
+fn plan(truth: &Client, query: &str) -> String {
+    truth.run("SET ROLE pgusher_session");
+    let plan = truth.column(&format!("EXPLAIN (COSTS OFF) {query}")).join("\n");
+    truth.run("RESET ROLE");
+    plan
+}
+
+#[test]
+fn a_filter_by_function_asks_for_the_identity_once_per_statement() {
+    let shop = Shop::fresh(Mechanism::Rls);
+    let truth = shop.truth();
+    for query in ["SELECT * FROM orders WHERE id = 77", "SELECT name, email FROM pgusher_public.customers WHERE id = 77"] {
+        let plan = plan(&truth, query);
+        // Rows are tested against the answers ($n), never by a call.
+        let tests: Vec<&str> = plan.lines().filter(|line| line.contains("Filter:") || line.contains("Cond:")).collect();
+        assert!(plan.contains("InitPlan") && plan.contains("Index Scan"), "{plan}");
+        assert!(tests.iter().all(|line| !line.contains("pgusher.") && !line.contains("region_visible")), "{plan}");
+    }
+}
+
 #[test]
 fn a_filtered_query_uses_the_indexes_of_the_hand_written_one() {
     let shop = Shop::fresh(Mechanism::Rls);

@@ -56,8 +56,8 @@ impl Walk<'_> {
             && let ["pgusher", name] = names.as_slice()
             && matches!(*name, "current_user" | "session_user" | "is_member")
         {
-            self.call_parts(call)?;
-            return Ok(None);
+            let name = (*name).to_owned();
+            return self.own_identity_call(call, &name).map(Some);
         }
         if names == ["is_member"] {
             return self.membership(call).map(Some);

@@ -8,15 +8,15 @@ use pg_query::protobuf::{FuncCall, Node, SqlValueFunction, SqlValueFunctionOp};
 
 use super::ResolveError;
 use super::names::{offset, string_node};
-use super::walk::Walk;
+use super::walk::{Purpose, Walk};
 use crate::name::quote_identifier;
 
 /// What to put in the place of a call that asks for the identity.
 pub(super) enum Hoist {
     /// Nothing: the call was changed where it stands.
     Bare,
-    /// The call as a scalar sub-select.
-    Scalar,
+    /// The call as a scalar sub-select, with the column name that PostgreSQL gives the call.
+    Scalar(&'static str),
 }
 
 /// The SQL of an expression as the node that the grammar makes of it.
@@ -105,22 +105,46 @@ impl Walk<'_> {
         self.expressions(&mut call.args)?;
         let at = position.ok_or(ResolveError::misplaced("location"))?;
         if constant {
-            let end = self.after_call(call.location)?;
+            let end = self.after_call(call.location, 1)?;
             self.insert_text(at, "(SELECT pgusher.");
             self.insert_text(end, " AS is_member)");
         } else {
             self.insert_text(at, "pgusher.");
         }
         call.funcname.insert(0, string_node("pgusher"));
-        Ok(if constant { Hoist::Scalar } else { Hoist::Bare })
+        Ok(if constant { Hoist::Scalar("is_member") } else { Hoist::Bare })
     }
 
-    /// The byte after the closing parenthesis of a call by a plain name.
-    fn after_call(&self, location: i32) -> Result<usize, ResolveError> {
+    /// `pgusher.current_user()`, `pgusher.is_member('g')` in a row filter or mask, as they stand in functions' bodies: asked once per
+    /// statement too.
+    pub(super) fn own_identity_call(&mut self, call: &mut FuncCall, function: &str) -> Result<Hoist, ResolveError> {
+        self.call_parts(call)?;
+        let once = matches!(self.purpose, Purpose::Policy) && !self.bare_identity && call.args.iter().all(is_constant);
+        let column = match function {
+            "current_user" => "current_user",
+            "session_user" => "session_user",
+            "is_member" => "is_member",
+            _ => return Ok(Hoist::Bare),
+        };
+        if !once {
+            return Ok(Hoist::Bare);
+        }
+        let at = offset(call.location).ok_or(ResolveError::misplaced("location"))?;
+        let end = self.after_call(call.location, 2)?;
+        self.insert_text(at, "(SELECT ");
+        self.insert_text(
+            end,
+            if column == "is_member" { " AS is_member)".to_owned() } else { format!(" AS {})", quote_identifier(column)) },
+        );
+        Ok(Hoist::Scalar(column))
+    }
+
+    /// The byte after the closing parenthesis of a call by a name of so many parts.
+    fn after_call(&self, location: i32, parts: usize) -> Result<usize, ResolveError> {
         let tokens = self.tokens();
         tokens
             .at(location)
-            .and_then(|name| tokens.after_parenthesis(tokens.after_token(name)))
+            .and_then(|name| tokens.after_parenthesis(*tokens.name_ends(name, parts)?.last()?))
             .and_then(|after| tokens.get(after.checked_sub(1)?))
             .map(|token| token.end)
             .ok_or(ResolveError::misplaced("location"))
@@ -130,8 +154,8 @@ impl Walk<'_> {
     pub(super) fn hoist_membership(&mut self, hoist: Hoist, node: &mut Node) -> Result<(), ResolveError> {
         match hoist {
             Hoist::Bare => Ok(()),
-            Hoist::Scalar => {
-                let mut scalar = fragment("(SELECT NULL AS is_member)")?;
+            Hoist::Scalar(column) => {
+                let mut scalar = fragment(&format!("(SELECT NULL AS {})", quote_identifier(column)))?;
                 let place = match scalar.node.as_mut() {
                     Some(Kind::SubLink(link)) => match link.subselect.as_deref_mut().and_then(|n| n.node.as_mut()) {
                         Some(Kind::SelectStmt(select)) => match select.target_list.first_mut().and_then(|n| n.node.as_mut()) {

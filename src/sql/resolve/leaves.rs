@@ -75,7 +75,7 @@ fn walk(node: &mut Node, found: &mut Vec<Leaf>) -> Result<(), ResolveError> {
 }
 
 /// `SELECT pgusher.is_member('g')` and its like, as we write them.
-fn is_identity(select: &pg_query::protobuf::SelectStmt) -> bool {
+pub(super) fn is_identity(select: &pg_query::protobuf::SelectStmt) -> bool {
     let bare = pg_query::protobuf::SelectStmt {
         target_list: select.target_list.clone(),
         limit_option: select.limit_option,

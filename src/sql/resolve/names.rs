@@ -4,6 +4,7 @@ use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{AExpr, AExprKind, AIndirection, Node, SortBy, SubLink, SubLinkType, TypeCast, TypeName};
 
 use super::ResolveError;
+use super::leaves::is_identity;
 use super::walk::Walk;
 use crate::policy::Oid;
 
@@ -136,10 +137,14 @@ impl Walk<'_> {
             self.operator(&["="])?;
         }
         self.optional(testexpr)?;
-        match subselect.as_deref_mut() {
-            Some(query) => self.query(query).map(|_| ()),
-            None => Err(ResolveError::misplaced("sub-select")),
-        }
+        let query = subselect.as_deref_mut().ok_or(ResolveError::misplaced("sub-select"))?;
+        // What is asked once already stays as it is.
+        let hoisted = matches!(query.node.as_ref(), Some(Kind::SelectStmt(select)) if is_identity(select));
+        let bare = self.bare_identity;
+        self.bare_identity |= hoisted;
+        let done = self.query(query).map(|_| ());
+        self.bare_identity = bare;
+        done
     }
 
     pub(super) fn sort_by(&mut self, node: &mut SortBy) -> Result<(), ResolveError> {

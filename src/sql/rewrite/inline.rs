@@ -174,6 +174,10 @@ mod tests {
             "(CASE WHEN (SELECT pgusher.is_member('hr') AS is_member) THEN (\"name\") END\n)::text"
         );
         assert_eq!(
+            inlined("SELECT pgusher.is_member('hr') OR pgusher.current_user() = $1 OR pgusher . is_member($1)", &args),
+            "((SELECT pgusher.is_member('hr') AS is_member) OR (SELECT pgusher.current_user() AS \"current_user\") = (\"name\") OR pgusher . is_member((\"name\"))\n)::text"
+        );
+        assert_eq!(
             inlined("SELECT (SELECT pgusher.is_member('hr') AS is_member) OR $1 = ''", &args),
             "((SELECT pgusher.is_member('hr') AS is_member) OR (\"name\") = ''\n)::text"
         );
