@@ -187,6 +187,7 @@ fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {
         type_sql: "text".into(),
         type_modifier: -1,
         generated: false,
+        computed_from: Vec::new(),
         identity: ' ',
     };
     Relation {
@@ -209,13 +210,15 @@ fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {
 fn governed(name: &str) -> Option<Governed> {
     let masked = name == MASKED;
     let table = QualifiedName::new("public", name);
+    let write = if masked { QualifiedName::new("pgusher_public", format!("{name}$w").as_str()) } else { table.clone() };
     (masked || name == FILTERED).then(|| {
         Governed::Table(GovernedTable {
             filtered: true,
             mechanism: Mechanism::Rls,
             masked: if masked { vec![Name::exact("c_phone"), Name::exact("c_acctbal")] } else { Vec::new() },
-            read: if masked { QualifiedName::new("pgusher_public", name) } else { table.clone() },
-            write: if masked { QualifiedName::new("pgusher_public", format!("{name}$w").as_str()) } else { table },
+            read: if masked { QualifiedName::new("pgusher_public", name) } else { table },
+            write: write.clone(),
+            insert: write,
         })
     })
 }

@@ -1,6 +1,6 @@
 //! Catalog and policies taken together, and what follows from both: which relations are governed, and how.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::snapshot::CatalogSnapshot;
@@ -22,6 +22,9 @@ pub struct GovernedTable {
     /// A write twin has the table's columns in order, where a masked column `c` is called `c$raw` (writable, not readable),
     /// and after them one column `c` per masked column (readable as the mask, not writable).
     pub write: QualifiedName,
+    /// What INSERT goes to: `write`, but where a filter is enforced by a view. There it is a view of its own with the same columns:
+    /// who may both insert into and update a view takes over the rows that it hides, by ON CONFLICT DO UPDATE.
+    pub insert: QualifiedName,
 }
 
 impl GovernedTable {
@@ -33,6 +36,11 @@ impl GovernedTable {
     /// Whether a column is masked.
     pub fn masks(&self, column: &str) -> bool {
         self.masked.iter().any(|m| m.as_str() == column)
+    }
+
+    /// Whether its filter is enforced by a view.
+    pub fn by_view(&self) -> bool {
+        self.filtered && self.mechanism == Mechanism::View
     }
 
     /// Whether writes go to a write twin.
@@ -72,6 +80,20 @@ pub enum Governed {
     Derived,
     /// Refused to everybody but administrators until mended: why.
     Refused(Arc<str>),
+}
+
+/// Whether a view reads, directly or through others, a table whose filter is enforced by a view.
+pub fn reads_by_view(catalog: &CatalogSnapshot, governed: &HashMap<Oid, Governed>, view: Oid) -> bool {
+    let mut open = vec![view];
+    let mut seen = HashSet::from([view]);
+    while let Some(oid) = open.pop() {
+        let Some(relation) = catalog.relation(oid) else { continue };
+        if matches!(governed.get(&oid), Some(Governed::Table(table)) if table.by_view()) {
+            return true;
+        }
+        open.extend(relation.reads.iter().copied().filter(|oid| seen.insert(*oid)));
+    }
+    false
 }
 
 /// Everything that a statement is analysed and decided on, taken together once.
@@ -116,5 +138,19 @@ impl SearchPath {
     pub fn lookup(&self) -> impl Iterator<Item = &str> {
         let listed = self.schemas.iter().any(|s| s.as_str() == "pg_catalog");
         (!listed).then_some("pg_catalog").into_iter().chain(self.schemas.iter().map(Name::as_str))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::MAX_BYTES;
+
+    #[test]
+    fn long_schema_names_keep_their_difference() {
+        let (a, b) = (format!("{}a", "s".repeat(62)), format!("{}b", "s".repeat(62)));
+        assert_eq!(governed_schema("sales").as_str(), "pgusher_sales");
+        assert_ne!(governed_schema(&a), governed_schema(&b));
+        assert!(governed_schema(&a).as_str().len() <= MAX_BYTES);
     }
 }

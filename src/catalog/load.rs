@@ -99,8 +99,8 @@ struct TemporaryRow {
     oid: Option<Oid>,
 }
 
-/// Number, name, type, type as SQL, modifier, generated, identity.
-type ColumnRow = (i16, Name, Oid, Arc<str>, i32, bool, String);
+/// Number, name, type, type as SQL, modifier, generated, identity, and for a generated one the columns it is computed from.
+type ColumnRow = (i16, Name, Oid, Arc<str>, i32, bool, String, Option<Vec<i16>>);
 
 /// Keys are short: this is by far the largest answer.
 #[derive(Deserialize)]
@@ -125,11 +125,18 @@ impl RelationRow {
         if self.t && temporary != Some(self.s) {
             return None;
         }
-        let columns =
-            self.c.unwrap_or_default().into_iter().map(|(number, name, type_oid, type_sql, type_modifier, generated, identity)| {
-                let identity = identity.chars().next().unwrap_or(' ');
-                Column { number, name, type_oid, type_sql, type_modifier, generated, identity }
-            });
+        let columns = self.c.unwrap_or_default().into_iter().map(
+            |(number, name, type_oid, type_sql, type_modifier, generated, identity, computed_from)| Column {
+                number,
+                name,
+                type_oid,
+                type_sql,
+                type_modifier,
+                generated,
+                computed_from: computed_from.unwrap_or_default(),
+                identity: identity.chars().next().unwrap_or(' '),
+            },
+        );
         Some(Relation {
             oid: self.o,
             schema: self.s,
@@ -222,7 +229,13 @@ LEFT JOIN (
       CASE WHEN a.atttypmod = -1 AND t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND t.typelem = 0
            THEN CASE t.typname WHEN 'int4' THEN 'integer' WHEN 'int8' THEN 'bigint' WHEN 'text' THEN 'text' ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END
            ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END,
-      a.atttypmod, a.attgenerated <> '', a.attidentity) ORDER BY a.attnum) AS columns
+      a.atttypmod, a.attgenerated <> '', a.attidentity, CASE WHEN a.attgenerated <> '' THEN (
+        SELECT pg_catalog.jsonb_agg(DISTINCT d.refobjsubid) FROM pg_catalog.pg_attrdef AS e, pg_catalog.pg_depend AS d
+        WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum
+          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid AND d.refobjsubid NOT IN (0, a.attnum)
+          AND ((d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = e.oid)
+            OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum))) END)
+      ORDER BY a.attnum) AS columns
   FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   WHERE a.attnum > 0 AND NOT a.attisdropped
     AND a.attrelid IN (SELECT k.oid FROM pg_catalog.pg_class AS k WHERE k.relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))

@@ -7,7 +7,7 @@ mod footing;
 pub mod load;
 mod snapshot;
 
-pub use footing::{Footing, Governed, GovernedTable, SearchPath, governed_schema};
+pub use footing::{Footing, Governed, GovernedTable, SearchPath, governed_schema, reads_by_view};
 pub use snapshot::{
     CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server,
 };

@@ -85,6 +85,8 @@ pub struct Column {
     pub type_modifier: i32,
     /// GENERATED ALWAYS AS (…) STORED.
     pub generated: bool,
+    /// The numbers of the columns that a generated one is computed from.
+    pub computed_from: Vec<i16>,
     /// GENERATED … AS IDENTITY: `a` always, `d` by default, blank none.
     pub identity: char,
 }

@@ -90,7 +90,7 @@ fn without_value(message: &str) -> String {
 
 /// Governed views under the table's name; `None` when nothing changes.
 fn client_names(text: &str) -> Option<String> {
-    if !(text.contains("pgusher_") || text.contains("$w") || text.contains("$raw")) {
+    if !(text.contains("pgusher_") || ENDS.iter().any(|end| text.contains(end))) {
         return None;
     }
     let mut out = String::with_capacity(text.len());
@@ -116,8 +116,8 @@ fn client_names(text: &str) -> Option<String> {
         }
     }
     out.push_str(rest);
-    let out = out.replace("$raw\"", "\"").replace("$w\"", "\"");
-    let out = out.strip_suffix("$raw").or_else(|| out.strip_suffix("$w")).map(str::to_owned).unwrap_or(out);
+    let out = ENDS.iter().fold(out, |out, end| out.replace(&format!("{end}\""), "\""));
+    let out = ENDS.iter().find_map(|end| out.strip_suffix(end)).map(str::to_owned).unwrap_or(out);
     (out != text).then_some(out)
 }
 
@@ -166,6 +166,9 @@ const INTERNAL: [u8; 3] = [b'W', b'p', INTERNAL_QUERY];
 /// The fields that name relations and columns: message, detail, hint, schema, table, column.
 const NAMING: [u8; 6] = [MESSAGE, DETAIL, HINT, b's', b't', b'c'];
 
+/// How the names of raw columns, write twins and insert views end.
+const ENDS: [&str; 3] = ["$raw", "$w", "$i"];
+
 const ROLES: [&str; 4] = ["pgusher_session", "pgusher_control", "pgusher_owner", "pgusher_viewer"];
 
 #[cfg(test)]
@@ -207,6 +210,7 @@ mod tests {
         );
         assert_eq!(client_names("\"pgusher_a\".\"t\" and pgusher_a.u").as_deref(), Some("\"t\" and u"));
         assert_eq!(client_names("employees$w").as_deref(), Some("employees"));
+        assert_eq!(client_names("permission denied for view notes$i").as_deref(), Some("permission denied for view notes"));
         assert_eq!(client_names("plain"), None);
     }
 

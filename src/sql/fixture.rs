@@ -38,6 +38,7 @@ fn relation(oid: Oid, schema: Oid, name: &str, kind: RelationKind, columns: &[&s
             type_sql: "text".into(),
             type_modifier: -1,
             generated: false,
+            computed_from: Vec::new(),
             identity: ' ',
         })
         .collect();
@@ -158,12 +159,15 @@ fn qualified(schema: &str, name: &str) -> QualifiedName {
 }
 
 fn table(masked: &[&str], mechanism: Mechanism, read: QualifiedName, write: QualifiedName) -> Governed {
+    let apart = || qualified(write.schema.as_str(), &format!("{}$i", read.name));
+    let insert = if mechanism == Mechanism::View { apart() } else { write.clone() };
     Governed::Table(GovernedTable {
         filtered: true,
         mechanism,
         masked: masked.iter().map(|m| Name::exact(m)).collect(),
         read,
         write,
+        insert,
     })
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::names::{CONTROL, SESSION, VIEWER, raw_column_fits, read_view, write_twin};
+use super::names::{CONTROL, SESSION, VIEWER, insert_view, raw_column_fits, read_view, write_twin};
 use super::reconcile::Settings;
 use crate::catalog::{CatalogSnapshot, Governed, GovernedTable, Relation, RelationKind};
 use crate::name::Name;
@@ -131,13 +131,27 @@ fn table(
         )
         .into());
     }
+    if let Some((shown, hidden)) = computed_from_masked(relation, &masked) {
+        return Err(format!("its generated column \"{shown}\" is computed from masked column \"{hidden}\" and has no mask").into());
+    }
     let nameless = || Arc::from("its schema is unknown");
     let base = catalog.qualified(relation).ok_or_else(nameless)?;
     let view = read_view(catalog, relation).ok_or_else(nameless)?;
     let by_view = filtered && mechanism == Mechanism::View;
     let read = if masked.is_empty() && !by_view { base.clone() } else { view };
     let write = if !masked.is_empty() { write_twin(catalog, relation).ok_or_else(nameless)? } else { read.clone() };
-    Ok(Governed::Table(GovernedTable { filtered, mechanism, masked, read, write }))
+    let apart = by_view && relation.kind != RelationKind::MaterializedView;
+    let insert = if apart { insert_view(catalog, relation).ok_or_else(nameless)? } else { write.clone() };
+    Ok(Governed::Table(GovernedTable { filtered, mechanism, masked, read, write, insert }))
+}
+
+/// An unmasked generated column that shows a masked one.
+fn computed_from_masked<'a>(relation: &'a Relation, masked: &'a [Name]) -> Option<(&'a Name, &'a Name)> {
+    let hidden: Vec<_> = relation.columns.iter().filter(|c| masked.contains(&c.name)).collect();
+    relation.columns.iter().filter(|c| !masked.contains(&c.name)).find_map(|shown| {
+        let from = hidden.iter().find(|c| shown.computed_from.contains(&c.number))?;
+        Some((&shown.name, &from.name))
+    })
 }
 
 fn mechanism(

@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -74,5 +74,7 @@ const HARDEN: &str = include_str!("migrations/harden.sql");
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS pgusher.schema_version (\
   version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());";
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: SCHEMA_VERSION, name: "store", sql: include_str!("migrations/001_store.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "store", sql: include_str!("migrations/001_store.sql") },
+    Migration { version: SCHEMA_VERSION, name: "insert views", sql: include_str!("migrations/002_insert_views.sql") },
+];

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::catalog::{CatalogSnapshot, GovernedTable, Relation};
+use crate::catalog::{CatalogSnapshot, GovernedTable, Relation, governed_schema};
 use crate::name::{MAX_BYTES, Name, QualifiedName};
 use crate::policy::Oid;
 
@@ -15,24 +15,28 @@ pub const SESSION: &str = "pgusher_session";
 /// The login of administrators' sessions and of the control connection.
 pub const CONTROL: &str = "pgusher_control";
 
-/// The schema of the governed views of a schema's relations.
-pub fn views_schema(schema: &str) -> Name {
-    fitted(&format!("pgusher_{schema}"), "", schema)
-}
-
 /// The governed read view of a relation; `None` if its schema is not in the catalog.
 pub fn read_view(catalog: &CatalogSnapshot, relation: &Relation) -> Option<QualifiedName> {
     let schema = catalog.schema(relation.schema)?;
-    Some(QualifiedName { schema: views_schema(schema.name.as_str()), name: relation.name.clone() })
+    Some(QualifiedName { schema: governed_schema(schema.name.as_str()), name: relation.name.clone() })
 }
 
 /// The write twin of a relation: `<name>$w`, or a name with the oid where another relation is called so.
 pub fn write_twin(catalog: &CatalogSnapshot, relation: &Relation) -> Option<QualifiedName> {
+    companion(catalog, relation, "$w")
+}
+
+/// The insert view of a relation: `<name>$i`, or as for the write twin.
+pub fn insert_view(catalog: &CatalogSnapshot, relation: &Relation) -> Option<QualifiedName> {
+    companion(catalog, relation, "$i")
+}
+
+fn companion(catalog: &CatalogSnapshot, relation: &Relation, end: &str) -> Option<QualifiedName> {
     let schema = catalog.schema(relation.schema)?;
-    let plain = Name::exact(&format!("{}$w", relation.name));
-    let free = relation.name.as_str().len() + 2 <= MAX_BYTES && catalog.relation_in(relation.schema, &plain).is_none();
-    let name = if free { plain } else { numbered(relation.name.as_str(), relation.oid) };
-    Some(QualifiedName { schema: views_schema(schema.name.as_str()), name })
+    let plain = Name::exact(&format!("{}{end}", relation.name));
+    let free = relation.name.as_str().len() + end.len() <= MAX_BYTES && catalog.relation_in(relation.schema, &plain).is_none();
+    let name = if free { plain } else { numbered(relation.name.as_str(), relation.oid, end) };
+    Some(QualifiedName { schema: governed_schema(schema.name.as_str()), name })
 }
 
 /// Whether the write twin can have a raw column for this one: its name must be whole and free.
@@ -41,32 +45,16 @@ pub fn raw_column_fits(relation: &Relation, column: &str) -> bool {
     raw.len() <= MAX_BYTES && relation.column(&raw).is_none()
 }
 
-fn numbered(name: &str, oid: Oid) -> Name {
-    fitted(name, &format!("_{oid}$w"), name)
-}
-
-/// `text` and `end`, cut in the middle and told apart by a hash of `whole` when longer than a name may be.
-fn fitted(text: &str, end: &str, whole: &str) -> Name {
-    if text.len() + end.len() <= MAX_BYTES {
-        return Name::exact(&format!("{text}{end}"));
+/// Cut, and told apart by a hash, when longer than a name may be.
+fn numbered(name: &str, oid: Oid, end: &str) -> Name {
+    let end = format!("_{oid}{end}");
+    if name.len() + end.len() <= MAX_BYTES {
+        return Name::exact(&format!("{name}{end}"));
     }
-    let mark = hex::encode(&Sha256::digest(whole.as_bytes())[..6]);
+    let mark = hex::encode(&Sha256::digest(name.as_bytes())[..6]);
     let mut room = MAX_BYTES - end.len() - mark.len() - 1;
-    while !text.is_char_boundary(room) {
+    while !name.is_char_boundary(room) {
         room -= 1;
     }
-    Name::exact(&format!("{}_{mark}{end}", &text[..room]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_schema_names_keep_their_difference() {
-        let (a, b) = (format!("{}a", "s".repeat(62)), format!("{}b", "s".repeat(62)));
-        assert_eq!(views_schema("sales").as_str(), "pgusher_sales");
-        assert_ne!(views_schema(&a), views_schema(&b));
-        assert!(views_schema(&a).as_str().len() <= MAX_BYTES);
-    }
+    Name::exact(&format!("{}_{mark}{end}", &name[..room]))
 }

@@ -170,6 +170,67 @@ both_mechanisms! {
         assert_eq!(truth.rows(&format!("SELECT * FROM orders WHERE id = {hidden}")), before);
     }
 
+    fn inserts_into_a_filtered_table_work_in_every_form(shop: fresh) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let row = "(1, 'EMEA', 'ana@example.com', 'open', '2025-01-01')";
+        assert_eq!(ana.affected(&format!("{INSERT} VALUES {row}, {row}")), 2);
+        assert_eq!(ana.rows(&format!("{INSERT} VALUES {row} RETURNING region, orders.status, id > 0")), [["EMEA", "open", "t"]]);
+        assert_eq!(ana.rows("INSERT INTO public.orders AS o (customer_id, region, sales_rep, status, ordered_on) VALUES (1, 'EMEA', 'ana@example.com', 'open', '2025-01-01') RETURNING o.*").len(), 1);
+        assert_eq!(ana.affected(&format!("{INSERT} SELECT customer_id, region, sales_rep, status, ordered_on FROM orders ORDER BY id LIMIT 3")), 3);
+        assert_eq!(ana.one(&format!("WITH new AS ({INSERT} VALUES {row} RETURNING *) SELECT count(*) FROM new")), "1");
+        let hidden = truth.one("SELECT min(id) FROM orders WHERE region = 'AMER'");
+        let with_id = |id: &str| format!("INSERT INTO orders (id, customer_id, region, sales_rep, status, ordered_on) VALUES ({id}, 1, 'EMEA', 'ana@example.com', 'open', '2025-01-01')");
+        for conflict in ["ON CONFLICT DO NOTHING", "ON CONFLICT (id) DO NOTHING"] {
+            assert!(ana.rows(&format!("{} {conflict} RETURNING *", with_id(&hidden))).is_empty(), "a row is there, hidden or not");
+            assert_eq!(ana.rows(&format!("{} {conflict} RETURNING id", with_id("800001"))), [["800001"]]);
+            assert_eq!(ana.affected("DELETE FROM orders WHERE id = 800001"), 1);
+        }
+        let refusals = [
+            ana.refused(&with_id(&hidden), "23505"),
+            ana.refused(&format!("{INSERT} VALUES (1, 'AMER', 'ana@example.com', 'open', '2025-01-01')"), "42501"),
+            ana.refused("INSERT INTO orders (id, nosuch) VALUES (1, 2)", "42703"),
+            ana.refused("INSERT INTO orders (id) VALUES (800002)", if shop.mechanism == Mechanism::Rls { "42501" } else { "23502" }),
+        ];
+        for refusal in refusals {
+            assert!(!refusal.to_string().contains('$') && !refusal.to_string().contains("pgusher"), "{refusal}");
+        }
+    }
+
+    fn inserts_into_a_filtered_and_masked_table_work_in_every_form(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        admin.run("ALTER TABLE customers ALTER COLUMN email SET MASK ('hidden')");
+        admin.run("GRANT MODIFY ON TABLE customers TO analysts");
+        ana.run("INSERT INTO customers VALUES (9001, 'New', 'new@customer.example', NULL, 'Oslo', 'EMEA', '2025-01-01')");
+        assert_eq!(
+            ana.rows("INSERT INTO customers AS c (id, email, name, city, region, since) VALUES (9002, 'two@customer.example', 'Two', 'Oslo', 'EMEA', '2025-01-01') RETURNING id, c.email, name"),
+            [["9002", "hidden", "Two"]]
+        );
+        assert_eq!(ana.rows("INSERT INTO customers VALUES (9003, 'x', 'y', NULL, 'Oslo', 'EMEA', '2025-01-01') ON CONFLICT (id) DO NOTHING RETURNING *")[0][2], "hidden");
+        let hidden = truth.one("SELECT min(id) FROM customers WHERE region = 'AMER'");
+        assert!(ana.rows(&format!("INSERT INTO customers VALUES ({hidden}, 'x', 'y', NULL, 'Oslo', 'EMEA', '2025-01-01') ON CONFLICT (id) DO NOTHING RETURNING *")).is_empty());
+        assert_eq!(ana.copy_in("COPY customers (id, name, email, city, region, since) FROM STDIN", "9004\tFour\tfour@customer.example\tOslo\tEMEA\t2025-01-01\n").expect("her own region"), 1);
+        let refusal = ana.copy_in("COPY customers (id, name, email, city, region, since) FROM STDIN", "9005\tFive\tf\tLima\tAMER\t2025-01-01\n").expect_err("another region");
+        assert!(refusal.code == "42501" && !refusal.to_string().contains('$'), "{refusal}");
+        let steal = format!("INSERT INTO customers VALUES ({hidden}, 'x', 'y', NULL, 'Oslo', 'EMEA', '2025-01-01') ON CONFLICT (id) DO UPDATE SET region = 'EMEA' RETURNING *");
+        let refusal = ana.try_rows(&steal).expect_err("a hidden row is not given away");
+        assert!(["42501", "0A000"].contains(&refusal.code.as_str()), "{refusal}");
+        assert_eq!(truth.column("SELECT email FROM customers WHERE id > 9000 ORDER BY id"), ["new@customer.example", "two@customer.example", "y", "four@customer.example"]);
+        assert_eq!(truth.one(&format!("SELECT region FROM customers WHERE id = {hidden}")), "AMER");
+    }
+
+    fn a_view_over_a_filtered_table_takes_what_its_mechanism_can_check(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        admin.run("CREATE VIEW public.desk AS SELECT id, customer_id, region, sales_rep, status, ordered_on FROM orders");
+        admin.run("GRANT SELECT, MODIFY ON VIEW desk TO analysts");
+        let insert = "INSERT INTO desk VALUES (800001, 1, 'EMEA', 'ana@example.com', 'open', '2025-01-01')";
+        match shop.mechanism {
+            Mechanism::Rls => assert_eq!(ana.affected(insert), 1),
+            Mechanism::View => { ana.refused(insert, "0A000"); }
+        }
+        assert_ne!(ana.affected("UPDATE desk SET status = 'paid' WHERE id < 100"), 0);
+        ana.refused("UPDATE desk SET region = 'AMER' WHERE id < 100", "42501");
+    }
+
     fn other_roles_of_the_application_see_what_they_saw_before(shop: fresh) {
         let truth = shop.truth();
         truth.run("DROP ROLE IF EXISTS application; CREATE ROLE application; GRANT SELECT ON orders, employees TO application; SET ROLE application");

@@ -432,6 +432,7 @@ pub(super) fn moved(masked: bool) -> Arc<Footing> {
         table.masked = vec!["amount".into()];
         table.read = QualifiedName::new("pgusher_public", "orders");
         table.write = QualifiedName::new("pgusher_public", "orders$w");
+        table.insert = table.write.clone();
     }
     Arc::new(footing)
 }

@@ -81,7 +81,7 @@ impl Walk<'_> {
         let CopyStmt { relation, attlist, options, where_clause, .. } = statement;
         let name = relation.as_mut().ok_or(ResolveError::misplaced("COPY"))?;
         let position = offset(name.location);
-        let found = self.find(name, Access::Write)?;
+        let found = self.find(name, Access::Insert)?;
         self.scopes.push();
         self.scopes.top().items.push(Item::plain(found.relation.name.as_str(), Some(found.columns()), 0..0));
         self.optional(where_clause)?;
@@ -175,7 +175,7 @@ fn insert(found: &Found, table: &GovernedTable, columns: &[String], waiting: &Qu
     let overriding = if identity { " OVERRIDING SYSTEM VALUE" } else { "" };
     let text = format!(
         "INSERT INTO {} ({}){overriding} SELECT {} FROM {}",
-        table.write.quoted(),
+        table.insert.quoted(),
         quoted(&raw),
         quoted(columns),
         waiting.quoted()
@@ -185,7 +185,7 @@ fn insert(found: &Found, table: &GovernedTable, columns: &[String], waiting: &Qu
     if identity {
         inner.r#override = OverridingKind::OverridingSystemValue.into();
     }
-    rename(inner.relation.as_mut().ok_or(ResolveError::misplaced("template"))?, &table.write);
+    rename(inner.relation.as_mut().ok_or(ResolveError::misplaced("template"))?, &table.insert);
     rename_targets(&mut inner.cols, &raw, false)?;
     let Some(Kind::SelectStmt(select)) = inner.select_stmt.as_deref_mut().and_then(|n| n.node.as_mut()) else {
         return Err(ResolveError::misplaced("template"));

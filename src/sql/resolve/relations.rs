@@ -6,7 +6,7 @@ use super::ResolveError;
 use super::catalog_relations;
 use super::names::{is_ours, offset};
 use super::walk::{Purpose, Walk};
-use crate::catalog::{Footing, Governed, GovernedTable, Relation, RelationKind, governed_schema};
+use crate::catalog::{Footing, Governed, GovernedTable, Relation, RelationKind, governed_schema, reads_by_view};
 use crate::name::{Name, QualifiedName};
 use crate::policy::{Holder, Oid, Privilege, Securable};
 
@@ -15,8 +15,10 @@ use crate::policy::{Holder, Oid, Privilege, Securable};
 pub(super) enum Access {
     /// Reads it.
     Read,
-    /// Writes it: the target of INSERT, UPDATE, DELETE, MERGE, COPY FROM.
+    /// Writes it: the target of UPDATE, DELETE, MERGE.
     Write,
+    /// The target of INSERT and COPY FROM.
+    Insert,
 }
 
 /// A relation name, resolved and replaced.
@@ -103,7 +105,7 @@ impl<'a> Walk<'a> {
                 self.holder(),
                 match access {
                     Access::Read => Privilege::Select,
-                    Access::Write => Privilege::Modify,
+                    Access::Write | Access::Insert => Privilege::Modify,
                 },
             );
             let stand_in = self.stand_in(relation, own.clone(), access, position)?;
@@ -142,7 +144,7 @@ impl<'a> Walk<'a> {
             let (name, noun) = (relation.name.to_string(), relation.kind.noun());
             Err(ResolveError::ProtectedRelation { name, noun, reason, position })
         };
-        if access == Access::Write {
+        if access != Access::Read {
             return refuse("Catalogs are changed by commands only.");
         }
         if let Some(reason) = catalog_relations::refusal(own.schema.as_str(), own.name.as_str()) {
@@ -184,7 +186,7 @@ impl<'a> Walk<'a> {
                 self.touched.filtered |= table.filtered;
                 self.touched.masked |= table.twin();
                 let now = match (access, self.purpose) {
-                    (Access::Write, Purpose::Owner) => {
+                    (Access::Write | Access::Insert, Purpose::Owner) => {
                         return Err(ResolveError::unsupported(
                             format!("writing to \"{}\" with owner's rights", own.name),
                             position,
@@ -192,6 +194,7 @@ impl<'a> Walk<'a> {
                         .because("Its row filter and masks would not hold."));
                     }
                     (Access::Write, _) => table.write.clone(),
+                    (Access::Insert, _) => table.insert.clone(),
                     (Access::Read, Purpose::Owner) => {
                         QualifiedName { schema: governed_schema(own.schema.as_str()), name: own.name.clone() }
                     }
@@ -205,12 +208,20 @@ impl<'a> Walk<'a> {
                 self.touched = crate::sql::Touched { filtered: true, masked: true };
                 match access {
                     Access::Read => Ok((read.clone(), None, true)),
-                    Access::Write => Err(ResolveError::unsupported(format!("writing to view \"{}\"", relation.name), position)
-                        .because("The view reads tables under a row filter or mask.")),
+                    Access::Write | Access::Insert => {
+                        Err(ResolveError::unsupported(format!("writing to view \"{}\"", relation.name), position)
+                            .because("The view reads tables under a row filter or mask."))
+                    }
                 }
             }
             Governed::Derived => {
                 self.touched = crate::sql::Touched { filtered: true, masked: true };
+                let footing = self.footing();
+                if access == Access::Insert && reads_by_view(&footing.catalog, &footing.governed, relation.oid) {
+                    return Err(ResolveError::unsupported(format!("inserting into view \"{}\"", relation.name), position)
+                        .because("The view reads a table whose row filter is enforced by a view.")
+                        .instead("Insert into the table."));
+                }
                 Ok((own, None, true))
             }
             Governed::Refused(reason) => {

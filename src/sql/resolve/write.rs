@@ -1,6 +1,6 @@
 //! INSERT, UPDATE, DELETE, MERGE.
 //!
-//! A filtered table is written in place. A table with masks is written through its write twin, where a masked column `c` is
+//! A table filtered by row security is written in place. A table with masks is written through its write twin, where a masked column `c` is
 //! writable as `c$raw` and readable, as the mask, under its own name.
 
 use pg_query::NodeEnum as Kind;
@@ -17,7 +17,7 @@ use super::select::Columns;
 use super::walk::Walk;
 use crate::catalog::GovernedTable;
 use crate::name::quote_identifier;
-use crate::policy::{Mechanism, Privilege, Securable};
+use crate::policy::{Privilege, Securable};
 
 /// The target of a write.
 pub(super) struct Target<'a> {
@@ -39,17 +39,17 @@ impl<'a> Target<'a> {
     }
 
     fn by_view(&self) -> bool {
-        self.found.table.is_some_and(|table| table.mechanism == Mechanism::View) || self.found.derived
+        self.found.table.is_some_and(GovernedTable::by_view) || self.found.derived
     }
 }
 
 impl<'a> Walk<'a> {
     /// Resolves the target and puts it into the innermost scope. A target is never a CTE.
-    pub(super) fn target(&mut self, relation: Option<&mut RangeVar>) -> Result<Target<'a>, ResolveError> {
+    pub(super) fn target(&mut self, relation: Option<&mut RangeVar>, access: Access) -> Result<Target<'a>, ResolveError> {
         let name = relation.ok_or(ResolveError::misplaced("statement without a target"))?;
         let (original, client_alias) = (name.relname.clone(), name.alias.clone());
         let start = self.log.len();
-        let found = self.relation(name, Access::Write)?;
+        let found = self.relation(name, access)?;
         let alias = client_alias.as_ref().map_or(original, |alias| alias.aliasname.clone());
         let target = Target { in_place: found.in_place(self.ground.footing), found, alias };
         let mut item = Item::plain(&target.alias, Some(target.found.columns()), start..self.log.len());
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         if let Some(rows) = select_stmt.as_deref_mut() {
             self.query(rows)?;
         }
-        let target = self.target(relation.as_mut())?;
+        let target = self.target(relation.as_mut(), Access::Insert)?;
         self.note_target_columns(&target, cols);
         self.assignments(&target, cols)?;
         if let Some(conflict) = on_conflict_clause.as_deref_mut()
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
         let UpdateStmt { relation, target_list, where_clause, from_clause, returning_clause, with_clause } = statement;
         self.scopes.push();
         self.with(with_clause.as_mut())?;
-        let target = self.target(relation.as_mut())?;
+        let target = self.target(relation.as_mut(), Access::Write)?;
         self.targets.push((target.alias.clone(), false));
         from_clause.iter_mut().try_for_each(|item| self.source_item(item))?;
         self.note_target_columns(&target, target_list);
@@ -117,7 +117,7 @@ impl<'a> Walk<'a> {
         let DeleteStmt { relation, using_clause, where_clause, returning_clause, with_clause } = statement;
         self.scopes.push();
         self.with(with_clause.as_mut())?;
-        let target = self.target(relation.as_mut())?;
+        let target = self.target(relation.as_mut(), Access::Write)?;
         self.targets.push((target.alias.clone(), false));
         using_clause.iter_mut().try_for_each(|item| self.source_item(item))?;
         self.condition(&target, where_clause)?;
@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
         let position = relation.as_ref().and_then(|r| offset(r.location));
         self.scopes.push();
         self.with(with_clause.as_mut())?;
-        let target = self.target(relation.as_mut())?;
+        let target = self.target(relation.as_mut(), Access::Write)?;
         if !target.in_place || target.by_view() {
             return Err(ResolveError::unsupported(format!("MERGE into \"{}\"", target.found.relation.name), position)
                 .because("The table has column masks, or a row filter that is enforced by a view.")

@@ -98,6 +98,7 @@ fn relation(oid: Oid, name: &str, kind: RelationKind, columns: &[&str]) -> Relat
         type_sql: Arc::from("text"),
         type_modifier: -1,
         generated: false,
+        computed_from: Vec::new(),
         identity: ' ',
     };
     Relation {

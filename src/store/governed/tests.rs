@@ -34,6 +34,7 @@ impl World {
             type_sql: "text".into(),
             type_modifier: -1,
             generated: false,
+            computed_from: Vec::new(),
             identity: ' ',
         };
         let mut relation = Relation {
@@ -111,6 +112,7 @@ fn a_filtered_table_is_read_and_written_in_place_under_row_security_and_through_
     let table = world.table_of(100);
     let view = name("pgusher_public", "r100");
     assert_eq!((table.mechanism, &table.read, &table.write), (Mechanism::View, &view, &view));
+    assert_eq!(table.insert, name("pgusher_public", "r100$i"));
     world.policies.mechanisms.push((100, Mechanism::Rls));
     assert_eq!(world.table_of(100).mechanism, Mechanism::Rls);
 }
@@ -122,6 +124,34 @@ fn a_masked_table_is_read_through_its_view_and_written_through_its_twin() {
     let table = world.table_of(100);
     assert_eq!((table.read, table.write), (name("pgusher_public", "r100"), name("pgusher_public", "r100$w")));
     assert!(!table.filtered && table.masked == [Name::exact("ssn")]);
+}
+
+#[test]
+fn inserts_go_apart_from_other_writes_where_a_view_is_the_filter() {
+    let mut world = World::new();
+    world.table(100, &[]).mask(100, "ssn", "x");
+    world.settings.row_filters = Mechanism::View;
+    let table = world.table_of(100);
+    assert_eq!(table.insert, table.write, "nothing is hidden");
+    world.filter(100, "x");
+    let table = world.table_of(100);
+    assert_eq!((table.write, table.insert), (name("pgusher_public", "r100$w"), name("pgusher_public", "r100$i")));
+    world.policies.mechanisms.push((100, Mechanism::Rls));
+    let table = world.table_of(100);
+    assert_eq!(table.insert, table.write);
+}
+
+#[test]
+fn a_generated_column_shows_no_masked_one() {
+    let mut world = World::new();
+    world.relation(100, RelationKind::Table, |r| {
+        let copy = Column { number: 3, name: Name::exact("copy"), generated: true, computed_from: vec![2], ..r.columns[1].clone() };
+        r.columns.push(copy);
+    });
+    world.mask(100, "ssn", "m");
+    assert!(world.refused(100).contains("copy"));
+    world.mask(100, "copy", "m");
+    assert!(world.table_of(100).masks("copy"));
 }
 
 #[test]

@@ -74,6 +74,7 @@ impl Made {
 pub(super) enum MadeKind {
     Read,
     Write,
+    Insert,
     Filter,
 }
 
@@ -82,6 +83,7 @@ impl MadeKind {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Insert => "insert",
             Self::Filter => "filter",
         }
     }
@@ -155,6 +157,7 @@ impl ActualRow {
             let kind = match kind.as_str() {
                 "read" => MadeKind::Read,
                 "write" => MadeKind::Write,
+                "insert" => MadeKind::Insert,
                 _ => MadeKind::Filter,
             };
             actual.made.insert((oid, kind), Made { object, wanted, found, now });

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::actual::{Acl, Actual, Grantee};
 use super::plan::Task;
-use crate::catalog::{CatalogSnapshot, Governed, GovernedTable, Relation, RelationKind, Schema};
+use crate::catalog::{CatalogSnapshot, Footing, Governed, GovernedTable, Relation, RelationKind, Schema, reads_by_view};
 use crate::name::{Name, quote_identifier};
-use crate::policy::{Mechanism, Oid};
+use crate::policy::Oid;
 use crate::store::names::VIEWER;
 
 /// What one role should hold on a relation.
@@ -53,7 +53,7 @@ pub(super) fn relation(
         return Vec::new();
     }
     let object = if relation.kind == RelationKind::Sequence { format!("SEQUENCE {}", name.quoted()) } else { name.quoted() };
-    let login = login_access(governed, relation);
+    let login = login_access(catalog, governed, relation);
     let viewer = viewer_access(governed, relation);
     let mut tasks = Vec::new();
     for (role, grantee, wanted) in [
@@ -68,9 +68,9 @@ pub(super) fn relation(
 }
 
 /// Why what everybody holds on a governed relation passes by its filter or masks, if it does.
-pub(super) fn exposed(governed: &HashMap<Oid, Governed>, actual: &Actual, relation: &Relation) -> Option<String> {
-    governed.get(&relation.oid)?;
-    let wanted = login_access(governed, relation);
+pub(super) fn exposed(footing: &Footing, actual: &Actual, relation: &Relation) -> Option<String> {
+    footing.governed(relation.oid)?;
+    let wanted = login_access(&footing.catalog, &footing.governed, relation);
     let table = actual.relations.get(&relation.oid).and_then(|acl| acl.get(&Grantee::Public));
     let too_much = table.into_iter().flatten().find(|p| DATA.contains(&p.as_str()) && !wanted.table.contains(p.as_str()));
     if let Some(privilege) = too_much {
@@ -97,16 +97,24 @@ pub(super) fn adoptable(catalog: &CatalogSnapshot, actual: &Actual, relation: &R
                 .is_some_and(|held| held.contains("SELECT")))
 }
 
-fn login_access(governed: &HashMap<Oid, Governed>, relation: &Relation) -> Access {
+fn login_access(catalog: &CatalogSnapshot, governed: &HashMap<Oid, Governed>, relation: &Relation) -> Access {
     match governed.get(&relation.oid) {
-        None | Some(Governed::Derived) => whole(relation.kind),
+        None => whole(relation.kind),
+        Some(Governed::Derived) => {
+            let mut access = whole(relation.kind);
+            // With UPDATE beside it, ON CONFLICT DO UPDATE would take over rows that the views below hide.
+            if reads_by_view(catalog, governed, relation.oid) {
+                access.table.remove("INSERT");
+            }
+            access
+        }
         Some(Governed::Table(table)) => table_access(table, relation),
         Some(Governed::View { .. } | Governed::Refused(_)) => Access::default(),
     }
 }
 
 fn table_access(table: &GovernedTable, relation: &Relation) -> Access {
-    if table.filtered && table.mechanism == Mechanism::View {
+    if table.by_view() {
         return Access::default();
     }
     if table.masked.is_empty() {

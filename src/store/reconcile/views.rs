@@ -1,4 +1,4 @@
-//! Governed views: the read view and write twin of a table, and the governed twin of a view made outside.
+//! Governed views: the read view, write twin and insert view of a table, and the governed twin of a view made outside.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 use super::actual::{Actual, Made, MadeKind};
 use super::plan::{Task, fingerprint, note};
 use super::privileges;
-use crate::catalog::{CatalogSnapshot, Column, Footing, Governed, GovernedTable, Relation, RelationKind};
+use crate::catalog::{CatalogSnapshot, Column, Footing, Governed, GovernedTable, Relation, RelationKind, governed_schema};
 use crate::name::{Name, QualifiedName, quote_literal};
-use crate::policy::{Mechanism, Oid};
+use crate::policy::Oid;
 use crate::sql::rewrite::view::governed_definition;
 use crate::store::governed::Effective;
-use crate::store::names::{OWNER, VIEWER, read_view, views_schema, write_twin};
+use crate::store::names::{OWNER, VIEWER, insert_view, read_view, write_twin};
 
 /// Why a governed relation cannot be enforced as upstream is, if so.
 pub(super) fn unfit(footing: &Footing, actual: &Actual, relation: &Relation) -> Option<Arc<str>> {
     let governed = footing.governed(relation.oid)?;
-    if let Some(reason) = privileges::exposed(&footing.governed, actual, relation) {
+    if let Some(reason) = privileges::exposed(footing, actual, relation) {
         return Some(reason.into());
     }
     let adopted = privileges::adoptable(&footing.catalog, actual, relation);
@@ -24,7 +24,7 @@ pub(super) fn unfit(footing: &Footing, actual: &Actual, relation: &Relation) -> 
         return Some("pgusher has no rights on it upstream; run \"pgusher init\" as its owner or as a superuser".into());
     }
     let schema = footing.catalog.schema(relation.schema)?;
-    let views = footing.catalog.schema_named(views_schema(schema.name.as_str()).as_str())?;
+    let views = footing.catalog.schema_named(governed_schema(schema.name.as_str()).as_str())?;
     (!views.ours).then(|| format!("schema \"{}\" is not pgusher's", views.name).into())
 }
 
@@ -62,7 +62,12 @@ pub(super) fn schemas(footing: &Footing, relations: &[&Relation], wanted: &HashM
 pub(super) fn strays(footing: &Footing, actual: &Actual, wanted: &HashMap<Oid, Effective>) -> Vec<Task> {
     let catalog = &footing.catalog;
     let keeps = |relation: Oid, kind: MadeKind| match footing.governed(relation) {
-        Some(Governed::Table(table)) => kind == MadeKind::Read || (kind == MadeKind::Write && table.twin()),
+        Some(Governed::Table(table)) => match kind {
+            MadeKind::Read => true,
+            MadeKind::Write => table.twin(),
+            MadeKind::Insert => table.insert != table.write,
+            MadeKind::Filter => false,
+        },
         Some(Governed::View { .. }) => kind == MadeKind::Read,
         // A table that is refused now may be mended; nobody is sent there meanwhile.
         Some(Governed::Refused(_)) => catalog.relation(relation).is_some_and(|r| r.kind != RelationKind::View),
@@ -94,73 +99,107 @@ pub(super) fn strays(footing: &Footing, actual: &Actual, wanted: &HashMap<Oid, E
     tasks
 }
 
-/// The read view and the write twin of a table.
+/// The read view, the write twin and the insert view of a table.
 pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, effective: &Effective) -> Vec<Task> {
     let catalog = &footing.catalog;
     let governed = match footing.governed(relation.oid) {
         Some(Governed::Table(table)) => Some(table),
         Some(Governed::View { .. } | Governed::Derived | Governed::Refused(_)) | None => None,
     };
-    let (Some(base), Some(read), Some(write)) =
-        (catalog.qualified(relation), read_view(catalog, relation), write_twin(catalog, relation))
+    let (Some(base), Some(read), Some(write), Some(insert)) =
+        (catalog.qualified(relation), read_view(catalog, relation), write_twin(catalog, relation), insert_view(catalog, relation))
     else {
         return Vec::new();
     };
-    let by_view = governed.is_some_and(|t| t.filtered && t.mechanism == Mechanism::View);
-    let filter = effective.filter.as_deref().filter(|_| by_view);
+    let by_view = governed.is_some_and(GovernedTable::by_view);
     let twin = governed.is_some_and(GovernedTable::twin);
     let writable = relation.kind != RelationKind::MaterializedView;
-    let masked = |column: &Column| {
-        let mask = effective.masks.iter().find(|(name, _)| *name == column.name).map(|(_, m)| m);
-        mask.map(|m| mask_expression(actual, relation, column, m))
+    let columns = Columns::new(actual, relation, effective);
+    let from = Source { base, filter: effective.filter.as_deref().filter(|_| by_view) };
+    let options = format!("security_barrier = {by_view}");
+    // A view without a column that can be written takes no CHECK OPTION, and needs none.
+    let checked = by_view && writable && columns.plain();
+    let view = |kind, name, shown: &[Shown], checked, grant: String| View {
+        relation: relation.oid,
+        kind,
+        name,
+        shape: shown.iter().map(|s| s.shape.clone()).collect(),
+        options: options.clone(),
+        body: select(shown, &from, checked),
+        checks: if kind == MadeKind::Read { columns.checks.clone() } else { Vec::new() },
+        grants: vec![grant],
     };
-    let checks: Vec<String> = effective
-        .masks
-        .iter()
-        .map(|(column, mask)| {
+    let in_place = by_view && writable && !twin;
+    let access = if in_place { "SELECT, UPDATE, DELETE" } else { "SELECT" };
+    let mut views = vec![view(MadeKind::Read, read, &columns.read, checked, access.to_owned())];
+    if twin && writable {
+        let Columns { readable, written, .. } = &columns;
+        let inserted = if by_view { String::new() } else { format!("INSERT ({written}), ") };
+        let access = format!("SELECT ({readable}), {inserted}UPDATE ({written}), DELETE");
+        views.push(view(MadeKind::Write, write, &columns.write, by_view, access));
+    }
+    if by_view && writable {
+        let Columns { readable, written, .. } = &columns;
+        let access = if twin { format!("SELECT ({readable}), INSERT ({written})") } else { "SELECT, INSERT".to_owned() };
+        views.push(view(MadeKind::Insert, insert, &columns.write, true, access));
+    }
+    views.into_iter().filter_map(|view| view.task(catalog, actual)).collect()
+}
+
+/// A column of a governed view: what it shows, and as what.
+struct Shown {
+    expression: String,
+    shape: Shape,
+}
+
+/// The columns of a table's governed views.
+struct Columns {
+    read: Vec<Shown>,
+    write: Vec<Shown>,
+    /// What may be read and what may be written of those in `write`, as lists.
+    readable: String,
+    written: String,
+    /// What must hold before the views are made.
+    checks: Vec<String>,
+}
+
+impl Columns {
+    fn new(actual: &Actual, relation: &Relation, effective: &Effective) -> Self {
+        let mask = |column: &Column| {
+            let mask = effective.masks.iter().find(|(name, _)| *name == column.name).map(|(_, m)| m);
+            mask.map(|m| mask_expression(actual, relation, column, m))
+        };
+        let masked = |column: &Column| {
+            let expression = mask(column)?;
+            Some(Shown { expression, shape: Shape::of(column) })
+        };
+        let plain = |column: &Column| Shown { expression: column.name.quoted(), shape: Shape::of(column) };
+        let raw = |column: &Column| {
+            if mask(column).is_none() { column.name.clone() } else { Name::exact(&GovernedTable::raw_column(column.name.as_str())) }
+        };
+        let list = |names: &mut dyn Iterator<Item = Name>| names.map(|n| n.quoted()).collect::<Vec<_>>().join(", ");
+        let all = || relation.columns.iter();
+        let named_raw = all().map(|c| {
+            let Shown { expression, shape } = plain(c);
+            Shown { expression, shape: Shape { name: raw(c), ..shape } }
+        });
+        let check = |(column, mask): &(Name, Arc<str>)| {
             let (column, mask) = (quote_literal(column.as_str()), quote_literal(mask));
             format!("SELECT pgusher.check_mask({}, {column}, {mask})", relation.oid)
-        })
-        .collect();
-    let shown: Vec<(String, String)> =
-        relation.columns.iter().map(|c| (masked(c).unwrap_or_else(|| c.name.quoted()), c.name.as_str().to_owned())).collect();
-    let mut tasks = Vec::new();
-    let mut view = View {
-        relation: relation.oid,
-        kind: MadeKind::Read,
-        name: read,
-        shape: relation.columns.iter().map(Shape::of).collect(),
-        options: format!("security_barrier = {by_view}"),
-        body: select(&shown, &base, filter, by_view && writable && !twin),
-        checks: checks.clone(),
-        grants: vec![if by_view && writable && !twin { "SELECT, INSERT, UPDATE, DELETE".to_owned() } else { "SELECT".to_owned() }],
-    };
-    tasks.extend(view.task(catalog, actual));
-    if twin && writable {
-        let raw =
-            |c: &Column| if masked(c).is_some() { GovernedTable::raw_column(c.name.as_str()) } else { c.name.as_str().to_owned() };
-        let mut columns: Vec<(String, String)> = relation.columns.iter().map(|c| (c.name.quoted(), raw(c))).collect();
-        let hidden: Vec<&Column> = relation.columns.iter().filter(|c| masked(c).is_some()).collect();
-        columns.extend(hidden.iter().filter_map(|c| Some((masked(c)?, c.name.as_str().to_owned()))));
-        let mut shape: Vec<Shape> = relation.columns.iter().map(|c| Shape { name: Name::exact(&raw(c)), ..Shape::of(c) }).collect();
-        shape.extend(hidden.iter().map(|c| Shape::of(c)));
-        let quoted =
-            |names: &mut dyn Iterator<Item = String>| names.map(|n| Name::exact(&n).quoted()).collect::<Vec<_>>().join(", ");
-        let readable = quoted(&mut relation.columns.iter().map(|c| c.name.as_str().to_owned()));
-        let written = quoted(&mut relation.columns.iter().filter(|c| masked(c).is_none() || !c.generated).map(raw));
-        view = View {
-            relation: relation.oid,
-            kind: MadeKind::Write,
-            name: write,
-            shape,
-            options: format!("security_barrier = {by_view}"),
-            body: select(&columns, &base, filter, by_view),
-            checks: Vec::new(),
-            grants: vec![format!("SELECT ({readable}), INSERT ({written}), UPDATE ({written}), DELETE")],
         };
-        tasks.extend(view.task(catalog, actual));
+        Self {
+            read: all().map(|c| masked(c).unwrap_or_else(|| plain(c))).collect(),
+            write: named_raw.chain(all().filter_map(masked)).collect(),
+            readable: list(&mut all().map(|c| c.name.clone())),
+            written: list(&mut all().filter(|c| mask(c).is_none() || !c.generated).map(raw)),
+            checks: effective.masks.iter().map(check).collect(),
+        }
     }
-    tasks
+
+    /// Whether a column is shown as it is.
+    fn plain(&self) -> bool {
+        self.read.iter().any(|shown| shown.expression == shown.shape.name.quoted())
+    }
 }
 
 /// The governed twin of a view made outside, if this is one.
@@ -324,12 +363,17 @@ impl View {
     }
 }
 
-fn select(columns: &[(String, String)], base: &QualifiedName, filter: Option<&str>, check: bool) -> String {
-    let list: Vec<String> =
-        columns.iter().map(|(expression, name)| format!("{expression} AS {}", Name::exact(name).quoted())).collect();
-    let condition = filter.map(|f| format!(" WHERE ({f}\n)")).unwrap_or_default();
+/// Where a governed view's rows come from.
+struct Source<'a> {
+    base: QualifiedName,
+    filter: Option<&'a str>,
+}
+
+fn select(columns: &[Shown], from: &Source, check: bool) -> String {
+    let list: Vec<String> = columns.iter().map(|shown| format!("{} AS {}", shown.expression, shown.shape.name.quoted())).collect();
+    let condition = from.filter.map(|f| format!(" WHERE ({f}\n)")).unwrap_or_default();
     let check = if check { " WITH CASCADED CHECK OPTION" } else { "" };
-    format!("SELECT {} FROM {}{condition}{check}", list.join(", "), base.quoted())
+    format!("SELECT {} FROM {}{condition}{check}", list.join(", "), from.base.quoted())
 }
 
 /// The mask as a value of the column's type, length and collation.

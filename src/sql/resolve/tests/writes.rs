@@ -40,7 +40,12 @@ fn writes_to_masked_tables_go_to_the_twin() {
                 "INSERT INTO {twin} (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.name, name = excluded.name"
             ),
         ),
-        ("INSERT INTO notes VALUES (1)", "INSERT INTO \"pgusher_public\".\"notes\" VALUES (1)"),
+        ("INSERT INTO notes VALUES (1)", "INSERT INTO \"pgusher_public\".\"notes$i\" AS \"notes\" VALUES (1)"),
+        (
+            "INSERT INTO notes VALUES (1) ON CONFLICT (id) DO NOTHING RETURNING id",
+            "INSERT INTO \"pgusher_public\".\"notes$i\" AS \"notes\" VALUES (1) ON CONFLICT (id) DO NOTHING RETURNING id",
+        ),
+        ("UPDATE notes SET body = 'x'", "UPDATE \"pgusher_public\".\"notes\" SET body = 'x'"),
         ("UPDATE orders SET amount = 1 RETURNING *", "UPDATE \"public\".\"orders\" SET amount = 1 RETURNING *"),
         (
             "MERGE INTO orders o USING customers c ON o.id = c.id WHEN MATCHED THEN DELETE",
