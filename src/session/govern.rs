@@ -88,7 +88,7 @@ impl Session {
             let done = self.govern(command, text, started, &mut opened).await;
             if let Some(batch) = self.state.batch() {
                 batch.opened = opened;
-                batch.sent |= opened;
+                batch.sent = true;
             }
             let reply = done?;
             let tag = complete(&reply.tag, reply.columns.len(), reply.rows.len());
@@ -112,6 +112,10 @@ impl Session {
 
     /// Carries out one command in a transaction, begun for it where none is open.
     async fn govern(&mut self, command: &Command, text: &Arc<str>, started: Instant, opened: &mut bool) -> Result<Reply, Stop> {
+        let brief = self.is_brief(command);
+        if brief && self.block {
+            return Err(Refusal::InBlock("REVOKE TOKEN").into());
+        }
         self.begin(opened).await?;
         let (environment, ground) = (self.environment.clone(), self.ground());
         let reply = self
@@ -121,9 +125,25 @@ impl Session {
         self.told_of_governance(text, started, reply.changed);
         if reply.changed {
             self.dirty = true;
-            self.stand_within().await?;
+            if !brief {
+                self.stand_within().await?;
+            }
+        }
+        if brief {
+            self.end_transaction(true).await?;
+            *opened = false;
+            if reply.changed && !self.unpublished {
+                // It did not commit, and the client was told.
+                return Err(Stop::Skipped);
+            }
         }
         Ok(reply)
+    }
+
+    /// Whether a command ends its own transaction. Everybody may revoke their own tokens, and who changes policies makes all others
+    /// wait that do: a transaction left open would hold up the revocation of its own principal.
+    fn is_brief(&self, command: &Command) -> bool {
+        matches!(command, Command::RevokeToken { .. }) && !self.subject.admin
     }
 
     fn told_of_governance(&self, text: &Arc<str>, started: Instant, changed: bool) {

@@ -61,4 +61,29 @@ both_mechanisms! {
         let frames = raw.until_ready();
         assert!(frames.iter().all(|f| f.tag != 'D'), "{frames:?}");
     }
+
+    /// Class 14: whose rights are to go cannot hold that up by a transaction of their own that is left open.
+    fn nobody_holds_up_a_revocation(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("SET lock_timeout = '5s'");
+        let ivan = shop.ivan();
+        let token = || ivan.rows("CREATE TOKEN")[0][0].clone();
+        ivan.run("BEGIN");
+        ivan.refused(&format!("REVOKE TOKEN '{}'", token()), "25001");
+        admin.run("REVOKE SELECT ON TABLE regions FROM users");
+        ivan.run("ROLLBACK");
+        // A batch that is never synced leaves its transaction open, but not this one.
+        let (mut raw, own) = (shop.raw("ivan@example.com"), token());
+        raw.send(&[frame::parse("", &format!("REVOKE TOKEN '{own}'")), frame::bind("", "", &[], 0), frame::execute("", 0), frame::flush()]);
+        raw.expect('1');
+        raw.expect('2');
+        assert_eq!(raw.expect('C').command(), "REVOKE TOKEN");
+        admin.run("GRANT SELECT ON TABLE regions TO users");
+        raw.send(&[frame::sync()]);
+        assert_eq!(raw.tags(), "ZI");
+        let states = ivan.rows("SHOW TOKENS").into_iter().filter(|row| row[0] == own).map(|row| row[7].clone()).collect::<Vec<_>>();
+        assert_eq!(states, ["revoked"]);
+        // Two in one Query are two transactions.
+        ivan.run(&format!("REVOKE TOKEN '{}'; REVOKE TOKEN '{}'", token(), token()));
+    }
 }

@@ -21,6 +21,8 @@ both_mechanisms! {
                 "SELECT * FROM pg_file_settings",
                 "SELECT query FROM pg_stat_activity",
                 "SELECT * FROM pg_largeobject",
+                "SELECT sequencename, last_value FROM pg_sequences",
+                "SELECT pg_sequence_last_value('orders_id_seq')",
                 "SELECT * FROM (SELECT * FROM U&\"pg_st\\0061ts\") s",
                 "SELECT pg_stat_get_activity(NULL)",
                 "SELECT * FROM pg_stat_get_activity(NULL)",

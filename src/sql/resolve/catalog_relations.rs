@@ -8,6 +8,7 @@ const STATISTICS: &str = "Statistics tell of rows that a filter hides, and of wh
 const SECRETS: &str = "It holds credentials.";
 const SESSIONS: &str = "It shows what other principals run.";
 const OBJECTS: &str = "Large objects belong to all sessions alike.";
+const SEQUENCES: &str = "It shows the last values of sequences without a grant on them; pg_sequence has the rest.";
 const SERVER: &str = "It shows the server's files and settings.";
 const REPLICATION: &str = "It shows replication, which belongs to the operator.";
 
@@ -30,6 +31,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("pg_replication_origin_status", REPLICATION),
     ("pg_replication_slots", REPLICATION),
     ("pg_subscription", SECRETS),
+    ("pg_sequences", SEQUENCES),
     ("pg_prepared_statements", SESSIONS),
     ("pg_prepared_xacts", SESSIONS),
     ("pg_cursors", SESSIONS),
