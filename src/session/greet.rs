@@ -104,7 +104,7 @@ impl Opening {
     async fn open(&mut self, of: &Authenticated, environment: &Environment) -> Result<(i64, PathTracker), SessionError> {
         let key = environment.key.load();
         let (payload, signature) = key.attach(self.process_id, None, of.principal, &of.token);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature };
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: false };
         let attached = self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?;
         let slot = slot(&attached)?;
         let shown = self.converse(Housekeeping::ShowSearchPath).await?.map_err(|error| SessionError::Attach(error.message))?;
@@ -255,7 +255,7 @@ impl Session {
         let key = self.environment.key.load();
         let (payload, signature) = key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token);
         drop(key);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature };
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: self.block };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message)).map(|_| ())
     }
 

@@ -19,6 +19,8 @@ pub enum Housekeeping<'a> {
         payload: &'a str,
         /// The signature.
         signature: &'a str,
+        /// It is given in a transaction block of the client's, and takes that as it is.
+        inside: bool,
     },
     /// Runs a statement with the rights of `pgusher_owner`.
     Execute {
@@ -66,7 +68,7 @@ impl Housekeeping<'_> {
     /// Writes Close of what the last step left, Parse, Bind and Execute; the caller ends them with Sync or Flush.
     pub(super) fn write(&self, out: &mut BytesMut) {
         let parameters: &[&str] = match self {
-            Self::Attach { payload, signature } => &[payload, signature],
+            Self::Attach { payload, signature, inside: _ } => &[payload, signature],
             Self::Execute { payload, statement, fetch, signature } => {
                 &[payload, statement, if *fetch { "true" } else { "false" }, signature]
             }
@@ -78,11 +80,10 @@ impl Housekeeping<'_> {
             | Self::ResetRole
             | Self::ShowSearchPath => &[],
         };
-        write_close(out, Target::Statement, STEP);
-        write_close(out, Target::Portal, STEP);
-        write_parse(out, STEP, self.sql(), &self.types());
-        write_bind(out, STEP, STEP, parameters);
-        write_execute(out, STEP, 0);
+        if matches!(self, Self::Attach { inside: false, .. }) {
+            write_step(out, WRITABLE, &[], &[]);
+        }
+        write_step(out, self.sql(), &self.types(), parameters);
     }
 
     fn types(&self) -> Vec<u8> {
@@ -103,6 +104,17 @@ impl Housekeeping<'_> {
         types
     }
 }
+
+fn write_step(out: &mut BytesMut, sql: &str, types: &[u8], parameters: &[&str]) {
+    write_close(out, Target::Statement, STEP);
+    write_close(out, Target::Portal, STEP);
+    write_parse(out, STEP, sql, types);
+    write_bind(out, STEP, STEP, parameters);
+    write_execute(out, STEP, 0);
+}
+
+/// What makes the transaction of an attach one that may write and need not be serialized, whatever the client's defaults say.
+const WRITABLE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// A text that cannot be parsed: sent in a Parse, it makes the transaction (and the batch) fail as a refused statement must.
 pub(super) const FAIL: &str = "refused by pgusher";

@@ -102,6 +102,24 @@ both_mechanisms! {
         }
     }
 
+    fn a_session_whose_transactions_are_read_only_or_serializable_has_an_identity_all_the_same(shop: shared) {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com").password(shop.token("ana@example.com"));
+        for (options, setting, value) in [
+            ("-c default_transaction_read_only=on", "transaction_read_only", "on"),
+            ("-c default_transaction_isolation=serializable", "transaction_isolation", "serializable"),
+        ] {
+            config.options(options);
+            let ana = Client::with(&config).expect(options);
+            for text in ["SELECT 1", "DISCARD ALL", "DISCARD SEQUENCES"] {
+                ana.run(text);
+                assert_eq!(ana.one("SELECT current_user"), "ana@example.com", "{options}: {text}");
+                assert_eq!(ana.column("SELECT DISTINCT region FROM orders"), ["EMEA"], "{options}: {text}");
+                assert_eq!(ana.one(&format!("SHOW {setting}")), value, "{text}");
+            }
+        }
+    }
+
     fn discard_all_keeps_the_identity(shop: shared) {
         let ana = shop.ana();
         ana.run("SET TimeZone = 'Asia/Tokyo'; PREPARE p AS SELECT 1");

@@ -231,15 +231,23 @@ impl Scene {
     /// Upstream gets a housekeeping statement with this SQL, and answers with nothing and a status, or rows.
     pub(super) async fn housekeeping(&mut self, sql: &str, row: Option<&str>, status: char) {
         let step = "pgusher$step";
-        self.upstream_gets(&[
-            &format!("C S{step}"),
-            &format!("C P{step}"),
-            &format!("P {step} {sql}"),
-            &format!("B {step} {step}"),
-            &format!("E {step} 0"),
-            "S",
-        ])
-        .await;
+        let frames = async |scene: &mut Self, sql: &str| {
+            scene
+                .upstream_gets(&[
+                    &format!("C S{step}"),
+                    &format!("C P{step}"),
+                    &format!("P {step} {sql}"),
+                    &format!("B {step} {step}"),
+                    &format!("E {step} 0"),
+                ])
+                .await;
+        };
+        if sql.contains("pgusher.attach") {
+            frames(self, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE").await;
+            self.answer([closed(), closed(), parsed(), bound(), complete("SET")]).await;
+        }
+        frames(self, sql).await;
+        self.upstream_gets(&["S"]).await;
         let rows = row.map(|row| data(&[row]));
         let frames = [closed(), closed(), parsed(), bound()].into_iter().chain(rows).chain([complete("X"), ready(status)]);
         self.answer(frames).await;
