@@ -145,6 +145,9 @@ pub enum Refusal {
     /// The policies moved, and the statement of this portal or cursor would now be another.
     #[error("portal \"{0}\" is older than the policies")]
     OldPortal(String),
+    /// The principal left a group while its transaction, whose snapshot still shows the membership, was open.
+    #[error("groups changed in a transaction")]
+    GroupsLeft,
     /// A name that is ours.
     #[error("reserved name \"{0}\"")]
     Reserved(String),
@@ -206,6 +209,11 @@ impl From<&Refusal> for Report {
                     .detail("A row filter, a column mask or a table it reads has changed since it was opened.")
                     .hint("Open it again.")
             }
+            Refusal::GroupsLeft => Report::error(
+                SqlState::T_R_SERIALIZATION_FAILURE,
+                "could not serialize access due to a change of the principal's groups",
+            )
+            .hint("The transaction might succeed if retried."),
             Refusal::Reserved(name) => Report::error(SqlState::RESERVED_NAME, format!("unacceptable name \"{name}\""))
                 .detail("The prefix \"pgusher$\" is reserved."),
             Refusal::ExecuteUtility => {

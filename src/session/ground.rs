@@ -73,7 +73,12 @@ impl Session {
         }
         let latest = self.environment.governor.footing().map_err(|report| Refusal::Told(Box::new(report)))?;
         if !Arc::ptr_eq(&latest, &self.footing) {
+            let before = self.subject.groups.clone();
             self.adopt(latest)?;
+            // Upstream, a transaction's snapshot and its open cursors go on showing the memberships that it began with.
+            if self.status == Status::Transaction && !before.is_subset(&self.subject.groups) {
+                return Err(Refusal::GroupsLeft.into());
+            }
         }
         Ok(())
     }

@@ -232,6 +232,7 @@ impl Session {
             | Refusal::TakenStatement(_)
             | Refusal::UnknownPortal(_)
             | Refusal::OldPortal(_)
+            | Refusal::GroupsLeft
             | Refusal::Reserved(_)
             | Refusal::ExecuteUtility
             | Refusal::Parameters(_)

@@ -86,4 +86,16 @@ both_mechanisms! {
         // Two in one Query are two transactions.
         ivan.run(&format!("REVOKE TOKEN '{}'; REVOKE TOKEN '{}'", token(), token()));
     }
+
+    /// A membership that was taken away is gone in transactions that began before, too, whose snapshot still shows it.
+    fn a_group_that_was_left_does_not_live_on_in_a_snapshot(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        ana.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        assert_ne!(ana.one("SELECT count(*) FROM orders"), "0");
+        admin.run("ALTER GROUP emea_analysts DROP USER \"ana@example.com\"");
+        ana.refused("SELECT count(*) FROM orders", "40001");
+        ana.refused("SELECT 1", "25P02");
+        ana.run("ROLLBACK");
+        ana.refused("SELECT count(*) FROM orders", "42501");
+    }
 }
