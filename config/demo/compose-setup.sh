@@ -27,6 +27,11 @@ until admin -c 'SELECT 1' >/dev/null 2>&1; do
     [ "$tries" -lt 60 ] || { echo "setup: pgusher does not take connections" >&2; exit 1; }
     sleep 0.5
 done
+if admin -A -t -c 'SHOW USERS' | grep -q '^ana@example.com'; then
+    echo "setup: the policies are there; a new token for the administrator:"
+    echo "  PGPASSWORD=$token psql 'host=127.0.0.1 port=6432 dbname=shop user=admin@example.com'"
+    exit 0
+fi
 admin -f /usr/share/pgusher/demo/policies.sql
 
 echo "Everybody's password is their token:"
