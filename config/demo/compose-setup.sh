@@ -17,7 +17,7 @@ if [ -z "$token" ]; then
 fi
 
 # The policies go through pgusher itself: a short-lived one, here.
-pgusher serve &
+PGUSHER_LOG_LEVEL=warn pgusher serve &
 gate=$!
 trap 'kill $gate 2>/dev/null || true' EXIT
 admin() { PGPASSWORD=$token psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -p 6432 -U admin@example.com -d shop "$@"; }

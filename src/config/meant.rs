@@ -231,7 +231,9 @@ fn listen(written: &mut Written, base: &Path) -> Option<Listen> {
     for host in &hosts {
         match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             Ok(ip) => addresses.push(SocketAddr::new(ip, port)),
-            Err(_) if host == "*" => addresses.push(SocketAddr::new(IpAddr::from([0; 16]), port)),
+            Err(_) if host == "*" => {
+                addresses.extend([IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(|any| SocketAddr::new(any, port)));
+            }
             Err(_) if host == "localhost" => addresses.push(SocketAddr::from(([127, 0, 0, 1], port))),
             Err(_) => written.mistake("listen.addresses", format!("\"{host}\" is no IP address")),
         }

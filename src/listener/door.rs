@@ -100,6 +100,11 @@ impl Door {
     }
 }
 
+/// Whether an address can be listened on at all: `::` is left out, as PostgreSQL leaves it out, where the host speaks no IPv6.
+pub(super) fn is_there(address: SocketAddr) -> bool {
+    !address.is_ipv6() || !address.ip().is_unspecified() || std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

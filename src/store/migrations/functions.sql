@@ -309,6 +309,28 @@ $pgusher$;
 CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.filter FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.mask FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 
+-- Filters and masks that call a function without a search path of its own: what it reads would be the reader's choice.
+-- Functions in C are compiled, bodies of standard SQL are bound when they are made.
+CREATE OR REPLACE VIEW pgusher.swayed AS
+  SELECT used.relation, n.nspname || '.' || f.proname AS function
+  FROM (
+    SELECT p.polrelid AS relation, p.oid AS object, 'pg_catalog.pg_policy'::pg_catalog.regclass AS class
+      FROM pg_catalog.pg_policy AS p WHERE p.polname = 'pgusher_filter'
+    UNION
+    SELECT m.relation, w.oid, 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+      FROM pgusher.made AS m
+      JOIN pg_catalog.pg_class AS c ON c.oid = m.relation AND c.relkind NOT IN ('v', 'm')
+      JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = m.object
+      WHERE m.object <> 0
+  ) AS used
+  JOIN pg_catalog.pg_depend AS d
+    ON d.classid = used.class AND d.objid = used.object AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+  JOIN pg_catalog.pg_proc AS f ON f.oid = d.refobjid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
+  JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
+  WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname NOT IN ('c', 'internal') AND f.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%');
+
 -- Catalog relations as sessions see them: what pgusher made is left out, and definitions that concern governed relations are withheld.
 -- Those that stand for tables have tableoid too, which psql's \dd asks for.
 CREATE OR REPLACE VIEW pgusher.pg_policy AS
