@@ -26,7 +26,6 @@ use crate::wire::{BackendTag, ClientStream};
 
 /// Serves a client that has shown a good token, until one of us has had enough.
 pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
-    let started = Instant::now();
     let session = authenticated.session;
     let mut enlisted =
         environment.registry.enlist(authenticated.minor, session, authenticated.principal, authenticated.token.clone());
@@ -43,7 +42,6 @@ pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
         Ok(connection) => serve(authenticated, environment.clone(), connection, enlisted).await,
         Err(error) => turn_away(authenticated.stream, &error, &environment).await,
     }
-    environment.events.emit(Event::Closed { session, duration: started.elapsed() });
 }
 
 /// Serves a client over an upstream connection that is its own.
@@ -160,12 +158,6 @@ fn begin(
     backend::write_parameter(out, "is_superuser", "off");
     backend::write_key(out, enlisted.key().process_id, &enlisted.key().secret);
     backend::write_ready(out, Status::Idle);
-    environment.events.emit(Event::LoggedIn {
-        session: of.session,
-        principal: of.name.clone(),
-        token: of.token.clone(),
-        application: of.parameters.get("application_name").map_or("", String::as_str).into(),
-    });
     let who = Who {
         session: of.session,
         principal: of.principal,

@@ -33,7 +33,7 @@ use crate::catalog::{Footing, SearchPath};
 use crate::error::Report;
 use crate::event::{Event, Events};
 use crate::governance::Command;
-use crate::policy::{Oid, PrincipalId, Subject};
+use crate::policy::{Oid, Subject};
 use crate::session::{Governor, Reply};
 use crate::upstream::owner::SigningKey;
 use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream};
@@ -196,12 +196,6 @@ impl Store {
 
     fn registry(&self) -> &Registry {
         &self.registry
-    }
-
-    fn name_of(&self, principal: PrincipalId) -> Arc<str> {
-        let footing = self.published.load();
-        let name = footing.as_ref().and_then(|f| f.policies.principal(principal)).map(|p| p.name.clone());
-        name.unwrap_or_else(|| principal.0.to_string().into())
     }
 
     async fn within(&self, channel: &mut dyn OwnerChannel) -> Result<Footing, StoreError> {

@@ -57,8 +57,6 @@ async fn tick(store: &Arc<Store>, state: &mut State, notified: bool, interval: D
 pub(super) fn end_revoked(store: &Store, open: &[crate::upstream::OpenSession], live: &std::collections::HashSet<i64>) {
     for session in open.iter().filter(|s| !live.contains(&s.slot)) {
         store.registry().terminate(session.slot, Ending::Revoked);
-        let name = store.name_of(session.principal);
-        store.events().emit(Event::Revoked { session: session.session, principal: name });
     }
 }
 
