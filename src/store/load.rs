@@ -152,9 +152,4 @@ const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS 
     WHERE s.source ? 'function' AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)
     UNION ALL
-    SELECT s.relation, 'what the function ' || (s.source #>> '{function,name}') || ' reads depends on search_path'
-    FROM (SELECT f.relation, f.source FROM pgusher.filter AS f UNION ALL SELECT m.relation, m.source FROM pgusher.mask AS m) AS s
-    JOIN pg_catalog.pg_proc AS p ON p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid
-    JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-    WHERE l.lanname NOT IN ('c', 'internal', 'sql') AND NOT EXISTS (
-      SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE c.setting LIKE 'search\_path=%')) AS b) AS broken"#;
+    SELECT w.relation, 'what the function ' || w.function || ' reads depends on search_path' FROM pgusher.swayed AS w) AS b) AS broken"#;

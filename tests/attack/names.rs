@@ -126,4 +126,21 @@ both_mechanisms! {
         admin.run("ALTER FUNCTION public.is_open(text) RESET search_path");
         ana.refused(regions, "55000");
     }
+
+    /// The same where an expression calls the function: when it loses its search path later, the table closes.
+    fn a_function_in_a_filters_expression_keeps_its_search_path(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("CREATE TABLE public.open_regions (region text)");
+        admin.run("INSERT INTO public.open_regions VALUES ('EMEA')");
+        admin.run("CREATE TABLE public.offers (region text)");
+        admin.run("INSERT INTO public.offers VALUES ('EMEA'), ('AMER')");
+        admin.run("GRANT SELECT ON TABLE public.offers TO analysts");
+        let body = "AS $$ BEGIN RETURN EXISTS (SELECT 1 FROM open_regions a WHERE a.region = $1); END $$";
+        admin.run(&format!("CREATE FUNCTION public.offered(text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = public {body}"));
+        admin.run("ALTER TABLE public.offers SET ROW FILTER (offered(region))");
+        let ana = shop.ana();
+        assert_eq!(ana.column("SELECT region FROM public.offers"), ["EMEA"]);
+        admin.run("ALTER FUNCTION public.offered(text) RESET search_path");
+        ana.refused("SELECT region FROM public.offers", "55000");
+    }
 }
