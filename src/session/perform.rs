@@ -258,6 +258,7 @@ impl Session {
                 if end == End::Sync {
                     self.status = answer.status;
                     self.block = answer.status != Status::Idle;
+                    self.unsynced = false;
                 }
                 Ok(Ok(answer))
             }
@@ -266,6 +267,7 @@ impl Session {
                     End::Sync => {
                         self.status = status;
                         self.block = status != Status::Idle;
+                        self.unsynced = false;
                     }
                     End::Flush => self.skipping = true,
                 }
@@ -289,7 +291,7 @@ impl Session {
     fn implicit(&mut self) -> bool {
         match self.state.batch() {
             Some(batch) => batch.sent,
-            None => matches!(self.state, super::state::State::Simple),
+            None => self.unsynced || matches!(self.state, super::state::State::Simple),
         }
     }
 

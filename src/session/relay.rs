@@ -120,6 +120,7 @@ impl Session {
         self.exchange.link.sync();
         self.expected.push_back(Expected::Sync { shown });
         self.skipping = false;
+        self.unsynced = false;
     }
 
     /// Says something of our own when everything before it is answered.

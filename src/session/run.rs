@@ -78,6 +78,8 @@ pub(super) struct Session {
     pub(super) instead: Option<Refusal>,
     /// Upstream skips to a Sync that was not sent yet.
     pub(super) skipping: bool,
+    /// Upstream is in the implicit transaction of a batch that a Query ends instead of a Sync.
+    pub(super) unsynced: bool,
     /// Counts errors of upstream.
     pub(super) failures: u64,
     /// Inside a transaction block, as far as answers have come.
@@ -145,6 +147,7 @@ impl Session {
             detached: false,
             instead: None,
             skipping: false,
+            unsynced: false,
             failures: 0,
             block: false,
             barrier: false,

@@ -9,6 +9,7 @@ use super::ground::Stop;
 use super::run::Session;
 use super::script::{Outline, Script, stands_alone};
 use super::state::State;
+use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::sql::{Effect, Parsed};
 use crate::upstream::housekeeping::Housekeeping;
@@ -63,15 +64,23 @@ impl Session {
 
     async fn new_query(&mut self, text: &Arc<str>, started: Instant) -> Result<(), Stop> {
         self.quiesce_or_skip().await?;
-        if self.state.batch().is_some_and(|batch| batch.opened) {
+        let batch = self.state.batch().copied().unwrap_or_default();
+        if batch.opened {
             self.end_transaction(true).await?;
         }
         self.state = State::Ready;
+        self.unsynced = batch.sent && !batch.opened;
         self.stand().await?;
         match self.outline(text).await? {
             Outline::Empty => {
                 write_empty_query(&mut self.exchange.outbox);
-                write_ready(&mut self.exchange.outbox, self.status);
+                if self.unsynced {
+                    self.send_sync(true);
+                    self.names.next_batch();
+                    self.state = State::Simple;
+                } else {
+                    write_ready(&mut self.exchange.outbox, self.status);
+                }
                 Ok(())
             }
             Outline::Governance(commands) => self.govern_query(commands, started).await,
@@ -89,6 +98,7 @@ impl Session {
         self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
         self.expected.push_back(Expected::Query(Running { script: Some(script), part: 0, started, ending: Completion::Plain }));
         self.names.next_batch();
+        self.unsynced = false;
         self.state = State::Simple;
     }
 
@@ -156,8 +166,17 @@ impl Session {
         let position = report.position.map(|position| position + before);
         let report = report.position(position);
         self.record_refusal(refusal, &report, statement, started);
-        self.exchange.link.fail();
-        self.expected.push_back(Expected::Refused(Box::new(report)));
+        self.fail_with(report);
+    }
+
+    /// Makes upstream fail and has the client told why; where it skips what is sent, it has failed.
+    pub(super) fn fail_with(&mut self, report: Report) {
+        if self.skipping {
+            report.write(&mut self.exchange.outbox);
+        } else {
+            self.exchange.link.fail();
+            self.expected.push_back(Expected::Refused(Box::new(report)));
+        }
     }
 
     /// Ends a Query that was answered in steps.

@@ -247,14 +247,14 @@ impl Session {
     pub(super) fn refuse_query(&mut self, refusal: Refusal, text: Arc<str>, started: Instant) {
         let report = self.report(&refusal, &text);
         self.record_refusal(&refusal, &report, text, started);
-        if self.expected.is_empty() && self.status != Status::Transaction && self.state.batch().is_none_or(|batch| !batch.sent) {
+        let joins = self.unsynced || self.state.batch().is_some_and(|batch| batch.sent);
+        if self.expected.is_empty() && self.status != Status::Transaction && !joins {
             report.write(&mut self.exchange.outbox);
             write_ready(&mut self.exchange.outbox, self.status);
             self.state = State::Ready;
             return;
         }
-        self.exchange.link.fail();
-        self.expected.push_back(Expected::Refused(Box::new(report)));
+        self.fail_with(report);
         self.send_sync(true);
         self.names.next_batch();
         self.state = State::Simple;

@@ -88,3 +88,22 @@ async fn a_session_that_cannot_lay_down_the_owners_rights_ends() {
     }
     assert!(matches!(scene.ended().await, Err(SessionError::Broken(_))));
 }
+
+#[tokio::test]
+async fn a_refused_query_undoes_the_batch_before_it_that_has_no_sync() {
+    let mut scene = scene();
+    let insert = [parse("", "SELECT 1"), bind("", ""), execute("", 0)];
+    scene.send(insert.clone().into_iter().chain([query("SELECT * FROM customers")])).await;
+    scene.upstream_gets(&["P  SELECT 1", "B  ", "E  0", "H"]).await;
+    scene.answer([parsed(), bound(), complete("SELECT 1")]).await;
+    scene.upstream_gets(&["P pgusher$refused refused by pgusher", "S"]).await;
+    scene.answer([error("42601", "syntax error"), ready('I')]).await;
+    scene.client_gets(&["1", "2", "C SELECT 1", "E 42501 permission denied for table customers", "Z I"]).await;
+    // An empty Query ends it as a Sync does.
+    scene.send(insert.into_iter().chain([query("")])).await;
+    scene.upstream_gets(&["P  SELECT 1", "B  ", "E  0", "H"]).await;
+    scene.answer([parsed(), bound(), complete("SELECT 1")]).await;
+    scene.upstream_gets(&["S"]).await;
+    scene.answer([ready('I')]).await;
+    scene.client_gets(&["1", "2", "C SELECT 1", "I", "Z I"]).await;
+}
