@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use tokio::time::timeout;
 use tokio_postgres::Statement;
 
 use super::channel::{Control, owner_error};
@@ -40,9 +41,23 @@ impl Tokens {
         Ok(line)
     }
 
+    /// The next lookup takes another line.
+    async fn give_up(&self, silent: &Arc<Line>) {
+        let mut held = self.line.lock().await;
+        if held.as_ref().is_some_and(|line| Arc::ptr_eq(line, silent)) {
+            *held = None;
+        }
+    }
+
     async fn find(&self, hash: &TokenHash) -> Result<Option<Credential>, StoreError> {
         let line = self.line().await?;
-        let row = line.control.client().query_one(&line.lookup, &[&&hash[..]]).await.map_err(|e| owner_error(&e))?;
+        let row = match timeout(LOOKUP_TIME, line.control.client().query_one(&line.lookup, &[&&hash[..]])).await {
+            Ok(row) => row.map_err(|e| owner_error(&e))?,
+            Err(_) => {
+                self.give_up(&line).await;
+                return Err(StoreError::Lost("a token was looked up for too long".to_owned()));
+            }
+        };
         let Some(token) = row.get::<_, Option<String>>(0) else { return Ok(None) };
         let token: Arc<str> = token.into();
         let scopes: Vec<String> = row.get(7);
@@ -92,6 +107,9 @@ impl Directory for super::Store {
         })
     }
 }
+
+/// How long a lookup may take before its connection is given up.
+const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
 /// One row, and the same work, whether or not the token exists.
 const LOOKUP: &str = "SELECT t.id, t.principal, p.name, coalesce(p.enabled, false), 'admins' = ANY (g.groups), t.expires_at, t.revoked_at, \

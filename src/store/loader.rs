@@ -25,6 +25,8 @@ use crate::upstream::owner::SigningKey;
 /// The control connection that loads, and what it loaded last.
 pub(super) struct Loader {
     control: Control,
+    /// The connection did not answer, and counts as lost.
+    silent: bool,
     settings: Arc<StoreSettings>,
     versions: Arc<Versions>,
     noticed: Arc<Notify>,
@@ -66,7 +68,7 @@ impl Loader {
         noticed: Arc<Notify>,
     ) -> Result<(Self, SigningKey), StoreError> {
         let control = Control::connect_listening(&settings.upstream, &settings.control, noticed.clone()).await?;
-        let mut loader = Self { control, settings, versions, noticed, last: None };
+        let mut loader = Self { control, silent: false, settings, versions, noticed, last: None };
         let key = loader.examine_schema().await?;
         loader.control.client().batch_execute("LISTEN pgusher_policy").await.map_err(|e| super::channel::owner_error(&e))?;
         Ok((loader, key))
@@ -74,13 +76,19 @@ impl Loader {
 
     /// Takes a new connection if the old one is lost, keeping what was loaded.
     pub(super) async fn revive(&mut self) -> Result<Option<SigningKey>, StoreError> {
-        if !self.control.lost() {
+        if !self.silent && !self.control.lost() {
             return Ok(None);
         }
         let (fresh, key) = Self::connect(self.settings.clone(), self.versions.clone(), self.noticed.clone()).await?;
         self.control = fresh.control;
+        self.silent = false;
         info!("the control connection is back");
         Ok(Some(key))
+    }
+
+    /// The connection is not to be asked again.
+    pub(super) fn give_up(&mut self) {
+        self.silent = true;
     }
 
     /// Looks whether anything moved, loads what did, and repairs upstream where it is not in line.

@@ -160,7 +160,7 @@ impl Store {
         }
         let covers = self.tickets.load(Ordering::SeqCst);
         let open = self.registry.open();
-        let look = line.loader.look(depth, sessions).await.inspect_err(|error| {
+        let look = self.answered(&mut line.loader, async |loader| loader.look(depth, sessions).await).await.inspect_err(|error| {
             if let StoreError::Roles(wrong) = error {
                 self.halted.store(Some(Arc::new(wrong.clone())));
             }
@@ -183,7 +183,24 @@ impl Store {
     }
 
     async fn sweep(&self) -> Result<(), StoreError> {
-        self.loader.lock().await.loader.sweep().await
+        let mut line = self.loader.lock().await;
+        self.answered(&mut line.loader, async |loader| loader.sweep().await).await
+    }
+
+    /// A control connection that says nothing for long is given up: a network that drops packets closes none.
+    async fn answered<T>(
+        &self,
+        loader: &mut Loader,
+        ask: impl AsyncFnOnce(&mut Loader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let patience = self.settings.max_age.saturating_mul(AGES).max(LEAST_PATIENCE);
+        match tokio::time::timeout(patience, ask(loader)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                loader.give_up();
+                Err(StoreError::Lost(format!("no answer in {} seconds", patience.as_secs())))
+            }
+        }
     }
 
     fn tokens(&self) -> &Tokens {
@@ -206,6 +223,10 @@ impl Store {
         Ok(examined.served(&settings))
     }
 }
+
+/// How many times the age at which statements are refused a look may take, and what it may take in any case.
+const AGES: u32 = 4;
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Governor for Store {
     fn footing(&self) -> Result<Arc<Footing>, Report> {

@@ -127,6 +127,38 @@ fn what_cannot_be_confirmed_is_not_served_until_it_can_be_again() {
     until("recovery", || store.published().ok());
 }
 
+/// A backend that is halted: its connection stays open and says nothing.
+struct Halted(String);
+
+impl Halted {
+    fn signal(&self, signal: &str) {
+        assert!(std::process::Command::new("kill").args([signal, &self.0]).status().unwrap().success());
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+#[test]
+fn a_control_connection_that_falls_silent_is_replaced() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, _) = runtime.block_on(start(&bench, Duration::from_millis(600)));
+    runtime.block_on(store.credential(hash(b"ana"))).unwrap().unwrap();
+    let backends = format!(
+        "SELECT pid FROM pg_stat_activity WHERE usename = 'pgusher_control' AND datname = '{}' AND pid <> pg_backend_pid()",
+        bench.database
+    );
+    let halted: Vec<Halted> = bench.superuser().column(&backends).into_iter().map(Halted).collect();
+    halted.iter().for_each(|backend| backend.signal("-STOP"));
+    until("the refusal", || matches!(store.published(), Err(StoreError::Stale { .. })).then_some(()));
+    until("recovery", || store.published().ok());
+    assert!(runtime.block_on(store.credential(hash(b"ana"))).unwrap().is_some());
+}
+
 #[test]
 fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
     let runtime = runtime();
