@@ -160,11 +160,12 @@ impl Store {
         }
         let covers = self.tickets.load(Ordering::SeqCst);
         let open = self.registry.open();
-        let look = self.answered(&mut line.loader, async |loader| loader.look(depth, sessions).await).await.inspect_err(|error| {
-            if let StoreError::Roles(wrong) = error {
-                self.halted.store(Some(Arc::new(wrong.clone())));
-            }
-        })?;
+        let look =
+            self.answered(&mut line.loader, async |loader| loader.look(depth, sessions).await).await.inspect_err(|error| {
+                if let StoreError::Roles(wrong) = error {
+                    self.halted.store(Some(Arc::new(wrong.clone())));
+                }
+            })?;
         if depth == Depth::Everything {
             line.covered = covers;
             self.halted.store(None);
