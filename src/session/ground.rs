@@ -51,7 +51,12 @@ impl Session {
                 Box::pin(self.stand_within()).await?;
             }
         }
-        self.renew_footing()?;
+        if self.renew_footing()? {
+            Box::pin(self.leave_group()).await?;
+        }
+        if self.outlived && self.status != Status::Failed {
+            return Err(Refusal::GroupsLeft.into());
+        }
         if self.path.uncertain() && self.status != Status::Failed {
             Box::pin(self.ask_search_path()).await?;
         }
@@ -67,19 +72,27 @@ impl Session {
         }
     }
 
-    fn renew_footing(&mut self) -> Result<(), Stop> {
+    /// Takes the latest footing; whether the principal is in a group less than before.
+    fn renew_footing(&mut self) -> Result<bool, Stop> {
         if self.private {
-            return Ok(());
+            return Ok(false);
         }
         let latest = self.environment.governor.footing().map_err(|report| Refusal::Told(Box::new(report)))?;
-        if !Arc::ptr_eq(&latest, &self.footing) {
-            let before = self.subject.groups.clone();
-            self.adopt(latest)?;
-            // Upstream, a transaction's snapshot and its open cursors go on showing the memberships that it began with.
-            if self.status == Status::Transaction && !before.is_subset(&self.subject.groups) {
-                return Err(Refusal::GroupsLeft.into());
-            }
+        if Arc::ptr_eq(&latest, &self.footing) {
+            return Ok(false);
         }
+        let before = self.subject.groups.clone();
+        self.adopt(latest)?;
+        Ok(!before.is_subset(&self.subject.groups))
+    }
+
+    /// Upstream, the snapshot of a transaction and open cursors go on showing the memberships that they began with: such a
+    /// transaction does nothing more, whatever it is rolled back to, and such a cursor is not read.
+    async fn leave_group(&mut self) -> Result<(), Stop> {
+        self.outlived = true;
+        self.quiesce_or_skip().await?;
+        self.names.close_cursors();
+        self.outlived = self.status != Status::Idle || self.block || self.implicit();
         Ok(())
     }
 

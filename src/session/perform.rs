@@ -288,7 +288,7 @@ impl Session {
     }
 
     /// Whether a batch or a Query in steps may stand in an implicit transaction.
-    fn implicit(&mut self) -> bool {
+    pub(super) fn implicit(&mut self) -> bool {
         match self.state.batch() {
             Some(batch) => batch.sent,
             None => self.unsynced || matches!(self.state, super::state::State::Simple),

@@ -80,6 +80,8 @@ pub(super) struct Session {
     pub(super) skipping: bool,
     /// Upstream is in the implicit transaction of a batch that a Query ends instead of a Sync.
     pub(super) unsynced: bool,
+    /// The open transaction began with a membership that has ended.
+    pub(super) outlived: bool,
     /// Counts errors of upstream.
     pub(super) failures: u64,
     /// Inside a transaction block, as far as answers have come.
@@ -148,6 +150,7 @@ impl Session {
             instead: None,
             skipping: false,
             unsynced: false,
+            outlived: false,
             failures: 0,
             block: false,
             barrier: false,

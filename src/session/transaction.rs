@@ -148,6 +148,7 @@ impl Session {
         if status != Status::Idle {
             return;
         }
+        self.outlived = false;
         let before = self.path.current().clone();
         // A block that nothing ended is one whose COMMIT failed. An implicit transaction that failed was rolled back when it
         // failed, see `failed_upstream`.
@@ -169,6 +170,7 @@ impl Session {
 
     /// A transaction that we began and ended is over.
     pub(super) fn transaction_ended(&mut self, committed: bool) {
+        self.outlived = false;
         let before = self.path.current().clone();
         if committed {
             self.path.commit();
@@ -222,15 +224,13 @@ impl Session {
         let report = Report::from(refusal);
         match refusal {
             Refusal::Parse(_) => in_characters(report, text),
-            Refusal::Governance(_) | Refusal::Several => report,
+            Refusal::Governance(_) | Refusal::Several | Refusal::UnknownStatement(_) | Refusal::UnknownPortal(_) => report,
             _ if self.status == Status::Failed => Report::from(&Refusal::Failed),
             Refusal::Resolve(_) | Refusal::Authorize(_) | Refusal::Rewrite(_) => in_characters(report, text),
             Refusal::Told(_)
             | Refusal::Frame(_)
             | Refusal::Mixed
-            | Refusal::UnknownStatement(_)
             | Refusal::TakenStatement(_)
-            | Refusal::UnknownPortal(_)
             | Refusal::OldPortal(_)
             | Refusal::GroupsLeft
             | Refusal::Reserved(_)

@@ -98,4 +98,33 @@ both_mechanisms! {
         ana.run("ROLLBACK");
         ana.refused("SELECT count(*) FROM orders", "42501");
     }
+
+    /// Nor after going back to a savepoint, in a batch without Sync, or in a cursor that outlives its transaction.
+    fn a_group_that_was_left_lives_on_nowhere(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("GRANT SELECT ON TABLE orders TO \"ana@example.com\"");
+        let (back, held, mut raw) = (shop.ana(), shop.ana(), shop.raw("ana@example.com"));
+        back.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        assert_ne!(back.one("SELECT count(*) FROM orders"), "0");
+        back.run("SAVEPOINT s");
+        held.run("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT region FROM orders; COMMIT");
+        held.run("FETCH 1 FROM c");
+        let read = || [frame::parse("", "SELECT region FROM orders"), frame::bind("", "", &[], 0), frame::execute("", 1), frame::flush()];
+        raw.send(&[frame::parse("", "BEGIN ISOLATION LEVEL REPEATABLE READ"), frame::bind("", "", &[], 0), frame::execute("", 0)]);
+        raw.send(&read());
+        for tag in ['1', '2', 'C', '1', '2', 'D', 's'] {
+            raw.expect(tag);
+        }
+        admin.run("ALTER GROUP emea_analysts DROP USER \"ana@example.com\"");
+        back.refused("SELECT count(*) FROM orders", "40001");
+        back.run("ROLLBACK TO s");
+        back.refused("SELECT count(*) FROM orders", "40001");
+        held.refused("FETCH 1 FROM c", "34000");
+        raw.send(&read());
+        raw.expect('E');
+        back.run("ROLLBACK");
+        for client in [&back, &held] {
+            assert_eq!(client.one("SELECT count(*) FROM orders"), "0");
+        }
+    }
 }
