@@ -182,10 +182,14 @@ fn an_upsert_takes_over_no_hidden_row() {
             let held = "SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'f') AND c.relnamespace::regnamespace::text IN ('public', 'pgusher_public')
                 AND has_any_column_privilege('pgusher_session', c.oid, 'INSERT') AND has_any_column_privilege('pgusher_session', c.oid, 'UPDATE') ORDER BY 1";
             assert_eq!(root.column(held), ["depts", "free", "free_notes"]);
-            // The attack is a real one: with both rights it works, until upstream is brought back in line.
+            // The attack is a real one: with both rights it works (newer minor releases of PostgreSQL refuse it themselves), until
+            // upstream is brought back in line.
             root.run("GRANT INSERT ON pgusher_public.orders TO pgusher_session");
             ana.run("BEGIN");
-            assert_eq!(ana.rows(&steal("pgusher_public.orders", "*")), [["3", "eu", "3"]]);
+            match ana.try_rows(&steal("pgusher_public.orders", "*")) {
+                Ok(rows) => assert_eq!(rows, [["3", "eu", "3"]]),
+                Err(refusal) => assert_eq!(refusal.code, "55000", "{refusal}"),
+            }
             ana.run("ROLLBACK");
             root.run("GRANT UPDATE ON pgusher_public.\"orders$i\" TO pgusher_session; GRANT INSERT ON sales TO pgusher_session");
             bench.govern("SELECT 1");
