@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench setup-bench
+.PHONY: help setup demo test test-upstreams bench setup-bench
 
 DIR ?=
 PORT ?=
@@ -24,6 +24,15 @@ test: ## formatting, lints, documentation, doc tests, every test
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	cargo test --locked --doc
 	cargo test --locked --lib --bins --tests
+
+UPSTREAMS ?= 14 16 17 18
+FILTER ?=
+
+test-upstreams: setup ## every test against the system's PostgreSQL and against 14, 16, 17 and 18 (UPSTREAMS="…", FILTER=…)
+	@scripts/setup upstreams
+	@scripts/upstreams $(UPSTREAMS)
+	cargo test --locked --test all -- $(FILTER)
+	for major in $(UPSTREAMS); do echo "PostgreSQL $$major"; PGUSHER_TEST_PG_BIN=$(CURDIR)/target/upstreams/$$major/bin cargo test --locked --test all -- $(FILTER); done
 
 setup-bench:
 	@scripts/setup bench

@@ -33,3 +33,9 @@ fn functions_that_take_a_query_or_cursor_are_refused() {
     let allowed: Vec<String> = taking.into_iter().filter(|name| lookup(name) == Verdict::Allow).collect();
     assert!(allowed.is_empty(), "{allowed:?}");
 }
+
+#[test]
+fn the_upstream_is_of_a_version_that_was_reviewed() {
+    let major = Upstream::shared().major();
+    assert!((14..=18).contains(&major), "nobody has looked at the functions of PostgreSQL {major}");
+}

@@ -30,6 +30,10 @@ impl Upstream {
         std::fs::write(&password, "postgres\n").expect("the scratch directory can be written");
         let (data_text, password_text) = (data.to_string_lossy(), password.to_string_lossy());
         let mut command = vec![program("initdb")];
+        // A chosen server that is not there must not become another one.
+        if let Some(chosen) = std::env::var_os("PGUSHER_TEST_PG_BIN") {
+            assert!(Path::new(&command[0]).starts_with(&chosen), "no initdb in {}", chosen.display());
+        }
         command.extend(["-D", &data_text, "-U", "postgres", "--pwfile", &password_text].map(String::from));
         command
             .extend(["-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--no-sync", "--no-instructions"].map(String::from));
@@ -82,6 +86,15 @@ impl Upstream {
         panic!("PostgreSQL does not start:\n{}", tail(&log));
     }
 
+    /// The major version of the server.
+    pub fn major(&self) -> u32 {
+        static MAJOR: OnceLock<u32> = OnceLock::new();
+        *MAJOR.get_or_init(|| {
+            let number = self.superuser("postgres").one("SELECT current_setting('server_version_num')");
+            number.parse::<u32>().expect("a number") / 10_000
+        })
+    }
+
     /// A superuser's connection to a database.
     pub fn superuser(&self, database: &str) -> Client {
         Client::try_connect(self.port, database, "postgres", "postgres")
@@ -127,9 +140,10 @@ fn server_user() -> Option<(u32, u32, String)> {
     })
 }
 
-/// The path of a PostgreSQL program: from Debian's versioned directories (15 first, then the newest), Homebrew's, or PATH.
+/// The path of a PostgreSQL program: from the directory `PGUSHER_TEST_PG_BIN` (which may hold the server's programs alone),
+/// Debian's versioned directories (15 first, then the newest), Homebrew's, or PATH.
 pub fn program(name: &str) -> String {
-    let mut places: Vec<PathBuf> = Vec::new();
+    let mut places: Vec<PathBuf> = std::env::var_os("PGUSHER_TEST_PG_BIN").map(PathBuf::from).into_iter().collect();
     for parent in ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"] {
         let mut versions: Vec<PathBuf> =
             std::fs::read_dir(parent).into_iter().flatten().flatten().map(|e| e.path().join("bin")).collect();
