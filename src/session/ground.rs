@@ -237,7 +237,7 @@ impl Session {
             | Effect::CopyInGoverned(_)
             | Effect::Discard(_)
             | Effect::Notification
-            | Effect::AsOwner { .. } => Ok(false),
+            | Effect::AsOwner(_) => Ok(false),
         }
     }
 

@@ -36,15 +36,15 @@ impl Session {
         let Some(part) = script.parts.first() else { return Ok(true) };
         self.touch(script);
         match part.rewritten.effect() {
-            Effect::AsOwner { transactional: true, ddl } => {
+            Effect::AsOwner(owned) if owned.transactional => {
                 self.begin(opened).await?;
-                self.as_owner(script, describe, *ddl, alone, started, *opened).await
+                self.as_owner(script, describe, owned.ddl, alone, started, *opened).await
             }
-            Effect::AsOwner { transactional: false, ddl } => {
+            Effect::AsOwner(owned) => {
                 if !alone || *opened || self.block {
                     return Err(Refusal::InBlock(part.rewritten.kind().label()).into());
                 }
-                self.as_owner_outside(script, describe, *ddl, started).await
+                self.as_owner_outside(script, describe, owned.ddl, started).await
             }
             Effect::CopyInGoverned(_) => {
                 self.begin(opened).await?;

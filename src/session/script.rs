@@ -155,7 +155,7 @@ fn reserve(effect: &Effect) -> Result<(), Refusal> {
         | Effect::CopyInGoverned(_)
         | Effect::Discard(_)
         | Effect::Notification
-        | Effect::AsOwner { .. } => return Ok(()),
+        | Effect::AsOwner(_) => return Ok(()),
     };
     if name.as_str().starts_with(RESERVED) { Err(Refusal::Reserved(name.to_string())) } else { Ok(()) }
 }
@@ -173,7 +173,7 @@ pub(super) fn changes_meaning(effect: &Effect) -> bool {
         | Effect::Close { .. }
         | Effect::Discard(_)
         | Effect::CopyInGoverned(_)
-        | Effect::AsOwner { .. } => true,
+        | Effect::AsOwner(_) => true,
         Effect::Transaction(Transaction::Begin | Transaction::Savepoint(_) | Transaction::Release(_))
         | Effect::None
         | Effect::Show { .. }
@@ -190,7 +190,7 @@ pub(super) fn stands_alone(effect: &Effect) -> bool {
     match effect {
         // What PREPARE makes is remembered by its script.
         Effect::CopyInGoverned(_)
-        | Effect::AsOwner { .. }
+        | Effect::AsOwner(_)
         | Effect::Prepare { .. }
         | Effect::Execute { .. }
         | Effect::Fetch { .. }

@@ -236,6 +236,6 @@ impl Session {
 pub(super) fn is_performed(script: &Script) -> bool {
     script.parts.iter().any(|part| {
         let effect = part.rewritten.effect();
-        stands_alone(effect) && matches!(effect, Effect::AsOwner { .. } | Effect::CopyInGoverned(_))
+        stands_alone(effect) && matches!(effect, Effect::AsOwner(_) | Effect::CopyInGoverned(_))
     })
 }

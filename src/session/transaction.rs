@@ -41,7 +41,7 @@ impl Session {
             | Effect::CopyIn
             | Effect::CopyInGoverned(_)
             | Effect::Notification
-            | Effect::AsOwner { .. } => {}
+            | Effect::AsOwner(_) => {}
             Effect::Transaction(transaction) => self.transaction_command(transaction, tag),
             Effect::Set { parameter, value, local } if parameter == SEARCH_PATH => {
                 self.path.set(value.as_deref(), *local);

@@ -117,13 +117,33 @@ pub enum Effect {
     Discard(Discard),
     /// LISTEN, NOTIFY, UNLISTEN.
     Notification,
-    /// An administrator's utility statement, to be run with the rights of `pgusher_owner`.
-    AsOwner {
-        /// It may run inside a transaction block.
-        transactional: bool,
-        /// It may have changed the catalog.
-        ddl: bool,
-    },
+    /// A statement that defines or maintains objects, to be run with the rights of the role that owns them upstream.
+    AsOwner(Owned),
+}
+
+/// How a statement that takes an owner's rights upstream is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// It may run inside a transaction block.
+    pub transactional: bool,
+    /// It may have changed the catalog.
+    pub ddl: bool,
+    /// Who runs it, when the session is no administrator's.
+    pub by: Executor,
+    /// The command tag that PostgreSQL gives it.
+    pub tag: &'static str,
+    /// What fills the new table of CREATE TABLE AS or SELECT INTO, as the session itself: the statement proper makes it WITH NO
+    /// DATA. The tag is then that of a SELECT. It has passed the guard.
+    pub fill: Option<Arc<str>>,
+}
+
+/// The role that runs a statement for those who are no administrators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Executor {
+    /// `pgusher_ddl`: what is new, and what it owns.
+    Ddl,
+    /// `pgusher_owner`: what the application's roles or `pgusher_viewer` own.
+    Owner,
 }
 
 /// Transaction commands.

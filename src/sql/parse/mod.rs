@@ -6,6 +6,7 @@ mod kinds;
 pub mod lexer;
 mod limits;
 mod route;
+mod tag;
 pub(in crate::sql) mod tree;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +17,7 @@ use pg_query::{Node, protobuf};
 pub use kinds::{StatementKind, Support};
 pub use limits::Limits;
 pub use route::{Route, route, split_statements};
+pub use tag::command_tag;
 
 use lexer::{Lexer, Token, TokenKind};
 

@@ -15,15 +15,29 @@ use pg_query::protobuf::{CreateTableAsStmt, Node, ViewStmt};
 use super::ResolveError;
 use super::select::Columns;
 use super::walk::{Purpose, Walk};
-use crate::sql::{Effect, StatementKind};
+use crate::sql::parse::command_tag;
+use crate::sql::{Effect, Executor, Owned, StatementKind};
 
-const DEFINES: Effect = Effect::AsOwner { transactional: true, ddl: true };
-const MAINTAINS: Effect = Effect::AsOwner { transactional: true, ddl: false };
-const ALONE: Effect = Effect::AsOwner { transactional: false, ddl: true };
+const DEFINES: Effect = owned(true, true);
+const MAINTAINS: Effect = owned(true, false);
+const ALONE: Effect = owned(false, true);
+
+/// Who runs it and its tag are said at the end, for all kinds alike.
+const fn owned(transactional: bool, ddl: bool) -> Effect {
+    Effect::AsOwner(Owned { transactional, ddl, by: Executor::Owner, tag: "", fill: None })
+}
 
 impl<'a> Walk<'a> {
     /// Resolves an administrator's statement.
     pub(super) fn administer(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+        let mut effect = self.administered(kind, tree)?;
+        if let Effect::AsOwner(owned) = &mut effect {
+            owned.tag = tree.node.as_ref().map_or("", command_tag);
+        }
+        Ok(effect)
+    }
+
+    fn administered(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
         self.aliases = false;
         self.bare_identity = true;
         match tree.node.as_mut() {
@@ -111,7 +125,7 @@ impl<'a> Walk<'a> {
             Some(Kind::SelectStmt(select)) => {
                 let into = select.into_clause.as_deref_mut().ok_or(ResolveError::misplaced("SELECT INTO"))?;
                 self.create_name(into.rel.as_mut())?;
-                Ok(DEFINES)
+                Ok(Effect::AsOwner(Owned { transactional: true, ddl: true, by: Executor::Owner, tag: "SELECT INTO", fill: None }))
             }
             _ => Err(ResolveError::misplaced("SELECT INTO")),
         }

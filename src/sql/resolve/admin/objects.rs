@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 };
 
 use super::names::object_strings;
-use super::{ALONE, DEFINES, MAINTAINS};
+use super::{ALONE, DEFINES, MAINTAINS, owned};
 use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::names::string;
@@ -224,7 +224,7 @@ impl Walk<'_> {
                 _ => return Err(ResolveError::misplaced("VACUUM")),
             }
         }
-        Ok(Effect::AsOwner { transactional: !statement.is_vacuumcmd, ddl: false })
+        Ok(owned(!statement.is_vacuumcmd, false))
     }
 
     pub(super) fn cluster(&mut self, statement: &mut ClusterStmt) -> Result<Effect, ResolveError> {
@@ -233,7 +233,7 @@ impl Walk<'_> {
                 self.existing(name, false)?;
                 Ok(MAINTAINS)
             }
-            None => Ok(Effect::AsOwner { transactional: false, ddl: false }),
+            None => Ok(owned(false, false)),
         }
     }
 
@@ -245,11 +245,11 @@ impl Walk<'_> {
         match (ReindexObjectType::try_from(statement.kind), statement.relation.as_mut()) {
             (Ok(ReindexObjectType::ReindexObjectIndex | ReindexObjectType::ReindexObjectTable), Some(name)) => {
                 self.existing(name, false)?;
-                Ok(Effect::AsOwner { transactional: !concurrent, ddl: false })
+                Ok(owned(!concurrent, false))
             }
             (Ok(ReindexObjectType::ReindexObjectSchema), None) => {
                 self.own_schema(&statement.name)?;
-                Ok(Effect::AsOwner { transactional: false, ddl: false })
+                Ok(owned(false, false))
             }
             _ => Err(ResolveError::unsupported("REINDEX of a database", None)),
         }

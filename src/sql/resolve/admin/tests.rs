@@ -1,6 +1,6 @@
 use crate::catalog::SearchPath;
 use crate::sql::fixture::{Analysed, Refused, admin, analyse_as, footing};
-use crate::sql::{Effect, ResolveError};
+use crate::sql::{Effect, Executor, Owned, ResolveError};
 
 fn run(sql: &str) -> Result<Analysed, Refused> {
     analyse_as(sql, &admin(), &footing(), &SearchPath::default())
@@ -103,13 +103,13 @@ fn names_of_objects_are_written_in_full() {
 #[test]
 fn effects_tell_how_to_run_them() {
     let effect = |sql: &str| run(sql).unwrap_or_else(|refused| panic!("{sql}: {refused:?}")).effect;
-    let as_owner = |transactional, ddl| Effect::AsOwner { transactional, ddl };
-    assert_eq!(effect("CREATE TABLE t (a int)"), as_owner(true, true));
-    assert_eq!(effect("CREATE INDEX CONCURRENTLY i ON orders (id)"), as_owner(false, true));
-    assert_eq!(effect("DROP INDEX CONCURRENTLY orders_pkey"), as_owner(false, true));
-    assert_eq!(effect("VACUUM orders"), as_owner(false, false));
-    assert_eq!(effect("ANALYZE orders"), as_owner(true, false));
-    assert_eq!(effect("TRUNCATE orders"), as_owner(true, false));
+    let as_owner = |transactional, ddl, tag| Effect::AsOwner(Owned { transactional, ddl, by: Executor::Owner, tag, fill: None });
+    assert_eq!(effect("CREATE TABLE t (a int)"), as_owner(true, true, "CREATE TABLE"));
+    assert_eq!(effect("CREATE INDEX CONCURRENTLY i ON orders (id)"), as_owner(false, true, "CREATE INDEX"));
+    assert_eq!(effect("DROP INDEX CONCURRENTLY orders_pkey"), as_owner(false, true, "DROP INDEX"));
+    assert_eq!(effect("VACUUM orders"), as_owner(false, false, "VACUUM"));
+    assert_eq!(effect("ANALYZE orders"), as_owner(true, false, "ANALYZE"));
+    assert_eq!(effect("TRUNCATE orders"), as_owner(true, false, "TRUNCATE TABLE"));
     assert_eq!(effect("CALL bonus(1)"), Effect::None);
     assert_eq!(run("CALL bonus(1)").unwrap().needs, ["EXECUTE bonus"]);
 }
