@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::snapshot::{CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server};
+use super::snapshot::{
+    CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server, TypeKind, UserType,
+};
 use crate::name::Name;
 use crate::policy::Oid;
 
@@ -62,6 +64,7 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         operators: rest.operators.into_iter().map(|(schema, name, function)| Operator { schema, name, function }).collect(),
         casts: rest.casts,
         servers: rest.servers.into_iter().map(|(oid, name)| Server { oid, name }).collect(),
+        types: rest.types.into_iter().filter_map(user_type).collect(),
         unalterable_owners: rest.unalterable,
     })
 }
@@ -206,7 +209,16 @@ struct RestRow {
     operators: Vec<(Oid, Name, Oid)>,
     casts: Vec<(Name, Oid)>,
     servers: Vec<(Oid, Name)>,
+    types: Vec<TypeRow>,
     unalterable: Vec<Name>,
+}
+
+/// Oid, schema, name, kind, owner, relation, types it is made of, functions it calls.
+type TypeRow = (Oid, Oid, Name, String, Name, Option<Oid>, Vec<Oid>, Vec<Oid>);
+
+fn user_type((oid, schema, name, kind, owner, relation, made_of, calls): TypeRow) -> Option<UserType> {
+    let kind = TypeKind::from_code(kind.chars().next()?)?;
+    Some(UserType { oid, schema, name, kind, owner, relation, made_of, calls })
 }
 
 const SCHEMAS: &str = r"SELECT n.oid::pg_catalog.int8 AS oid, n.nspname AS name,
@@ -279,5 +291,24 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
    WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS casts,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.oid::pg_catalog.int8, f.srvname) ORDER BY f.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_foreign_server AS f) AS servers,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(t.oid::pg_catalog.int8, t.typnamespace::pg_catalog.int8, t.typname, t.typtype,
+      pg_catalog.pg_get_userbyid(t.typowner), k.oid::pg_catalog.int8,
+      coalesce((SELECT pg_catalog.jsonb_agg(DISTINCT CASE e.typcategory WHEN 'A' THEN e.typelem ELSE e.oid END::pg_catalog.int8)
+        FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_type AS e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+          AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid <> t.oid), '[]'::pg_catalog.jsonb),
+      coalesce((SELECT pg_catalog.jsonb_agg(DISTINCT p.oid::pg_catalog.int8)
+        FROM pg_catalog.pg_depend AS d
+        LEFT JOIN pg_catalog.pg_operator AS o ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
+        JOIN pg_catalog.pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid ELSE o.oprcode::pg_catalog.oid END
+        WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
+          AND (d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+            OR d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+              AND d.objid IN (SELECT c.oid FROM pg_catalog.pg_constraint AS c WHERE c.contypid = t.oid))), '[]'::pg_catalog.jsonb)
+      ) ORDER BY t.oid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_type AS t LEFT JOIN pg_catalog.pg_class AS k ON k.oid = t.typrelid
+   WHERE t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace AND t.typtype IN ('b', 'c', 'd', 'e', 'r', 'm')
+     AND coalesce(k.relkind, 'c') = 'c' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid)
+     AND t.typnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_%' OR n.nspname = 'information_schema')) AS types,
   (SELECT coalesce(pg_catalog.jsonb_agg(r.rolname ORDER BY r.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable";

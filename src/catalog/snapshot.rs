@@ -171,6 +171,59 @@ pub struct Function {
     pub returns_set: bool,
 }
 
+/// What kind of type it is (`pg_type.typtype`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TypeKind {
+    /// `b`
+    Base,
+    /// `c`
+    Composite,
+    /// `d`
+    Domain,
+    /// `e`
+    Enum,
+    /// `r`, `m`
+    Range,
+    /// `p`
+    Pseudo,
+}
+
+impl TypeKind {
+    /// From `pg_type.typtype`.
+    pub fn from_code(code: char) -> Option<Self> {
+        Some(match code {
+            'b' => Self::Base,
+            'c' => Self::Composite,
+            'd' => Self::Domain,
+            'e' => Self::Enum,
+            'r' | 'm' => Self::Range,
+            'p' => Self::Pseudo,
+            _ => return None,
+        })
+    }
+}
+
+/// A type outside pg_catalog that stands alone: no row type of a table or view, no array type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserType {
+    /// Its oid.
+    pub oid: Oid,
+    /// Its schema's oid.
+    pub schema: Oid,
+    /// Its name.
+    pub name: Name,
+    /// Its kind.
+    pub kind: TypeKind,
+    /// The upstream role that owns it.
+    pub owner: Name,
+    /// For a composite type: its relation's oid.
+    pub relation: Option<Oid>,
+    /// The types it depends on: a domain's base, a range's subtype.
+    pub made_of: Vec<Oid>,
+    /// Functions outside pg_catalog that run where values of it are made: input and output, a domain's own constraints, those of a range.
+    pub calls: Vec<Oid>,
+}
+
 /// An operator outside pg_catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
@@ -210,6 +263,8 @@ pub struct CatalogParts {
     pub casts: Vec<(Name, Oid)>,
     /// Foreign servers.
     pub servers: Vec<Server>,
+    /// Types outside pg_catalog.
+    pub types: Vec<UserType>,
     /// Upstream roles whose relations `pgusher_owner` may not alter: superusers, and roles it is no member of.
     pub unalterable_owners: Vec<Name>,
 }
@@ -233,6 +288,8 @@ pub struct CatalogSnapshot {
     operators_by_name: HashMap<Name, Vec<Operator>>,
     casts: HashMap<Name, Vec<Oid>>,
     servers: HashMap<Oid, Server>,
+    types: HashMap<Oid, UserType>,
+    type_by_name: HashMap<(Oid, Name), Oid>,
     unalterable_owners: HashSet<Name>,
 }
 
@@ -262,6 +319,10 @@ impl CatalogSnapshot {
             catalog.casts.entry(target).or_default().push(function);
         }
         catalog.unalterable_owners.extend(parts.unalterable_owners);
+        for one in parts.types {
+            catalog.type_by_name.insert((one.schema, one.name.clone()), one.oid);
+            catalog.types.insert(one.oid, one);
+        }
         catalog.servers.extend(parts.servers.into_iter().map(|s| (s.oid, s)));
         catalog
     }
@@ -329,6 +390,21 @@ impl CatalogSnapshot {
     /// Functions outside pg_catalog that a cast to a type of this name calls.
     pub fn cast_functions(&self, type_name: &str) -> &[Oid] {
         self.casts.get(type_name).map_or(&[], Vec::as_slice)
+    }
+
+    /// A type outside pg_catalog by oid.
+    pub fn user_type(&self, oid: Oid) -> Option<&UserType> {
+        self.types.get(&oid)
+    }
+
+    /// A type outside pg_catalog by schema and name.
+    pub fn user_type_in(&self, schema: Oid, name: &Name) -> Option<&UserType> {
+        self.type_by_name.get(&(schema, name.clone())).and_then(|oid| self.types.get(oid))
+    }
+
+    /// Every type outside pg_catalog, in no order.
+    pub fn user_types(&self) -> impl Iterator<Item = &UserType> {
+        self.types.values()
     }
 
     /// A foreign server by oid.

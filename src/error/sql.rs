@@ -8,7 +8,7 @@ mod tests;
 use tokio_postgres::error::SqlState;
 
 use super::Report;
-use crate::policy::Privilege;
+use crate::policy::{Level, Privilege};
 use crate::sql::authorize::Lack;
 use crate::sql::rewrite::policy::DefinitionError;
 use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
@@ -92,26 +92,39 @@ fn denied(lacks: &[Lack]) -> Report {
     let Some(first) = lacks.first() else {
         return Report::error(SqlState::INSUFFICIENT_PRIVILEGE, "permission denied");
     };
-    let report = Report::error(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for {} {}", first.noun, first.label));
+    let message = match first.level {
+        Level::Privilege => format!("permission denied for {} {}", first.noun, first.label),
+        Level::OrManage | Level::Ownership => format!("must be owner of {} {}", first.noun, first.label),
+    };
     let detail = lacks.iter().map(needed).collect::<Vec<_>>().join(" ");
-    let report = report.detail(detail);
-    match &first.grantee {
-        Some(grantee) => {
-            let who = first.owner.as_ref().map_or_else(|| "An administrator".to_owned(), |o| format!("{o} or an administrator"));
-            let grantee = crate::name::quote_identifier(grantee);
-            let on = format!("{} {}", first.keyword, first.securable);
-            report.hint(format!("{who} can grant it: GRANT {} ON {} TO {grantee}.", first.privilege, on.trim_end()))
-        }
-        None => report,
-    }
+    let report = Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message).detail(detail);
+    let Some(grantee) = &first.grantee else { return report };
+    let who = first.owner.as_ref().map_or_else(|| "An administrator".to_owned(), |o| format!("{o} or an administrator"));
+    let grantee = crate::name::quote_identifier(grantee);
+    let on = format!("{} {}", first.keyword, first.securable);
+    let on = on.trim_end();
+    report.hint(match first.level {
+        _ if first.keyword == "TYPE" => format!("{who} can do it."),
+        Level::Ownership => format!("{who} can give it away: ALTER {on} OWNER TO {grantee}."),
+        Level::Privilege | Level::OrManage => format!("{who} can grant it: GRANT {} ON {on} TO {grantee}.", first.privilege),
+    })
 }
 
 fn needed(lack: &Lack) -> String {
-    let on = format!("{} on {} {}", lack.privilege, lack.noun, lack.securable);
-    match (&lack.view, lack.privilege) {
-        (Some(view), _) => format!("The owner of view {view} lacks {on}."),
-        (None, Privilege::Manage) => format!("{on} is needed, because the plan would show the row filter or masks."),
-        (None, _) => format!("{on} is needed."),
+    let object = format!("{} {}", lack.noun, lack.securable);
+    let on = format!("{} on {object}", lack.privilege);
+    let what = match lack.level {
+        Level::Privilege => on,
+        Level::OrManage if lack.privilege == Privilege::Manage => format!("Ownership of {object} or MANAGE on it"),
+        Level::OrManage => format!("Ownership of {object}, or {} or MANAGE on it,", lack.privilege),
+        Level::Ownership => format!("Ownership of {object}"),
+    };
+    match (&lack.view, lack.level, lack.privilege) {
+        (Some(view), _, _) => format!("The owner of view {view} lacks {what}."),
+        (None, Level::Privilege, Privilege::Manage) => {
+            format!("{what} is needed, because the plan would show the row filter or masks.")
+        }
+        (None, _, _) => format!("{what} is needed."),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::{Holder, PrincipalId, Privilege, Requirement, Securable, Subject};
+use super::model::{Holder, Level, PrincipalId, Privilege, Requirement, Securable, Subject};
 use super::snapshot::PolicySnapshot;
 
 /// What allowed one requirement.
@@ -43,7 +43,7 @@ pub fn decide(policies: &PolicySnapshot, subject: &Subject, requirements: &[Requ
     let mut missing = Vec::new();
     for requirement in requirements {
         let (allowed, view) = match requirement.holder {
-            Holder::Session => (holds(policies, subject, requirement.privilege, requirement.securable, requirement.schema), None),
+            Holder::Session => (meets(policies, subject, requirement), None),
             Holder::OwnerOfView(view) => (view_owner_holds(policies, view, requirement), Some(view)),
         };
         match allowed {
@@ -58,6 +58,25 @@ pub fn decide(policies: &PolicySnapshot, subject: &Subject, requirements: &[Requ
     if missing.is_empty() { Ok(reasons) } else { Err(Denied { missing }) }
 }
 
+/// Whether a subject holds what a requirement asks for, at its level.
+fn meets(policies: &PolicySnapshot, subject: &Subject, requirement: &Requirement) -> Option<Allowed> {
+    let Requirement { privilege, securable, schema, .. } = requirement;
+    match requirement.level {
+        Level::Privilege => holds(policies, subject, *privilege, *securable, *schema),
+        Level::OrManage => holds(policies, subject, *privilege, *securable, *schema)
+            .or_else(|| holds(policies, subject, Privilege::Manage, *securable, *schema)),
+        Level::Ownership => owns(policies, subject, *securable),
+    }
+}
+
+/// Whether a subject owns a securable: by being admin, or by it or one of its groups being the owner.
+pub fn owns(policies: &PolicySnapshot, subject: &Subject, securable: Securable) -> Option<Allowed> {
+    if subject.admin {
+        return Some(Allowed::Admin);
+    }
+    policies.owner(securable).filter(|owner| is(subject, *owner)).map(Allowed::Owner)
+}
+
 /// Whether a subject holds a privilege on a securable inside a schema: by being admin, owner, or by a grant on it or on what contains it.
 pub fn holds(
     policies: &PolicySnapshot,
@@ -66,16 +85,11 @@ pub fn holds(
     securable: Securable,
     schema: Option<u32>,
 ) -> Option<Allowed> {
-    if subject.admin {
-        return Some(Allowed::Admin);
-    }
-    if let Some(owner) = policies.owner(securable)
-        && is(subject, owner)
-    {
-        return Some(Allowed::Owner(owner));
+    if let Some(owned) = owns(policies, subject, securable) {
+        return Some(owned);
     }
     let containers = match securable {
-        Securable::Relation(_) | Securable::Function(_) => [schema.map(Securable::Schema), Some(Securable::Catalog)],
+        Securable::Relation(_) | Securable::Function(_) | Securable::Type(_) => [schema.map(Securable::Schema), Some(Securable::Catalog)],
         Securable::Schema(_) | Securable::Connection(_) => [Some(Securable::Catalog), None],
         Securable::Catalog | Securable::AnonymousFunction | Securable::AnyFile => [None, None],
     };
@@ -96,7 +110,7 @@ fn view_owner_holds(policies: &PolicySnapshot, view: u32, requirement: &Requirem
     // A view without a recorded owner was made upstream by the database's own administrators.
     let Some(owner) = policies.owner(Securable::Relation(view)) else { return Some(Allowed::Admin) };
     let subject = policies.subject(owner)?;
-    holds(policies, &subject, requirement.privilege, requirement.securable, requirement.schema)
+    meets(policies, &subject, requirement)
 }
 
 fn is(subject: &Subject, principal: PrincipalId) -> bool {

@@ -7,9 +7,12 @@ mod decide;
 mod model;
 mod snapshot;
 
-pub use decide::{Allowed, Decision, Denied, Missing, decide, holds};
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Allowed, Decision, Denied, Missing, decide, holds, owns};
 pub use model::{
-    ColumnMask, Grant, Holder, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind, Privilege, Requirement,
+    ColumnMask, Grant, Holder, Level, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind, Privilege, Requirement,
     RowFilter, Securable, SecurableKind, Subject,
 };
 pub use snapshot::{PolicyParts, PolicySnapshot};

@@ -115,6 +115,8 @@ pub enum Securable {
     Relation(Oid),
     /// A function, procedure or aggregate.
     Function(Oid),
+    /// A type or domain that stands alone. Nothing is granted on it: it has an owner, and MANAGE on its schema covers it.
+    Type(Oid),
     /// Running any SQL: DO and temporary functions.
     AnonymousFunction,
     /// Server files and programs.
@@ -164,13 +166,26 @@ pub enum Holder {
     OwnerOfView(Oid),
 }
 
+/// What stands in for the privilege of a requirement. The object's owner and administrators always pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// The privilege, on the object or on what contains it.
+    Privilege,
+    /// The privilege or MANAGE, likewise.
+    OrManage,
+    /// Nothing: ownership alone.
+    Ownership,
+}
+
 /// Something a statement needs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Requirement {
     /// Who must hold it.
     pub holder: Holder,
-    /// The privilege.
+    /// The privilege; where `level` is ownership, no more than a word for it.
     pub privilege: Privilege,
+    /// What else allows it.
+    pub level: Level,
     /// The object.
     pub securable: Securable,
     /// The schema that contains the object; `None` for what no schema contains.
@@ -181,6 +196,18 @@ pub struct Requirement {
     pub noun: &'static str,
     /// The columns touched, where known (for audit).
     pub columns: Vec<Arc<str>>,
+}
+
+impl Requirement {
+    /// What would meet it, in the words of GRANT: `MODIFY`, `MODIFY or MANAGE`, `OWN`.
+    pub fn asked(&self) -> String {
+        match self.level {
+            Level::Privilege => self.privilege.to_string(),
+            Level::OrManage if self.privilege == Privilege::Manage => self.privilege.to_string(),
+            Level::OrManage => format!("{} or {}", self.privilege, Privilege::Manage),
+            Level::Ownership => "OWN".to_owned(),
+        }
+    }
 }
 
 /// The principal of a session, with its groups, at one policy version.

@@ -140,6 +140,7 @@ impl Session {
             Securable::Catalog
             | Securable::Schema(_)
             | Securable::Function(_)
+            | Securable::Type(_)
             | Securable::AnonymousFunction
             | Securable::AnyFile
             | Securable::Connection(_) => None,

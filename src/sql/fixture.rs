@@ -285,8 +285,8 @@ pub(crate) fn analyse_as(sql: &str, subject: &Subject, footing: &Footing, path: 
     let needs = requirements
         .iter()
         .map(|r| match r.holder {
-            Holder::Session => format!("{} {}", r.privilege, r.label),
-            Holder::OwnerOfView(view) => format!("owner of {view}: {} {}", r.privilege, r.label),
+            Holder::Session => format!("{} {}", r.asked(), r.label),
+            Holder::OwnerOfView(view) => format!("owner of {view}: {} {}", r.asked(), r.label),
         })
         .collect();
     Ok(Analysed {

@@ -45,6 +45,7 @@ pub fn securable(kind: &str, object: Oid) -> Option<Securable> {
         "relation" => Securable::Relation(object),
         "function" => Securable::Function(object),
         "anonymous_function" => Securable::AnonymousFunction,
+        "type" => Securable::Type(object),
         "any_file" => Securable::AnyFile,
         "connection" => Securable::Connection(object),
         _ => return None,
@@ -59,6 +60,7 @@ pub fn securable_key(securable: Securable) -> (&'static str, Oid) {
         Securable::Relation(oid) => ("relation", oid),
         Securable::Function(oid) => ("function", oid),
         Securable::AnonymousFunction => ("anonymous_function", 0),
+        Securable::Type(oid) => ("type", oid),
         Securable::AnyFile => ("any_file", 0),
         Securable::Connection(oid) => ("connection", oid),
     }

@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -76,5 +76,6 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS pgusher.schema_version (\
 
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "store", sql: include_str!("migrations/001_store.sql") },
-    Migration { version: SCHEMA_VERSION, name: "insert views", sql: include_str!("migrations/002_insert_views.sql") },
+    Migration { version: 2, name: "insert views", sql: include_str!("migrations/002_insert_views.sql") },
+    Migration { version: SCHEMA_VERSION, name: "owners of types", sql: include_str!("migrations/003_type_owners.sql") },
 ];

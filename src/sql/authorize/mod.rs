@@ -6,7 +6,7 @@
 use super::Resolved;
 use crate::catalog::{CatalogSnapshot, Footing};
 use crate::name::Name;
-use crate::policy::{Allowed, Denied, Missing, Privilege, Securable, Subject, decide};
+use crate::policy::{Allowed, Denied, Level, Missing, Privilege, Securable, Subject, decide};
 
 /// Why a statement is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum AuthorizeError {
 pub struct Lack {
     /// The privilege.
     pub privilege: Privilege,
+    /// What else would allow it.
+    pub level: Level,
     /// `table`, `view`, `function` …
     pub noun: &'static str,
     /// How the message calls the object: its name without schema.
@@ -66,6 +68,7 @@ fn lack(missing: &Missing, footing: &Footing, subject: &Subject) -> Lack {
     let view = missing.view.and_then(|oid| footing.catalog.relation(oid)).map(|relation| relation.name.to_string());
     Lack {
         privilege: requirement.privilege,
+        level: requirement.level,
         noun: requirement.noun,
         label: requirement.label.to_string(),
         securable: securable.unwrap_or_else(|| requirement.label.to_string()),
@@ -99,6 +102,7 @@ fn written(securable: Securable, catalog: &CatalogSnapshot) -> (&'static str, Op
             None => ("TABLE", None),
         },
         Securable::Function(oid) => ("FUNCTION", catalog.function(oid).and_then(|f| dotted(f.schema, &f.name))),
+        Securable::Type(oid) => ("TYPE", catalog.user_type(oid).and_then(|t| dotted(t.schema, &t.name))),
         Securable::AnonymousFunction => ("ANONYMOUS FUNCTION", Some(String::new())),
         Securable::AnyFile => ("ANY FILE", Some(String::new())),
         Securable::Connection(oid) => ("CONNECTION", catalog.server(oid).map(|s| spelled(&s.name))),

@@ -3,18 +3,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::policy::{Holder, Oid, Privilege, Requirement, Securable};
+use crate::policy::{Holder, Level, Oid, Privilege, Requirement, Securable};
 
 /// Requirements without repetitions.
 #[derive(Debug, Default)]
 pub(super) struct Requirements {
     found: Vec<Requirement>,
-    seen: HashSet<(Holder, Privilege, Securable)>,
+    seen: HashSet<(Holder, Privilege, Level, Securable)>,
 }
 
 impl Requirements {
     pub(super) fn add(&mut self, requirement: Requirement) {
-        if self.seen.insert((requirement.holder, requirement.privilege, requirement.securable)) {
+        if self.seen.insert((requirement.holder, requirement.privilege, requirement.level, requirement.securable)) {
             self.found.push(requirement);
         }
     }
@@ -28,7 +28,8 @@ impl Requirements {
         label: &str,
         noun: &'static str,
     ) {
-        self.add(Requirement { holder, privilege, securable, schema, label: Arc::from(label), noun, columns: Vec::new() });
+        let level = Level::Privilege;
+        self.add(Requirement { holder, privilege, level, securable, schema, label: Arc::from(label), noun, columns: Vec::new() });
     }
 
     /// Adds the columns of a relation that a requirement is about, for the audit.

@@ -76,7 +76,7 @@ fn decided(ground: &Ground<'_>, subject: &Subject, requirement: &Requirement) ->
         Ok(reasons) => ("allowed", reasons.first().map(|reason| because(ground, reason))),
         Err(_) => ("denied", Some("no grant".to_owned())),
     };
-    row(&who, requirement.privilege.as_str(), &on, word, because)
+    row(&who, &requirement.asked(), &on, word, because)
 }
 
 fn because(ground: &Ground<'_>, reason: &Allowed) -> String {

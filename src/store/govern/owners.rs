@@ -32,6 +32,7 @@ pub(super) async fn alter(
         Securable::Catalog
         | Securable::Schema(_)
         | Securable::Function(_)
+        | Securable::Type(_)
         | Securable::AnonymousFunction
         | Securable::AnyFile
         | Securable::Connection(_) => Ok(()),

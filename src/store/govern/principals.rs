@@ -176,6 +176,7 @@ pub(super) fn describe(catalog: &CatalogSnapshot, securable: Securable) -> Optio
             Some(format!("{} {name}", relation.kind.noun()))
         }
         Securable::Function(oid) => catalog.function(oid).map(|function| format!("function {}", function.name)),
+        Securable::Type(oid) => catalog.user_type(oid).map(|one| format!("type {}", one.name)),
         Securable::AnonymousFunction => Some("ANONYMOUS FUNCTION".to_owned()),
         Securable::AnyFile => Some("ANY FILE".to_owned()),
         Securable::Connection(oid) => catalog.server(oid).map(|server| format!("foreign server {}", server.name)),

@@ -61,6 +61,7 @@ pub(super) fn sensible(securable: Securable) -> &'static [Privilege] {
         Securable::Schema(_) => &[Select, Modify, Create, ReadMetadata, CreateNamedFunction, Execute, Manage, AllPrivileges],
         Securable::Relation(_) => &[Select, Modify, ReadMetadata, Manage, AllPrivileges],
         Securable::Function(_) => &[Select, ReadMetadata, Execute, Manage, AllPrivileges],
+        Securable::Type(_) => &[],
         Securable::AnonymousFunction => &[Select, Execute, AllPrivileges],
         Securable::AnyFile => &[Select, Modify, AllPrivileges],
         Securable::Connection(_) => &[ReadMetadata, UseConnection, Manage, AllPrivileges],

@@ -125,7 +125,7 @@ fn sources(ground: &Ground<'_>, principal: &Principal, target: &Target) -> Vec<S
 /// The securable and what contains it.
 fn covering(target: &Target) -> Vec<Securable> {
     let containers = match target.securable {
-        Securable::Relation(_) | Securable::Function(_) => vec![target.schema.map(Securable::Schema), Some(Securable::Catalog)],
+        Securable::Relation(_) | Securable::Function(_) | Securable::Type(_) => vec![target.schema.map(Securable::Schema), Some(Securable::Catalog)],
         Securable::Schema(_) | Securable::Connection(_) => vec![Some(Securable::Catalog)],
         Securable::Catalog | Securable::AnonymousFunction | Securable::AnyFile => Vec::new(),
     };
@@ -162,6 +162,10 @@ pub(super) fn place(ground: &Ground<'_>, securable: Securable) -> Option<(String
             (kind, catalog.qualified(relation)?.to_string())
         }
         Securable::Function(oid) => ("FUNCTION", ground.function_label(catalog.function(oid)?)),
+        Securable::Type(oid) => {
+            let one = catalog.user_type(oid)?;
+            ("TYPE", format!("{}.{}", catalog.schema(one.schema)?.name, one.name))
+        }
         Securable::AnonymousFunction => ("ANONYMOUS FUNCTION", String::new()),
         Securable::AnyFile => ("ANY FILE", String::new()),
         Securable::Connection(oid) => ("CONNECTION", catalog.server(oid)?.name.to_string()),
