@@ -9,5 +9,6 @@ mod snapshot;
 
 pub use footing::{Footing, Governed, GovernedTable, SearchPath, governed_schema, reads_by_view};
 pub use snapshot::{
-    CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server, TypeKind, UserType,
+    CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server, TypeKind,
+    UserType,
 };

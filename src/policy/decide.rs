@@ -89,7 +89,9 @@ pub fn holds(
         return Some(owned);
     }
     let containers = match securable {
-        Securable::Relation(_) | Securable::Function(_) | Securable::Type(_) => [schema.map(Securable::Schema), Some(Securable::Catalog)],
+        Securable::Relation(_) | Securable::Function(_) | Securable::Type(_) => {
+            [schema.map(Securable::Schema), Some(Securable::Catalog)]
+        }
         Securable::Schema(_) | Securable::Connection(_) => [Some(Securable::Catalog), None],
         Securable::Catalog | Securable::AnonymousFunction | Securable::AnyFile => [None, None],
     };

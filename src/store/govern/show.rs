@@ -125,7 +125,9 @@ fn sources(ground: &Ground<'_>, principal: &Principal, target: &Target) -> Vec<S
 /// The securable and what contains it.
 fn covering(target: &Target) -> Vec<Securable> {
     let containers = match target.securable {
-        Securable::Relation(_) | Securable::Function(_) | Securable::Type(_) => vec![target.schema.map(Securable::Schema), Some(Securable::Catalog)],
+        Securable::Relation(_) | Securable::Function(_) | Securable::Type(_) => {
+            vec![target.schema.map(Securable::Schema), Some(Securable::Catalog)]
+        }
         Securable::Schema(_) | Securable::Connection(_) => vec![Some(Securable::Catalog)],
         Securable::Catalog | Securable::AnonymousFunction | Securable::AnyFile => Vec::new(),
     };
