@@ -4,12 +4,13 @@
 //! as it is to reach upstream, and the same changes as edits of the client's text. Never: decisions, I/O. Whatever is not
 //! understood is refused.
 
-mod admin;
+
 pub mod builtins;
 mod catalog_relations;
 mod children;
 mod columns;
 mod copy;
+mod define;
 mod error;
 mod explain;
 mod from;
@@ -106,7 +107,7 @@ pub fn resolve(
 impl Walk<'_> {
     fn statement(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
         if kind.support() == Support::Admin {
-            return self.administer(kind, tree);
+            return self.define_or_maintain(kind, tree);
         }
         match tree.node.as_mut() {
             Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() && self.ground.admin => self.select_into(tree),

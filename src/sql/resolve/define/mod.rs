@@ -29,15 +29,15 @@ const fn owned(transactional: bool, ddl: bool) -> Effect {
 
 impl<'a> Walk<'a> {
     /// Resolves an administrator's statement.
-    pub(super) fn administer(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
-        let mut effect = self.administered(kind, tree)?;
+    pub(super) fn define_or_maintain(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+        let mut effect = self.defined(kind, tree)?;
         if let Effect::AsOwner(owned) = &mut effect {
             owned.tag = tree.node.as_ref().map_or("", command_tag);
         }
         Ok(effect)
     }
 
-    fn administered(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+    fn defined(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
         self.aliases = false;
         self.bare_identity = true;
         match tree.node.as_mut() {
