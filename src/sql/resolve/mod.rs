@@ -4,7 +4,6 @@
 //! as it is to reach upstream, and the same changes as edits of the client's text. Never: decisions, I/O. Whatever is not
 //! understood is refused.
 
-
 pub mod builtins;
 mod catalog_relations;
 mod children;
