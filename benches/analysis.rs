@@ -176,7 +176,7 @@ fn footing() -> Footing {
         relations,
         ..CatalogParts::default()
     };
-    Footing { catalog: Arc::new(CatalogSnapshot::new(1, catalog)), policies: Arc::new(PolicySnapshot::new(1, policies)), governed }
+    Footing::new(Arc::new(CatalogSnapshot::new(1, catalog)), Arc::new(PolicySnapshot::new(1, policies)), governed)
 }
 
 fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {

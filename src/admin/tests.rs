@@ -23,7 +23,7 @@ struct Plane(AtomicBool);
 
 impl Governor for Plane {
     fn footing(&self) -> Result<Arc<Footing>, Report> {
-        let footing = Footing { catalog: Arc::default(), policies: Arc::default(), governed: std::collections::HashMap::new() };
+        let footing = Footing::new(Arc::default(), Arc::default(), std::collections::HashMap::new());
         if self.0.load(Ordering::Relaxed) { Ok(Arc::new(footing)) } else { Err(Report::from(&StoreError::NotLoaded)) }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::snapshot::CatalogSnapshot;
+use super::temporary::Temporaries;
 use crate::name::{Name, QualifiedName};
 use crate::policy::{Mechanism, Oid, PolicySnapshot};
 
@@ -104,10 +105,24 @@ pub struct Footing {
     /// Who may do what.
     pub policies: Arc<PolicySnapshot>,
     /// What is governed, by relation; a relation that is missing here is not governed.
-    pub governed: HashMap<Oid, Governed>,
+    pub governed: Arc<HashMap<Oid, Governed>>,
+    /// The same of the session's temporary relations.
+    pub temporary: HashMap<Oid, Governed>,
 }
 
 impl Footing {
+    /// Of what all sessions share.
+    pub fn new(catalog: Arc<CatalogSnapshot>, policies: Arc<PolicySnapshot>, governed: HashMap<Oid, Governed>) -> Self {
+        Self { catalog, policies, governed: Arc::new(governed), temporary: HashMap::new() }
+    }
+
+    /// The same with a session's temporary objects.
+    pub fn with_temporaries(&self, own: &Arc<Temporaries>) -> Self {
+        let catalog = Arc::new(self.catalog.with_temporaries(own.clone()));
+        let temporary = own.governed(&catalog, &self.governed);
+        Self { catalog, policies: self.policies.clone(), governed: self.governed.clone(), temporary }
+    }
+
     /// (catalog version, policy version): equal pairs mean equal footing within one process.
     pub fn versions(&self) -> (u64, i64) {
         (self.catalog.version, self.policies.version)
@@ -115,7 +130,7 @@ impl Footing {
 
     /// How a relation is governed, if it is.
     pub fn governed(&self, relation: Oid) -> Option<&Governed> {
-        self.governed.get(&relation)
+        self.governed.get(&relation).or_else(|| self.temporary.get(&relation))
     }
 }
 
@@ -134,10 +149,21 @@ impl Default for SearchPath {
 
 impl SearchPath {
     /// The schemas to look into for a relation, function or type, in order: `pg_catalog` comes first unless listed.
-    /// (`pg_temp` goes before all for relations; a session's private catalog shows it as a schema named `pg_temp`.)
+    /// Functions and operators in `pg_temp` are found by their full names only.
     pub fn lookup(&self) -> impl Iterator<Item = &str> {
-        let listed = self.schemas.iter().any(|s| s.as_str() == "pg_catalog");
-        (!listed).then_some("pg_catalog").into_iter().chain(self.schemas.iter().map(Name::as_str))
+        let catalog = (!self.lists("pg_catalog")).then_some("pg_catalog");
+        catalog.into_iter().chain(self.schemas.iter().map(Name::as_str).filter(|s| *s != "pg_temp"))
+    }
+
+    /// The same for relations and types: `pg_temp` goes before all unless listed.
+    pub fn relations(&self) -> impl Iterator<Item = &str> {
+        let temporary = (!self.lists("pg_temp")).then_some("pg_temp");
+        let catalog = (!self.lists("pg_catalog")).then_some("pg_catalog");
+        temporary.into_iter().chain(catalog).chain(self.schemas.iter().map(Name::as_str))
+    }
+
+    fn lists(&self, schema: &str) -> bool {
+        self.schemas.iter().any(|s| s.as_str() == schema)
     }
 }
 

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::snapshot::{
     CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server, TypeKind, UserType,
 };
+use super::temporary::Temporaries;
 use crate::name::Name;
 use crate::policy::Oid;
 
@@ -67,6 +68,35 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         types: rest.types.into_iter().filter_map(user_type).collect(),
         unalterable_owners: rest.unalterable,
     })
+}
+
+/// A session's search path as it is shown, and its temporary objects: the answer of `pgusher.look()`.
+pub fn look(answer: &str) -> Result<(String, Temporaries), serde_json::Error> {
+    let row: LookRow = serde_json::from_str(answer)?;
+    let Some(oid) = row.schema.filter(|oid| *oid != 0) else { return Ok((row.path, Temporaries::default())) };
+    let schema = Schema { oid, name: Name::exact("pg_temp"), system: false, ours: false };
+    let own = Temporaries {
+        schema: Some(schema),
+        relations: row.relations.into_iter().filter_map(|r| r.relation(Some(oid))).collect(),
+        functions: row.functions.into_iter().filter_map(FunctionRow::function).collect(),
+        types: row.types,
+        calls: row.calls,
+    };
+    Ok((row.path, own))
+}
+
+#[derive(Deserialize)]
+struct LookRow {
+    path: String,
+    schema: Option<Oid>,
+    #[serde(default)]
+    relations: Vec<RelationRow>,
+    #[serde(default)]
+    functions: Vec<FunctionRow>,
+    #[serde(default)]
+    types: Vec<Name>,
+    #[serde(default)]
+    calls: Vec<(Oid, Oid)>,
 }
 
 async fn rows<S: Source + ?Sized, T: DeserializeOwned>(source: &mut S, sql: &str) -> Result<Vec<T>, LoadError<S::Error>> {

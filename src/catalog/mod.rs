@@ -6,9 +6,11 @@
 mod footing;
 pub mod load;
 mod snapshot;
+mod temporary;
 
 pub use footing::{Footing, Governed, GovernedTable, SearchPath, governed_schema, reads_by_view};
 pub use snapshot::{
     CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server, TypeKind,
     UserType,
 };
+pub use temporary::Temporaries;

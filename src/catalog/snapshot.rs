@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::temporary::Temporaries;
 use crate::name::{Name, QualifiedName};
 use crate::policy::Oid;
 
@@ -269,8 +270,8 @@ pub struct CatalogParts {
     pub unalterable_owners: Vec<Name>,
 }
 
-/// An immutable view of the catalog.
-#[derive(Debug, Default)]
+/// An immutable view of the catalog: what all sessions share, and what one session has of its own.
+#[derive(Clone, Debug, Default)]
 pub struct CatalogSnapshot {
     /// Counts up with each load that found a change; unique within the process.
     pub version: u64,
@@ -278,6 +279,13 @@ pub struct CatalogSnapshot {
     pub database: Arc<str>,
     /// `server_version_num`, for example 150018.
     pub server_version: i32,
+    shared: Arc<Index>,
+    own: Arc<Temporaries>,
+}
+
+/// Everything but temporary objects, by oid and by name.
+#[derive(Debug, Default)]
+struct Index {
     schemas: HashMap<Oid, Schema>,
     schema_by_name: HashMap<Name, Oid>,
     relations: HashMap<Oid, Relation>,
@@ -293,10 +301,9 @@ pub struct CatalogSnapshot {
     unalterable_owners: HashSet<Name>,
 }
 
-impl CatalogSnapshot {
-    /// Indexes the parts.
-    pub fn new(version: u64, parts: CatalogParts) -> Self {
-        let mut catalog = Self { version, database: parts.database, server_version: parts.server_version, ..Self::default() };
+impl Index {
+    fn new(parts: CatalogParts) -> Self {
+        let mut catalog = Self::default();
         for schema in parts.schemas {
             catalog.schema_by_name.insert(schema.name.clone(), schema.oid);
             catalog.schemas.insert(schema.oid, schema);
@@ -326,40 +333,64 @@ impl CatalogSnapshot {
         catalog.servers.extend(parts.servers.into_iter().map(|s| (s.oid, s)));
         catalog
     }
+}
+
+impl CatalogSnapshot {
+    /// Indexes the parts.
+    pub fn new(version: u64, parts: CatalogParts) -> Self {
+        let (database, server_version) = (parts.database.clone(), parts.server_version);
+        Self { version, database, server_version, shared: Arc::new(Index::new(parts)), own: Arc::default() }
+    }
+
+    /// The same with a session's temporary objects.
+    pub fn with_temporaries(&self, own: Arc<Temporaries>) -> Self {
+        Self { own, ..self.clone() }
+    }
+
+    /// The session's temporary objects.
+    pub fn temporaries(&self) -> &Temporaries {
+        &self.own
+    }
 
     /// A schema by oid.
     pub fn schema(&self, oid: Oid) -> Option<&Schema> {
-        self.schemas.get(&oid)
+        self.own.schema.as_ref().filter(|s| s.oid == oid).or_else(|| self.shared.schemas.get(&oid))
     }
 
     /// A schema by name.
     pub fn schema_named(&self, name: &str) -> Option<&Schema> {
-        self.schema_by_name.get(name).and_then(|oid| self.schemas.get(oid))
+        let own = self.own.schema.as_ref().filter(|s| s.name.as_str() == name);
+        own.or_else(|| self.shared.schema_by_name.get(name).and_then(|oid| self.shared.schemas.get(oid)))
     }
 
     /// Every schema, in no order.
     pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
-        self.schemas.values()
+        self.shared.schemas.values().chain(&self.own.schema)
     }
 
     /// A relation by oid.
     pub fn relation(&self, oid: Oid) -> Option<&Relation> {
-        self.relations.get(&oid)
+        self.shared.relations.get(&oid).or_else(|| self.own.relation(oid))
     }
 
     /// A relation by schema and name.
     pub fn relation_in(&self, schema: Oid, name: &Name) -> Option<&Relation> {
-        self.relation_by_name.get(&(schema, name.clone())).and_then(|oid| self.relations.get(oid))
+        match &self.own.schema {
+            Some(own) if own.oid == schema => self.own.relations.iter().find(|r| r.name == *name),
+            Some(_) | None => {
+                self.shared.relation_by_name.get(&(schema, name.clone())).and_then(|oid| self.shared.relations.get(oid))
+            }
+        }
     }
 
     /// Every relation, in no order.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
-        self.relations.values()
+        self.shared.relations.values().chain(&self.own.relations)
     }
 
     /// Partitions and inheritance children, direct ones.
     pub fn children(&self, oid: Oid) -> &[Oid] {
-        self.children.get(&oid).map_or(&[], Vec::as_slice)
+        self.shared.children.get(&oid).map_or(&[], Vec::as_slice)
     }
 
     /// A relation's qualified name.
@@ -369,27 +400,29 @@ impl CatalogSnapshot {
 
     /// A function outside pg_catalog by oid.
     pub fn function(&self, oid: Oid) -> Option<&Function> {
-        self.functions.get(&oid)
+        self.shared.functions.get(&oid).or_else(|| self.own.functions.iter().find(|f| f.oid == oid))
     }
 
     /// Functions outside pg_catalog with a name, in every schema.
     pub fn functions_named(&self, name: &str) -> impl Iterator<Item = &Function> {
-        self.functions_by_name.get(name).into_iter().flatten().filter_map(|oid| self.functions.get(oid))
+        let shared = self.shared.functions_by_name.get(name).into_iter().flatten();
+        let own = self.own.functions.iter().filter(move |f| f.name.as_str() == name);
+        shared.filter_map(|oid| self.shared.functions.get(oid)).chain(own)
     }
 
     /// Every function outside pg_catalog, in no order.
     pub fn functions(&self) -> impl Iterator<Item = &Function> {
-        self.functions.values()
+        self.shared.functions.values().chain(&self.own.functions)
     }
 
     /// Operators outside pg_catalog with a symbol, in every schema.
     pub fn operators_named(&self, name: &str) -> &[Operator] {
-        self.operators_by_name.get(name).map_or(&[], Vec::as_slice)
+        self.shared.operators_by_name.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Functions outside pg_catalog that a cast to a type of this name calls.
     pub fn cast_functions(&self, type_name: &str) -> &[Oid] {
-        self.casts.get(type_name).map_or(&[], Vec::as_slice)
+        self.shared.casts.get(type_name).map_or(&[], Vec::as_slice)
     }
 
     /// A type outside pg_catalog by oid.
@@ -409,17 +442,17 @@ impl CatalogSnapshot {
 
     /// A foreign server by oid.
     pub fn server(&self, oid: Oid) -> Option<&Server> {
-        self.servers.get(&oid)
+        self.shared.servers.get(&oid)
     }
 
     /// A foreign server by name.
     pub fn server_named(&self, name: &str) -> Option<&Server> {
-        self.servers.values().find(|s| s.name.as_str() == name)
+        self.shared.servers.values().find(|s| s.name.as_str() == name)
     }
 
     /// Whether `pgusher_owner` may alter a relation (a superuser's it may not).
     pub fn alterable(&self, relation: &Relation) -> bool {
-        !self.unalterable_owners.contains(&relation.owner)
+        !self.shared.unalterable_owners.contains(&relation.owner)
     }
 
     /// A relation's ancestors by inheritance or partitioning, nearest first, each once.

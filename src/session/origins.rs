@@ -47,7 +47,7 @@ impl Origins {
 fn columns(footing: &Footing) -> HashMap<(Oid, i16), (Oid, i16)> {
     let catalog = &footing.catalog;
     let mut columns = HashMap::new();
-    for (oid, governed) in &footing.governed {
+    for (oid, governed) in footing.governed.iter() {
         let Some(relation) = catalog.relation(*oid) else { continue };
         match governed {
             Governed::Table(GovernedTable { read, write, .. }) => {

@@ -199,10 +199,10 @@ pub(crate) fn footing_with(change: impl FnOnce(&mut CatalogParts)) -> Footing {
         filters: vec![RowFilter { relation: 121, expression: "true".into(), source: PolicySource::Expression("true".into()) }],
         ..PolicyParts::default()
     };
-    Footing {
-        catalog: Arc::new(CatalogSnapshot::new(1, catalog)),
-        policies: Arc::new(PolicySnapshot::new(1, policies)),
-        governed: HashMap::from([
+    Footing::new(
+        Arc::new(CatalogSnapshot::new(1, catalog)),
+        Arc::new(PolicySnapshot::new(1, policies)),
+        HashMap::from([
             (ORDERS, table(&[], Mechanism::Rls, own(), own())),
             (
                 EMPLOYEES,
@@ -218,7 +218,7 @@ pub(crate) fn footing_with(change: impl FnOnce(&mut CatalogParts)) -> Footing {
             (106, Governed::Derived),
             (107, Governed::Refused("its filter names a column that is gone".into())),
         ]),
-    }
+    )
 }
 
 /// Somebody who is no administrator.

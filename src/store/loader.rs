@@ -173,7 +173,7 @@ impl Loader {
             // The same catalog means something else now, so it needs another version.
             footing.catalog = Arc::new(CatalogSnapshot::new(self.versions.next(), parts.clone()));
         }
-        for (oid, governed) in &footing.governed {
+        for (oid, governed) in footing.governed.iter() {
             if let Governed::Refused(reason) = governed {
                 let name = footing.catalog.relation(*oid).and_then(|r| footing.catalog.qualified(r));
                 warn!("{} is refused: {reason}", name.map_or_else(|| oid.to_string(), |n| n.to_string()));

@@ -218,7 +218,7 @@ impl Store {
 
     async fn within(&self, channel: &mut dyn OwnerChannel) -> Result<Footing, StoreError> {
         let settings = self.settings.enforcement();
-        let catalog = Arc::new(load::catalog(channel, Scope::Session, self.versions.next()).await?);
+        let catalog = Arc::new(load::catalog(channel, Scope::Shared, self.versions.next()).await?);
         let policies = Arc::new(load::policies(channel).await?);
         let examined = reconcile::examine(channel, catalog, policies, &settings, HashMap::new()).await?;
         Ok(examined.served(&settings))

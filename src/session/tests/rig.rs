@@ -436,7 +436,7 @@ fn made(write: impl FnOnce(&mut BytesMut)) -> BytesMut {
 /// Another footing; the orders may now carry a mask.
 pub(super) fn moved(masked: bool) -> Arc<Footing> {
     let mut footing = fixture::footing_with(|catalog| catalog.server_version += 1);
-    if masked && let Some(Governed::Table(table)) = footing.governed.get_mut(&fixture::ORDERS) {
+    if masked && let Some(Governed::Table(table)) = Arc::make_mut(&mut footing.governed).get_mut(&fixture::ORDERS) {
         table.masked = vec!["amount".into()];
         table.read = QualifiedName::new("pgusher_public", "orders");
         table.write = QualifiedName::new("pgusher_public", "orders$w");

@@ -60,8 +60,10 @@ impl<'a> Walk<'a> {
         }
         let wanted = Name::exact(&name.relname);
         if name.schemaname.is_empty() {
-            return std::iter::once("pg_temp")
-                .chain(self.ground.path.lookup())
+            return self
+                .ground
+                .path
+                .relations()
                 .filter(|schema| !is_ours(schema))
                 .filter_map(|schema| catalog.schema_named(schema))
                 .find_map(|schema| catalog.relation_in(schema.oid, &wanted))

@@ -90,14 +90,14 @@ pub async fn carry_out(
         // Writers stand in a row, so what was checked still holds when it is written. The same lock as that of `reconcile`.
         channel.execute("LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE").await?;
     }
-    let catalog = load::catalog(channel, Scope::Session, 0).await?;
+    let catalog = load::catalog(channel, Scope::Shared, 0).await?;
     let policies = load::policies(channel).await?;
     let fresh = if subject.principal == OPERATOR { Some(subject.clone()) } else { policies.subject(subject.principal) };
     let fresh = fresh.ok_or(GovernError::SubjectGone)?;
     let narrowed = fresh.admin && !subject.admin;
     let subject = Subject { admin: fresh.admin && subject.admin, ..fresh };
     let governed = governed(&catalog, &policies, &terms.enforcement, &HashMap::new());
-    let footing = Footing { catalog: Arc::new(catalog), policies: Arc::new(policies), governed };
+    let footing = Footing::new(Arc::new(catalog), Arc::new(policies), governed);
     let ground = Ground { subject, narrowed, footing, search_path, terms };
     let rows = run(command, &ground, channel).await?;
     if shakes {

@@ -167,7 +167,7 @@ fn catalog() -> CatalogSnapshot {
 fn act_on(parts: PolicyParts, who: i64, text: &str, kept: &mut Kept) -> Result<Rows, GovernError> {
     let policies = PolicySnapshot::new(1, parts);
     let subject: Subject = if who == 0 { operator() } else { policies.subject(PrincipalId(who)).unwrap() };
-    let footing = Footing { catalog: Arc::new(catalog()), policies: Arc::new(policies), governed: HashMap::new() };
+    let footing = Footing::new(Arc::new(catalog()), Arc::new(policies), HashMap::new());
     let (search_path, terms) = (SearchPath::default(), Terms::default());
     let ground = Ground { subject, narrowed: false, footing, search_path: &search_path, terms: &terms };
     let command = parse(text).unwrap();
@@ -357,7 +357,7 @@ fn somebody_elses_token_is_as_unknown_as_a_missing_one() {
 fn a_narrowed_session_makes_no_wider_token() {
     let policies = PolicySnapshot::new(1, parts());
     let subject = Subject { admin: false, ..policies.subject(PrincipalId(ROOT)).unwrap() };
-    let footing = Footing { catalog: Arc::new(catalog()), policies: Arc::new(policies), governed: HashMap::new() };
+    let footing = Footing::new(Arc::new(catalog()), Arc::new(policies), HashMap::new());
     let (search_path, terms) = (SearchPath::default(), Terms::default());
     let ground = Ground { subject, narrowed: true, footing, search_path: &search_path, terms: &terms };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -90,13 +90,13 @@ impl Examined {
         if self.tasks.is_empty() {
             return self.footing;
         }
-        let Footing { catalog, policies, governed: known } = self.footing;
-        let mut failed: HashMap<Oid, Arc<str>> = known.into_iter().filter_map(refusal).collect();
+        let Footing { catalog, policies, governed: known, .. } = self.footing;
+        let mut failed: HashMap<Oid, Arc<str>> = known.iter().map(|(oid, g)| (*oid, g.clone())).filter_map(refusal).collect();
         for task in self.tasks {
             failed.entry(task.relation).or_insert_with(|| "upstream is not in line with its policies yet".into());
         }
         let governed = governed(&catalog, &policies, settings, &failed);
-        Footing { catalog, policies, governed }
+        Footing::new(catalog, policies, governed)
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn examine(
     if let Some(wrong) = &actual.roles {
         return Err(StoreError::Roles(wrong.clone()));
     }
-    let mut footing = Footing { catalog, policies, governed: first };
+    let mut footing = Footing::new(catalog, policies, first);
     // Each failure may refuse what reads the relation; a handful of rounds reaches every view of views.
     loop {
         let plan = plan::plan(&footing, &actual);
@@ -122,7 +122,7 @@ pub(super) async fn examine(
         if failed.len() == before {
             return Ok(Examined { footing, tasks: plan.tasks });
         }
-        footing.governed = governed(&footing.catalog, &footing.policies, settings, &failed);
+        footing.governed = Arc::new(governed(&footing.catalog, &footing.policies, settings, &failed));
     }
 }
 
