@@ -311,6 +311,7 @@ const FUNCTIONS: &str = r"SELECT p.oid::pg_catalog.int8 AS o, p.pronamespace::pg
   p.prosecdef AS d, l.lanname AS l, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
+  AND p.pronamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_temp\_%')
 ORDER BY p.oid";
 
 const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,

@@ -427,17 +427,17 @@ impl CatalogSnapshot {
 
     /// A type outside pg_catalog by oid.
     pub fn user_type(&self, oid: Oid) -> Option<&UserType> {
-        self.types.get(&oid)
+        self.shared.types.get(&oid)
     }
 
     /// A type outside pg_catalog by schema and name.
     pub fn user_type_in(&self, schema: Oid, name: &Name) -> Option<&UserType> {
-        self.type_by_name.get(&(schema, name.clone())).and_then(|oid| self.types.get(oid))
+        self.shared.type_by_name.get(&(schema, name.clone())).and_then(|oid| self.shared.types.get(oid))
     }
 
     /// Every type outside pg_catalog, in no order.
     pub fn user_types(&self) -> impl Iterator<Item = &UserType> {
-        self.types.values()
+        self.shared.types.values()
     }
 
     /// A foreign server by oid.
