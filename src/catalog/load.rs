@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -53,14 +53,15 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         Scope::Shared => None,
         Scope::Session => rows::<_, TemporaryRow>(source, TEMPORARY).await?.into_iter().find_map(|r| r.oid).filter(|oid| *oid != 0),
     };
-    let relations: Vec<RelationRow> = rows(source, RELATIONS).await?;
+    let mut relations = system_relations(source).await?;
+    relations.extend(rows::<_, RelationRow>(source, &OWN_RELATIONS).await?.into_iter().filter_map(|r| r.relation(temporary)));
     let functions: Vec<FunctionRow> = rows(source, FUNCTIONS).await?;
     let rest = rows::<_, RestRow>(source, REST).await?.into_iter().next().unwrap_or_default();
     Ok(CatalogParts {
         database: rest.database.into(),
         server_version: rest.version,
         schemas: schemas.into_iter().filter_map(|s| s.schema(temporary)).collect(),
-        relations: relations.into_iter().filter_map(|r| r.relation(temporary)).collect(),
+        relations,
         functions: functions.into_iter().filter_map(FunctionRow::function).collect(),
         operators: rest.operators.into_iter().map(|(schema, name, function)| Operator { schema, name, function }).collect(),
         casts: rest.casts,
@@ -97,6 +98,32 @@ struct LookRow {
     types: Vec<Name>,
     #[serde(default)]
     calls: Vec<(Oid, Oid)>,
+}
+
+/// The relations that came with the server, of which there are more than of most applications. They are loaded again only when
+/// anything about them changed: DDL loads the catalog several times.
+async fn system_relations<S: Source + ?Sized>(source: &mut S) -> Result<Vec<Relation>, LoadError<S::Error>> {
+    static KNOWN: Mutex<Option<(StateRow, Arc<[Relation]>)>> = Mutex::new(None);
+    let state = rows::<_, StateRow>(source, SYSTEM_STATE).await?.into_iter().next().unwrap_or_default();
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((at, relations)) = known
+        && at == state
+    {
+        return Ok(relations.to_vec());
+    }
+    let loaded: Vec<RelationRow> = rows(source, &SYSTEM_RELATIONS).await?;
+    let relations: Vec<Relation> = loaded.into_iter().filter_map(|r| r.relation(None)).collect();
+    *KNOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some((state, relations.as_slice().into()));
+    Ok(relations)
+}
+
+/// What changes whenever a system relation does: server version, number of rows, and which transactions wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct StateRow {
+    version: i32,
+    cluster: String,
+    relations: i64,
+    written: Option<i64>,
 }
 
 async fn rows<S: Source + ?Sized, T: DeserializeOwned>(source: &mut S, sql: &str) -> Result<Vec<T>, LoadError<S::Error>> {
@@ -279,7 +306,7 @@ LEFT JOIN (
             OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum))) END)
       ORDER BY a.attnum) AS columns
   FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-  WHERE a.attnum > 0 AND NOT a.attisdropped
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid $range
     AND a.attrelid IN (SELECT k.oid FROM pg_catalog.pg_class AS k WHERE k.relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))
   GROUP BY a.attrelid) AS a ON a.attrelid = c.oid
 LEFT JOIN (
@@ -289,15 +316,24 @@ LEFT JOIN (
   SELECT w.ev_class, pg_catalog.jsonb_agg(DISTINCT d.refobjid::pg_catalog.int8) AS reads
   FROM pg_catalog.pg_rewrite AS w JOIN pg_catalog.pg_depend AS d
     ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  WHERE d.refobjid <> w.ev_class GROUP BY w.ev_class) AS v ON v.ev_class = c.oid AND c.relkind IN ('v', 'm')
+  WHERE d.refobjid <> w.ev_class AND w.ev_class $range GROUP BY w.ev_class) AS v ON v.ev_class = c.oid AND c.relkind IN ('v', 'm')
 LEFT JOIN (
   SELECT d.objid, min(d.refobjid::pg_catalog.int8) AS owned_by FROM pg_catalog.pg_depend AS d
   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
     AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0 GROUP BY d.objid) AS q ON q.objid = c.oid AND c.relkind = 'S'
 LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = c.oid
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c', 'i', 'I')
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c', 'i', 'I') AND c.oid $range
   AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_toast%')
 ORDER BY c.oid";
+
+/// Oids below 16384 are given out by initdb alone (PostgreSQL's access/transam.h: FirstNormalObjectId).
+static SYSTEM_RELATIONS: LazyLock<String> = LazyLock::new(|| RELATIONS.replace("$range", "< 16384"));
+static OWN_RELATIONS: LazyLock<String> = LazyLock::new(|| RELATIONS.replace("$range", ">= 16384"));
+
+const SYSTEM_STATE: &str = "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
+  pg_catalog.current_setting('cluster_name') || ' ' || pg_catalog.current_database() AS cluster,
+  count(*) AS relations, sum(pg_catalog.hashtextextended(c.xmin::pg_catalog.text || ' ' || c.oid::pg_catalog.text, 0) >> 8)::pg_catalog.int8 AS written
+FROM pg_catalog.pg_class AS c WHERE c.oid < 16384";
 
 const FUNCTIONS: &str = r"SELECT p.oid::pg_catalog.int8 AS o, p.pronamespace::pg_catalog.int8 AS s, p.proname AS n, p.prokind AS k,
   pg_catalog.jsonb_build_array(p.pronargs - p.pronargdefaults - CASE WHEN p.provariadic <> 0 THEN 1 ELSE 0 END,
