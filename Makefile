@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-upstreams bench setup-bench
+.PHONY: help setup demo test test-upstreams installcheck bench setup-bench
 
 DIR ?=
 PORT ?=
@@ -33,6 +33,13 @@ test-upstreams: setup ## every test against the system's PostgreSQL and against 
 	@scripts/upstreams $(UPSTREAMS)
 	cargo test --locked --test all -- $(FILTER)
 	for major in $(UPSTREAMS); do echo "PostgreSQL $$major"; PGUSHER_TEST_PG_BIN=$(CURDIR)/target/upstreams/$$major/bin cargo test --locked --test all -- $(FILTER); done
+
+installcheck: setup ## PostgreSQL's own regression suite through pgusher as an administrator (half an hour)
+	@scripts/setup installcheck
+	@scripts/postgres-sources
+	cargo build --locked
+	cc -shared -fPIC -O1 -w -I$$(/usr/lib/postgresql/15/bin/pg_config --includedir-server) -o target/regress.so target/postgres-sources/src/test/regress/regress.c
+	tests/installcheck/run --sources target/postgres-sources --library target
 
 setup-bench:
 	@scripts/setup bench
