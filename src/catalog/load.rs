@@ -353,9 +353,15 @@ ORDER BY p.oid";
 const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(o.oprnamespace::pg_catalog.int8, o.oprname, o.oprcode::pg_catalog.oid::pg_catalog.int8) ORDER BY o.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_operator AS o WHERE o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS operators,
-  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(t.typname, p.oid::pg_catalog.int8) ORDER BY c.oid), '[]'::pg_catalog.jsonb)
-   FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget JOIN pg_catalog.pg_proc AS p ON p.oid = c.castfunc
-   WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS casts,
+  (WITH RECURSIVE target(name, type, function) AS (
+     SELECT t.typname, t.oid, p.oid
+       FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget JOIN pg_catalog.pg_proc AS p ON p.oid = c.castfunc
+       WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
+     UNION SELECT d.typname, d.oid, g.function FROM target AS g
+       JOIN pg_catalog.pg_type AS d ON (d.typtype = 'd' AND d.typbasetype = g.type)
+         OR (d.typtype <> 'd' AND EXISTS (SELECT FROM pg_catalog.pg_type AS a WHERE a.oid = g.type AND a.typcategory = 'A' AND a.typelem = d.oid)))
+   SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(g.name, g.function::pg_catalog.int8)), '[]'::pg_catalog.jsonb)
+   FROM target AS g) AS casts,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(f.oid::pg_catalog.int8, f.srvname) ORDER BY f.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_foreign_server AS f) AS servers,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(t.oid::pg_catalog.int8, t.typnamespace::pg_catalog.int8, t.typname, t.typtype,

@@ -260,7 +260,8 @@ pub struct CatalogParts {
     pub functions: Vec<Function>,
     /// Operators outside pg_catalog.
     pub operators: Vec<Operator>,
-    /// Functions outside pg_catalog behind casts: (target type oid's name in `pg_type`, function).
+    /// Functions outside pg_catalog behind casts: (the name in `pg_type` of the target type, of a domain over it, or of an array's
+    /// element; function).
     pub casts: Vec<(Name, Oid)>,
     /// Foreign servers.
     pub servers: Vec<Server>,

@@ -151,7 +151,7 @@ struct Preflight {
 impl Preflight {
     fn wrong(&self) -> Option<String> {
         if self.version < OLDEST {
-            return Some(format!("upstream is PostgreSQL {}; 15 or newer is needed", self.version_text));
+            return Some(format!("upstream is PostgreSQL {}; 14 or newer is needed", self.version_text));
         }
         if self.recovery {
             return Some("upstream is a standby; identities need a primary".to_owned());
@@ -188,6 +188,6 @@ const PREFLIGHT: &str = "SELECT pg_catalog.current_setting('server_version_num')
 const IN_THE_WAY: [&str; 5] = ["23505", "42710", "XX000", "40P01", "40001"];
 const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
-const OLDEST: i32 = 150_000;
+const OLDEST: i32 = 140_000;
 const OUR_ROLES: i64 = 5;
 const FIRST_TOKEN_DAYS: u32 = 90;

@@ -12,6 +12,7 @@ use crate::policy::{
     ColumnMask, Grant, Mechanism, Oid, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, Privilege, RowFilter,
     Securable,
 };
+use crate::sql::rewrite::settled::is_settled;
 use crate::upstream::{OwnerChannel, OwnerError};
 
 /// Loads the policies as the channel's transaction sees them.
@@ -66,6 +67,11 @@ pub fn securable_key(securable: Securable) -> (&'static str, Oid) {
     }
 }
 
+/// As the query says it of functions in other languages.
+fn reads_by_path(function: &str) -> Arc<str> {
+    format!("what the function {function} reads depends on search_path").into()
+}
+
 #[derive(Deserialize)]
 struct PoliciesRow {
     version: Option<i64>,
@@ -78,10 +84,14 @@ struct PoliciesRow {
     mechanisms: Vec<(Oid, Mechanism)>,
     trusted: Vec<Oid>,
     broken: Vec<(Oid, Arc<str>)>,
+    /// Relation, function, body.
+    bodies: Vec<(Oid, String, String)>,
 }
 
 impl PoliciesRow {
-    fn snapshot(self) -> Result<PolicySnapshot, StoreError> {
+    fn snapshot(mut self) -> Result<PolicySnapshot, StoreError> {
+        let swayed = self.bodies.iter().filter(|(_, _, source)| !is_settled(source));
+        self.broken.extend(swayed.map(|(relation, function, _)| (*relation, reads_by_path(function))));
         let version = self.version.ok_or(StoreError::NotInitialized)?;
         let unknown = |what: &str| StoreError::Malformed(format!("unknown securable or privilege \"{what}\""));
         let mut grants = Vec::with_capacity(self.grants.iter().map(|g| g.3.len()).sum());
@@ -154,4 +164,6 @@ const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS 
     WHERE s.source ? 'function' AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)
     UNION ALL
-    SELECT w.relation, 'what the function ' || w.function || ' reads depends on search_path' FROM pgusher.swayed AS w) AS b) AS broken"#;
+    SELECT w.relation, 'what the function ' || w.function || ' reads depends on search_path' FROM pgusher.swayed AS w) AS b) AS broken,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(b.relation::pg_catalog.int8, b.function, b.source)), '[]'::pg_catalog.jsonb)
+   FROM pgusher.called_body AS b) AS bodies"#;

@@ -44,6 +44,7 @@ pub fn script(options: &Script) -> String {
     parts.push(VERSIONS.to_owned());
     parts.extend(MIGRATIONS.iter().map(Migration::guarded));
     parts.push(FUNCTIONS.to_owned());
+    parts.push(CALLS.to_owned());
     parts.push("RESET ROLE;".to_owned());
     parts.push(ADOPT.to_owned());
     if options.harden {
@@ -68,6 +69,7 @@ impl Migration {
 
 const ROLES: &str = include_str!("migrations/roles.sql");
 const FUNCTIONS: &str = include_str!("migrations/functions.sql");
+const CALLS: &str = include_str!("migrations/calls.sql");
 const ADOPT: &str = include_str!("migrations/adopt.sql");
 const HARDEN: &str = include_str!("migrations/harden.sql");
 

@@ -12,6 +12,7 @@ mod evasion;
 mod identity;
 pub(crate) mod locks;
 mod names;
+mod operators;
 mod pipelines;
 mod predicates;
 mod printers;

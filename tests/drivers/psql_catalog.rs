@@ -13,6 +13,13 @@ fn both(shop: &Shop, command: &str) -> (String, String) {
     (seen, Psql::direct(shop).script(&script).well())
 }
 
+/// psql asks a server of a later version for columns that it does not have any more.
+fn is_asked_in_vain(shop: &Shop, command: &str) -> bool {
+    let psql = Psql::direct(shop).with(&["--version"]).run().well();
+    let major = psql.split(' ').find_map(|word| word.split('.').next()?.parse::<u32>().ok()).expect("a version");
+    major < 17 && shop.upstream.major() >= 17 && matches!(command, "\\dO" | "\\l")
+}
+
 fn same(shop: &Shop, command: &str) {
     let (seen, truth) = both(shop, command);
     assert!(!truth.is_empty(), "{command} shows something");
@@ -57,6 +64,9 @@ both_mechanisms! {
 
     fn functions_types_and_schemas_are_listed(shop: shared) {
         for command in ["\\df public.*", "\\df pg_catalog.upper", "\\dT pg_catalog.int4", "\\do pg_catalog.+", "\\dC", "\\dD", "\\dO", "\\dL", "\\dx"] {
+            if is_asked_in_vain(shop, command) {
+                continue;
+            }
             let (seen, truth) = both(shop, command);
             assert_eq!(seen, truth, "{command}");
         }
@@ -64,7 +74,9 @@ both_mechanisms! {
 
     fn everything_else_that_describes_answers(shop: shared) {
         for command in ["\\dn", "\\l", "\\dp", "\\du", "\\dd", "\\da pg_catalog.max", "\\dF", "\\dE", "\\dm", "\\dP", "\\dRp", "\\des", "\\dy", "\\dX", "\\dA", "\\dc", "\\ddp", "\\z orders"] {
-            Psql::of(shop, ANA).script(&format!("{command}\n")).well();
+            if !is_asked_in_vain(shop, command) {
+                Psql::of(shop, ANA).script(&format!("{command}\n")).well();
+            }
         }
     }
 

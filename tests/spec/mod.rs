@@ -2,6 +2,7 @@
 
 mod copy;
 mod cursors;
+mod functions;
 mod governance;
 mod grants;
 mod masks;

@@ -1,5 +1,6 @@
-//! The reviewed functions of `pg_catalog` (and `information_schema`): `builtins.tsv`, one name a line, with a reason for
-//! every refusal. Reviewed are names, not signatures: all overloads of a name share one verdict.
+//! The reviewed functions of `pg_catalog` (and `information_schema`) of PostgreSQL 14 to 18: `builtins.tsv`, one name a line, with
+//! a reason for every refusal. All overloads of a name share one verdict, but for those told apart by their number of arguments
+//! (`name/3`). `tests/builtins/signatures.txt` has every signature that the review has seen.
 //!
 //! A name that is not in the list is refused: a newer PostgreSQL may bring functions that nobody has looked at.
 
@@ -22,6 +23,11 @@ pub enum Verdict {
 /// The verdict on a name as the catalog has it.
 pub fn lookup(name: &str) -> Verdict {
     REVIEWED.get(name).copied().unwrap_or(Verdict::Unknown)
+}
+
+/// The verdict on a call with so many arguments.
+pub fn lookup_call(name: &str, arguments: usize) -> Verdict {
+    REVIEWED.get(format!("{name}/{arguments}").as_str()).copied().unwrap_or_else(|| lookup(name))
 }
 
 /// Every reviewed name with its verdict, in no order.
@@ -54,7 +60,7 @@ mod tests {
     fn every_line_is_an_entry_and_every_refusal_has_a_reason() {
         for line in LIST.lines() {
             let (name, verdict) = entry(line).unwrap_or_else(|| panic!("not an entry: {line:?}"));
-            assert!(!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{line:?}");
+            assert!(!name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'/'), "{line:?}");
             assert!(!matches!(verdict, Verdict::Refuse("") | Verdict::Special("")), "{line:?}");
         }
     }
@@ -73,6 +79,8 @@ mod tests {
         {
             assert!(matches!(lookup(name), Verdict::Refuse(_)), "{name}");
         }
+        assert!(matches!(lookup_call("ts_rewrite", 2), Verdict::Refuse(_)));
+        assert_eq!(lookup_call("ts_rewrite", 3), Verdict::Allow, "it takes no text");
     }
 
     #[test]

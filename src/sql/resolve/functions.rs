@@ -10,6 +10,7 @@ use super::ResolveError;
 use super::builtins::{self, Verdict};
 use super::identity::Hoist;
 use super::names::{offset, string};
+use super::settings::literal;
 use super::walk::{Purpose, Walk};
 use crate::catalog::Function;
 use crate::policy::{Oid, Privilege, Securable};
@@ -111,7 +112,8 @@ impl Walk<'_> {
             }
             return self.need_execute(&candidates, position);
         }
-        let verdict = builtins::lookup(name);
+        // Of `VARIADIC array` the number of arguments says nothing.
+        let verdict = if call.func_variadic { builtins::lookup(name) } else { builtins::lookup_call(name, call.args.len()) };
         if let (Purpose::Policy, None, Some(first)) = (self.purpose, schema, candidates.first()) {
             if verdict != Verdict::Unknown {
                 return Err(ResolveError::unsupported(format!("the unqualified function name {name} here"), position)
@@ -166,12 +168,33 @@ impl Walk<'_> {
             "nextval" | "setval" | "currval" => self.sequence_function(name, call),
             // It tells only of a sequence that this session may use: upstream checks the privilege on it.
             "lastval" => Ok(()),
+            "pg_notify" => self.notify_function(call),
             _ => Err(ResolveError::ProtectedFunction {
                 name: name.to_owned(),
                 reason: sentence(about),
                 position: offset(call.location),
             }),
         }
+    }
+
+    /// `pg_notify(channel, …)`: a channel that is not written out is looked at when the call runs.
+    fn notify_function(&mut self, call: &mut FuncCall) -> Result<(), ResolveError> {
+        if let Some(channel) = call.args.first().and_then(literal) {
+            return self.channel(&channel).map(|_| ());
+        }
+        let at = offset(call.location).ok_or(ResolveError::misplaced("location"))?;
+        match call.funcname.as_mut_slice() {
+            [_] => self.insert_text(at, "pgusher."),
+            [_, _] => {
+                let token = self.tokens().at(call.location).ok_or(ResolveError::misplaced("location"))?;
+                let range = self.tokens().range(token, token + 1).ok_or(ResolveError::misplaced("location"))?;
+                self.edit(range, "pgusher");
+                call.funcname.remove(0);
+            }
+            _ => return Err(ResolveError::unsupported("pg_notify by this name", Some(at))),
+        }
+        call.funcname.insert(0, super::names::string_node("pgusher"));
+        Ok(())
     }
 
     /// `f(item)` for the column `f` of an item of FROM.

@@ -159,12 +159,15 @@ impl Walk<'_> {
         let TypeCast { arg, type_name, location: _ } = node;
         self.optional(arg)?;
         let Some(target) = type_name else { return Err(ResolveError::misplaced("cast")) };
+        self.conversion(target)
+    }
+
+    /// A type that a value is made to be: every function that a cast to a type of that name calls.
+    pub(super) fn conversion(&mut self, target: &mut TypeName) -> Result<(), ResolveError> {
         self.type_name(target)?;
-        if let Some(last) = target.names.last().and_then(string) {
-            let functions = self.ground.footing.catalog.cast_functions(last).to_vec();
-            functions.into_iter().try_for_each(|function| self.need_support_function(function))?;
-        }
-        Ok(())
+        let Some(last) = target.names.last().and_then(string) else { return Ok(()) };
+        let functions = self.ground.footing.catalog.cast_functions(last).to_vec();
+        functions.into_iter().try_for_each(|function| self.need_support_function(function))
     }
 
     pub(super) fn type_name(&mut self, name: &mut TypeName) -> Result<(), ResolveError> {

@@ -258,6 +258,11 @@ impl<'a> Walk<'a> {
             Kind::InsertStmt(_) | Kind::DeleteStmt(_) | Kind::UpdateStmt(_) | Kind::MergeStmt(_) => {
                 Err(ResolveError::misplaced("data-modifying statement"))
             }
+            // SQL/JSON and XMLSERIALIZE may reach the type that they name by a cast.
+            Kind::JsonOutput(_) | Kind::JsonTableColumn(_) | Kind::XmlSerialize(_) => children(kind, &mut |part| match part {
+                Part::Type(name) => self.conversion(name),
+                Part::Node(_) | Part::Relation(_) => self.part(part),
+            }),
             kind => self.parts(kind),
         }
     }

@@ -324,7 +324,7 @@ fn the_last_administrator_stays() {
                 .map(|(id, name, kind, enabled)| json!({"id": id, "name": name, "kind": kind, "enabled": enabled}))
                 .collect();
         json!([{"version": 2, "principals": principals, "memberships": [[ADMINS, ROOT]], "grants": [], "owners": [], "filters": [],
-                "masks": [], "mechanisms": [], "trusted": [], "broken": []}])
+                "masks": [], "mechanisms": [], "trusted": [], "broken": [], "bodies": []}])
     };
     let mut kept = Kept { answers: VecDeque::from([without_root(false)]), ..Kept::default() };
     let error = act_on(parts(), ROOT, "ALTER USER root DISABLE", &mut kept).unwrap_err();

@@ -50,17 +50,29 @@ BEGIN
 END
 $pgusher$;
 
--- What a session of the shared login starts with, whatever the database's own defaults are.
-ALTER ROLE pgusher_session SET row_security = on;
-ALTER ROLE pgusher_session SET standard_conforming_strings = on;
-ALTER ROLE pgusher_control SET row_security = on;
-ALTER ROLE pgusher_control SET standard_conforming_strings = on;
+-- What a session of the shared login starts with, whatever the database's own defaults are. Left alone where it is set: whoever
+-- repeats init need not be allowed to alter the roles.
+DO $pgusher$
+DECLARE
+  wanted record;
+BEGIN
+  FOR wanted IN
+    SELECT * FROM (VALUES ('pgusher_session'), ('pgusher_control')) AS roles(name),
+      (VALUES ('row_security'), ('standard_conforming_strings')) AS settings(setting)
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = wanted.name AND wanted.setting || '=on' = ANY (r.rolconfig)) THEN
+      EXECUTE pg_catalog.format('ALTER ROLE %I SET %I = on', wanted.name, wanted.setting);
+    END IF;
+  END LOOP;
+END
+$pgusher$;
 
--- The administrator must be able to act as pgusher_owner for the rest. Where it cannot, it becomes a member until the end of
--- the script; two roles cannot be members of each other, so pgusher_owner's membership in the administrator is taken up again there.
+-- The administrator must be able to act as pgusher_owner for the rest (since PostgreSQL 16 a member need not be). Where it cannot, it
+-- becomes a member until the end of the script; two roles cannot be members of each other, so pgusher_owner's membership in the administrator is taken up again there.
 DO $pgusher$
 BEGIN
-  IF NOT pg_catalog.pg_has_role('pgusher_owner', 'MEMBER') THEN
+  IF NOT pg_catalog.pg_has_role('pgusher_owner',
+       CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
     IF pg_catalog.pg_has_role('pgusher_owner', current_user, 'MEMBER') THEN
       EXECUTE pg_catalog.format('REVOKE %I FROM pgusher_owner', current_user);
     END IF;

@@ -2,12 +2,13 @@
 //! is, and what it does is the administrator's responsibility.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{AlterFunctionStmt, CreateFunctionStmt, DefElem, Node};
+use pg_query::protobuf::{AlterFunctionStmt, CreateFunctionStmt, DefElem, Node, VariableSetKind, VariableSetStmt};
 
 use super::DEFINES;
 use crate::name::quote_literal;
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::names::{offset, string, string_node};
+use crate::sql::resolve::settings::literal;
 use crate::sql::resolve::walk::{Purpose, Walk};
 use crate::sql::rewrite::guard;
 use crate::sql::{Effect, Limits, StatementKind, parse};
@@ -21,7 +22,11 @@ impl<'a> Walk<'a> {
         self.definitions(parameters)?;
         return_type.as_mut().map_or(Ok(()), |name| self.type_name(name))?;
         // A SECURITY DEFINER function will run with owner's rights, where row security does not hold.
-        let purpose = if options.iter().filter_map(element).any(is_definer) { Purpose::Owner } else { Purpose::Definition };
+        let definer = options.iter().filter_map(element).any(is_definer);
+        if definer && !options.iter().filter_map(element).any(keeps_its_path) {
+            return Err(without_path());
+        }
+        let purpose = if definer { Purpose::Owner } else { Purpose::Definition };
         let language = options.iter().filter_map(element).find(|o| o.defname == "language").and_then(|o| o.arg.as_deref());
         let language = language.and_then(string).map_or_else(|| "sql".to_owned(), str::to_ascii_lowercase);
         if matches!(language.as_str(), "c" | "internal") {
@@ -39,7 +44,12 @@ impl<'a> Walk<'a> {
     pub(super) fn alter_function(&mut self, statement: &mut AlterFunctionStmt) -> Result<Effect, ResolveError> {
         let function = statement.func.as_ref().ok_or(ResolveError::misplaced("ALTER FUNCTION"))?;
         self.dotted_name(&function.objname)?;
+        let name = function.objname.last().and_then(string).unwrap_or_default();
+        let definer = self.ground.footing.catalog.functions_named(name).any(|function| function.security_definer);
         for action in &mut statement.actions {
+            if definer && element(action).is_some_and(|option| changes_path(option) && !keeps_its_path(option)) {
+                return Err(without_path());
+            }
             if element(action).is_some_and(|option| option.defname == "security") {
                 return Err(ResolveError::unsupported("ALTER FUNCTION ... SECURITY", None)
                     .because("The body was analysed for the rights that the function has.")
@@ -142,6 +152,34 @@ fn element(node: &Node) -> Option<&DefElem> {
         Some(Kind::DefElem(option)) => Some(option),
         _ => None,
     }
+}
+
+/// Its caller would decide what its names mean: relations are looked for in pg_temp first where the path does not name it.
+fn without_path() -> ResolveError {
+    ResolveError::unsupported("SECURITY DEFINER without a search_path that ends with pg_temp", None)
+        .because("Whoever calls the function would decide which objects its names mean, and it would use them with its owner's rights.")
+        .instead("Add SET search_path = ..., pg_temp.")
+}
+
+fn setting(option: &DefElem) -> Option<&VariableSetStmt> {
+    match option.arg.as_deref().and_then(|n| n.node.as_ref()) {
+        Some(Kind::VariableSetStmt(setting)) if option.defname == "set" => Some(setting),
+        _ => None,
+    }
+}
+
+/// SET or RESET search_path, RESET ALL.
+fn changes_path(option: &DefElem) -> bool {
+    setting(option).is_some_and(|setting| setting.name == "search_path" || setting.kind == VariableSetKind::VarResetAll as i32)
+}
+
+/// SET search_path = …, pg_temp
+fn keeps_its_path(option: &DefElem) -> bool {
+    setting(option).is_some_and(|setting| {
+        setting.name == "search_path"
+            && setting.kind == VariableSetKind::VarSetValue as i32
+            && setting.args.last().and_then(literal).is_some_and(|schema| schema == "pg_temp")
+    })
 }
 
 fn is_definer(option: &DefElem) -> bool {
