@@ -2,7 +2,8 @@
 
 use crate::harness::{Client, Shop, both_mechanisms, until};
 
-const DEALS: &str = "CREATE TABLE public.deals (id integer PRIMARY KEY, region text NOT NULL, state text NOT NULL DEFAULT 'open', by text)";
+const DEALS: &str =
+    "CREATE TABLE public.deals (id integer PRIMARY KEY, region text NOT NULL, state text NOT NULL DEFAULT 'open', by text)";
 const FILLED: &str = "INSERT INTO public.deals (id, region) VALUES (1, 'EMEA'), (2, 'AMER')";
 
 /// Only sales representatives of the region may approve, whoever has EXECUTE: the body asks who is there.

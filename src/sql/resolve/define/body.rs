@@ -157,7 +157,9 @@ fn element(node: &Node) -> Option<&DefElem> {
 /// Its caller would decide what its names mean: relations are looked for in pg_temp first where the path does not name it.
 fn without_path() -> ResolveError {
     ResolveError::unsupported("SECURITY DEFINER without a search_path that ends with pg_temp", None)
-        .because("Whoever calls the function would decide which objects its names mean, and it would use them with its owner's rights.")
+        .because(
+            "Whoever calls the function would decide which objects its names mean, and it would use them with its owner's rights.",
+        )
         .instead("Add SET search_path = ..., pg_temp.")
 }
 
