@@ -29,6 +29,12 @@ pub struct GovernedTable {
 }
 
 impl GovernedTable {
+    /// A table without filter and masks: read and written in place.
+    pub fn plain(name: &QualifiedName) -> Self {
+        let (read, write, insert) = (name.clone(), name.clone(), name.clone());
+        Self { filtered: false, mechanism: Mechanism::Rls, masked: Vec::new(), read, write, insert }
+    }
+
     /// The write twin's name for the raw values of a masked column.
     pub fn raw_column(column: &str) -> String {
         format!("{column}$raw")

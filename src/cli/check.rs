@@ -33,6 +33,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     for (what, sql) in TRUE {
         note(what, holds(&mut control, sql).await);
     }
+    if settings.policies.strict {
+        note("every table that can ask for grants does", holds(&mut control, NOT_ASKING).await);
+        note("strict mode does not reach, and the analysis alone keeps", said(&mut control, BEYOND_STRICT).await);
+    }
     note("row security keeps rows from pgusher_viewer", row_security(&mut control).await.map_err(text));
     for function in ["current_user()", "session_user()", "is_member('admins')"] {
         note(&format!("pgusher.{function} fails without an identity"), fails_closed(&mut control, function).await);
@@ -99,6 +103,22 @@ fn text(error: impl ToString) -> String {
 
 const POLICY_STORE: &str = "SELECT pg_catalog.format('policy version %s, %s principals, %s grants', v.policy, \
     (SELECT pg_catalog.count(*) FROM pgusher.principal), (SELECT pg_catalog.count(*) FROM pgusher.grants)) AS said FROM pgusher.version AS v";
+
+/// Tables that strict mode has no policies on, and should.
+const NOT_ASKING: &str = "SELECT pg_catalog.string_agg(c.oid::pg_catalog.regclass::text, ', ' ORDER BY c.oid) AS said \
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner \
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT LIKE 'pgusher%' \
+    AND n.nspname <> 'information_schema' AND NOT r.rolsuper AND pg_catalog.pg_has_role('pgusher_owner', c.relowner, 'USAGE') \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e') \
+    AND NOT (c.relrowsecurity AND EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'pgusher_may_select'))";
+
+/// What carries no row security, or none of ours.
+const BEYOND_STRICT: &str = "SELECT coalesce(pg_catalog.string_agg(c.oid::pg_catalog.regclass::text, ', ' ORDER BY c.oid), 'nothing') AS said \
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner \
+    WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT LIKE 'pgusher%' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't' \
+    AND (c.relkind IN ('m', 'f') OR c.relkind IN ('r', 'p') AND (r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', c.relowner, 'USAGE')) \
+      OR c.relkind = 'v' AND EXISTS (SELECT FROM pgusher.trusted AS t WHERE t.relation = c.oid)) \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')";
 
 /// Queries that say what is wrong.
 const TRUE: [(&str, &str); 4] = [

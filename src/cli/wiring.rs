@@ -50,7 +50,7 @@ pub(super) fn enforcement(settings: &Settings) -> reconcile::Settings {
         config::RowFilters::Rls => Mechanism::Rls,
         config::RowFilters::View => Mechanism::View,
     };
-    reconcile::Settings { row_filters }
+    reconcile::Settings { row_filters, strict: settings.policies.strict }
 }
 
 /// What governance goes by.

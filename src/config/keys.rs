@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 31] = [
+pub const KEYS: [Key; 32] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -52,6 +52,7 @@ pub const KEYS: [Key; 31] = [
     key("limits.idle_timeout_ms", Some("0"), Applies),
     key("limits.idle_in_transaction_timeout_ms", Some("0"), Applies),
     key("policies.row_filters", Some("\"rls\""), Restart),
+    key("policies.strict", Some("false"), Restart),
     key("policies.poll_interval_ms", Some("1000"), Restart),
     key("policies.max_age_ms", Some("15000"), Restart),
     key("tokens.default_lifetime_days", Some("90"), Restart),

@@ -126,6 +126,8 @@ pub enum RowFilters {
 pub struct Policies {
     /// The default mechanism.
     pub row_filters: RowFilters,
+    /// Strict mode: tables ask for grants themselves.
+    pub strict: bool,
     /// How often the policy version is asked for besides notifications.
     pub poll_interval: Duration,
     /// The age of what was last confirmed from which on statements are refused.
@@ -326,6 +328,7 @@ fn limits(written: &mut Written) -> Option<Limits> {
 
 fn policies(written: &mut Written) -> Option<Policies> {
     let row_filters = written.choice("policies.row_filters", &[("rls", RowFilters::Rls), ("view", RowFilters::View)]);
+    let strict = written.flag("policies.strict");
     let poll_interval = written.milliseconds("policies.poll_interval_ms", 50..=600_000);
     let max_age = written.milliseconds("policies.max_age_ms", 1000..=DAY_MS);
     if let (Some(poll), Some(age)) = (poll_interval, max_age)
@@ -333,7 +336,7 @@ fn policies(written: &mut Written) -> Option<Policies> {
     {
         written.mistake("policies.max_age_ms", "must be at least twice policies.poll_interval_ms");
     }
-    Some(Policies { row_filters: row_filters?, poll_interval: poll_interval?, max_age: max_age? })
+    Some(Policies { row_filters: row_filters?, strict: strict?, poll_interval: poll_interval?, max_age: max_age? })
 }
 
 fn tokens(written: &mut Written) -> Option<Tokens> {

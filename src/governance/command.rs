@@ -242,6 +242,13 @@ pub enum Command {
         /// The mechanism; `None` for the configured default.
         mechanism: Option<Mechanism>,
     },
+    /// `ALTER [MATERIALIZED] VIEW v {SET|UNSET} TRUSTED`
+    SetTrusted {
+        /// The view.
+        view: ObjectName,
+        /// Whether it is trusted from now on.
+        trusted: bool,
+    },
     /// `SHOW ROW FILTERS [ON [TABLE] t]`
     ShowRowFilters {
         /// Only this table's.
@@ -291,7 +298,8 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         | Command::DropRowFilter { .. }
         | Command::SetMask { .. }
         | Command::DropMask { .. }
-        | Command::SetMechanism { .. } => Vec::new(),
+        | Command::SetMechanism { .. }
+        | Command::SetTrusted { .. } => Vec::new(),
     }
 }
 
@@ -343,6 +351,7 @@ impl Command {
             | Command::SetMask { .. }
             | Command::DropMask { .. }
             | Command::SetMechanism { .. } => "ALTER TABLE",
+            Command::SetTrusted { .. } => "ALTER VIEW",
             Command::ExplainAccess { .. } => "EXPLAIN",
         }
     }
@@ -364,7 +373,8 @@ impl Command {
             | Command::DropRowFilter { .. }
             | Command::SetMask { .. }
             | Command::DropMask { .. }
-            | Command::SetMechanism { .. } => true,
+            | Command::SetMechanism { .. }
+            | Command::SetTrusted { .. } => true,
             Command::ShowGrants { .. }
             | Command::ShowEffectiveGrants { .. }
             | Command::ShowAccess { .. }

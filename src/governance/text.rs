@@ -75,6 +75,9 @@ impl Display for Command {
             Command::DropMask { table, column } => {
                 write!(f, "ALTER TABLE {table} ALTER COLUMN {} DROP MASK", column.quoted())
             }
+            Command::SetTrusted { view, trusted } => {
+                write!(f, "ALTER VIEW {view} {} TRUSTED", if *trusted { "SET" } else { "UNSET" })
+            }
             Command::SetMechanism { table, mechanism } => {
                 let word = match mechanism {
                     Some(Mechanism::Rls) => "RLS",

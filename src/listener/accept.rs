@@ -50,7 +50,7 @@ pub struct Listener {
 impl Listener {
     /// Binds everything in the settings, or nothing. Must be called inside the runtime.
     pub fn bind(settings: &ListenSettings) -> Result<Self, BindError> {
-        let tcp = settings.tcp.iter().filter(|address| is_there(**address)).map(|address| Door::tcp(*address));
+        let tcp = settings.tcp.iter().filter(|address| is_there(**address, &settings.tcp)).map(|address| Door::tcp(*address));
         let unix = settings.unix.iter().map(Door::unix);
         Ok(Self {
             doors: tcp.chain(unix).collect::<Result<_, _>>()?,

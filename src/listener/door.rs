@@ -100,9 +100,11 @@ impl Door {
     }
 }
 
-/// Whether an address can be listened on at all: `::` is left out, as PostgreSQL leaves it out, where the host speaks no IPv6.
-pub(super) fn is_there(address: SocketAddr) -> bool {
-    !address.is_ipv6() || !address.ip().is_unspecified() || std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+/// Whether an address is to be listened on: beside `0.0.0.0`, as `*` gives them, `::` is left out where the host speaks no IPv6, as
+/// PostgreSQL leaves it out. Alone it is an error there.
+pub(super) fn is_there(address: SocketAddr, all: &[SocketAddr]) -> bool {
+    let beside = all.iter().any(|other| other.is_ipv4() && other.ip().is_unspecified());
+    !beside || !address.is_ipv6() || !address.ip().is_unspecified() || std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -31,7 +31,7 @@ pub fn governed(
 ) -> HashMap<Oid, Governed> {
     let mut found = tables(catalog, policies, settings, failed);
     exposed_parents(catalog, policies, &mut found);
-    views(catalog, policies, failed, &mut found);
+    views(catalog, policies, settings, failed, &mut found);
     found
 }
 
@@ -192,6 +192,7 @@ fn exposed_parents(catalog: &CatalogSnapshot, policies: &PolicySnapshot, found: 
 fn views(
     catalog: &CatalogSnapshot,
     policies: &PolicySnapshot,
+    settings: &Settings,
     failed: &HashMap<Oid, Arc<str>>,
     found: &mut HashMap<Oid, Governed>,
 ) {
@@ -204,7 +205,7 @@ fn views(
     loop {
         let mut moved = false;
         for view in &views {
-            let Some(now) = view_governed(catalog, failed, view, found) else { continue };
+            let Some(now) = view_governed(catalog, settings, failed, view, found) else { continue };
             if found.get(&view.oid) != Some(&now) && !matches!(found.get(&view.oid), Some(Governed::Refused(_))) {
                 found.insert(view.oid, now);
                 moved = true;
@@ -218,6 +219,7 @@ fn views(
 
 fn view_governed(
     catalog: &CatalogSnapshot,
+    settings: &Settings,
     failed: &HashMap<Oid, Arc<str>>,
     view: &Relation,
     found: &HashMap<Oid, Governed>,
@@ -233,7 +235,10 @@ fn view_governed(
             None => ours |= catalog.relation(*read).and_then(|r| catalog.schema(r.schema)).is_some_and(|s| s.ours),
         }
     }
-    if governed.is_empty() && !ours {
+    // Reading the table itself with the viewer's or the reader's rights, row security sees to the rest.
+    let restricted = view.security_invoker || matches!(view.owner.as_str(), VIEWER | SESSION | CONTROL);
+    let unasked = settings.strict && !restricted && asks_nobody(catalog, view);
+    if governed.is_empty() && !ours && !unasked {
         return None;
     }
     if let Some(reason) = failed.get(&view.oid) {
@@ -242,20 +247,27 @@ fn view_governed(
     if view.kind == RelationKind::MaterializedView {
         return Some(Governed::Refused("it keeps rows of governed relations; an administrator may mark it trusted".into()));
     }
-    // Reading the table itself with the viewer's or the reader's rights, row security sees to the rest.
-    let restricted = view.security_invoker || matches!(view.owner.as_str(), VIEWER | SESSION | CONTROL);
     let safe = |g: &&Governed| match g {
         Governed::Derived => true,
         Governed::Table(t) => restricted && t.masked.is_empty() && t.mechanism == Mechanism::Rls,
         Governed::View { .. } | Governed::Refused(_) => false,
     };
-    if governed.iter().all(safe) {
+    if !unasked && governed.iter().all(safe) {
         return Some(Governed::Derived);
     }
     if view.temporary {
         return Some(Governed::Refused("a temporary view cannot read governed relations themselves".into()));
     }
     read_view(catalog, view).map(|read| Governed::View { read })
+}
+
+/// Whether a view reads tables that in strict mode ask for grants, with the rights of an owner whom they do not ask.
+fn asks_nobody(catalog: &CatalogSnapshot, view: &Relation) -> bool {
+    let application = |read: &Oid| {
+        let schema = catalog.relation(*read).and_then(|r| catalog.schema(r.schema));
+        schema.is_some_and(|s| !s.ours && !s.system)
+    };
+    view.kind == RelationKind::View && !view.temporary && view.reads.iter().any(application)
 }
 
 fn label(catalog: &CatalogSnapshot, oid: Oid) -> String {

@@ -146,7 +146,8 @@ const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS 
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(m.relation::pg_catalog.int8, m."column", m.expression, m.source) ORDER BY m.relation, m.number), '[]'::pg_catalog.jsonb)
    FROM pgusher.mask AS m) AS masks,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(m.relation::pg_catalog.int8, m.mechanism)), '[]'::pg_catalog.jsonb) FROM pgusher.mechanism AS m) AS mechanisms,
-  (SELECT coalesce(pg_catalog.jsonb_agg(t.relation::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pgusher.trusted AS t) AS trusted,
+  (SELECT coalesce(pg_catalog.jsonb_agg(t.relation::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pgusher.trusted AS t
+   WHERE t.definition = pgusher.vouched(t.relation)) AS trusted,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(b.relation::pg_catalog.int8, b.reason)), '[]'::pg_catalog.jsonb) FROM (
     SELECT c.oid AS relation, 'a row filter or column mask was set on another table of this name' AS reason
     FROM (SELECT f.relation, f.name FROM pgusher.filter AS f UNION SELECT m.relation, m.name FROM pgusher.mask AS m) AS lost

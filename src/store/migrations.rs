@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -45,6 +45,7 @@ pub fn script(options: &Script) -> String {
     parts.extend(MIGRATIONS.iter().map(Migration::guarded));
     parts.push(FUNCTIONS.to_owned());
     parts.push(CALLS.to_owned());
+    parts.push(STRICT.to_owned());
     parts.push("RESET ROLE;".to_owned());
     parts.push(ADOPT.to_owned());
     if options.harden {
@@ -70,6 +71,7 @@ impl Migration {
 const ROLES: &str = include_str!("migrations/roles.sql");
 const FUNCTIONS: &str = include_str!("migrations/functions.sql");
 const CALLS: &str = include_str!("migrations/calls.sql");
+const STRICT: &str = include_str!("migrations/strict.sql");
 const ADOPT: &str = include_str!("migrations/adopt.sql");
 const HARDEN: &str = include_str!("migrations/harden.sql");
 
@@ -79,5 +81,6 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS pgusher.schema_version (\
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "store", sql: include_str!("migrations/001_store.sql") },
     Migration { version: 2, name: "insert views", sql: include_str!("migrations/002_insert_views.sql") },
-    Migration { version: SCHEMA_VERSION, name: "owners of types", sql: include_str!("migrations/003_type_owners.sql") },
+    Migration { version: 3, name: "owners of types", sql: include_str!("migrations/003_type_owners.sql") },
+    Migration { version: SCHEMA_VERSION, name: "strict mode", sql: include_str!("migrations/004_strict.sql") },
 ];

@@ -19,6 +19,7 @@ mod printers;
 mod side_doors;
 mod startup;
 mod statistics;
+mod strict;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};

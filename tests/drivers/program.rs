@@ -132,7 +132,7 @@ macro_rules! checks {
             static RLS: std::sync::OnceLock<$crate::drivers::program::Report> = std::sync::OnceLock::new();
             static VIEW: std::sync::OnceLock<$crate::drivers::program::Report> = std::sync::OnceLock::new();
             match mechanism {
-                $crate::harness::Mechanism::Rls => &RLS,
+                $crate::harness::Mechanism::Rls | $crate::harness::Mechanism::Strict => &RLS,
                 $crate::harness::Mechanism::View => &VIEW,
             }
             .get_or_init(|| $crate::drivers::program::Report::of(&command(), mechanism))

@@ -36,6 +36,11 @@ pub fn account(user: &str) -> Account {
 impl Bench {
     /// `app` owns what `tables` makes; then init, then `policies` as rows of the store.
     pub fn new(row_filters: Mechanism, tables: &str, policies: &str) -> Bench {
+        Self::with(Settings { row_filters, strict: false }, tables, policies)
+    }
+
+    /// The same with any settings.
+    pub fn with(settings: Settings, tables: &str, policies: &str) -> Bench {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let upstream = Upstream::shared();
         let database = format!("locks_{}", COUNT.fetch_add(1, Ordering::SeqCst));
@@ -46,7 +51,7 @@ impl Bench {
         }
         root.run(&format!("CREATE DATABASE {database} OWNER app"));
         connect_upstream(upstream, &database, "app").run(tables);
-        let bench = Bench::existing(&database, row_filters);
+        let bench = Bench { settings, ..Bench::existing(&database, Mechanism::Rls) };
         block(bench.init("postgres").run()).unwrap();
         root.run("SELECT pg_advisory_unlock(1)");
         bench.govern(policies);
@@ -63,7 +68,7 @@ impl Bench {
             tls: UpstreamTls::Disabled,
             connect_timeout: PATIENCE,
         };
-        Bench { database: database.to_owned(), target, settings: Settings { row_filters } }
+        Bench { database: database.to_owned(), target, settings: Settings { row_filters, strict: false } }
     }
 
     /// Init as a role of upstream.

@@ -15,7 +15,7 @@ pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
 pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
-pub(crate) use shop::both_mechanisms;
+pub(crate) use shop::{both_mechanisms, every_mechanism};
 pub use shop::{ADMIN, Mechanism, Shop};
 pub use upstream::{Upstream, program};
 

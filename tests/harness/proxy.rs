@@ -36,6 +36,7 @@ impl ProxySettings {
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
         }
         let (database, mechanism, more) = (&self.database, self.mechanism.as_str(), &self.more);
+        let strict = self.mechanism.more();
         let upstream_port = upstream.port;
         let text = format!(
             r#"[listen]
@@ -50,6 +51,7 @@ session_password_file = "session.password"
 control_password_file = "control.password"
 [policies]
 row_filters = "{mechanism}"
+{strict}
 poll_interval_ms = 200
 [http]
 address = ""
@@ -75,13 +77,22 @@ format = "text"
 
     /// Runs `pgusher init` as the superuser; what it printed.
     pub fn run_init(&self, upstream: &Upstream, arguments: &[&str]) -> String {
-        let directory = scratch("init");
+        self.run(upstream, "init", arguments)
+    }
+
+    /// Runs `pgusher check`; what it printed.
+    pub fn run_check(&self, upstream: &Upstream) -> String {
+        self.run(upstream, "check", &[])
+    }
+
+    fn run(&self, upstream: &Upstream, word: &str, arguments: &[&str]) -> String {
+        let directory = scratch(word);
         let config = self.write(upstream, free_port(), &directory);
         let mut command = Command::new(PROGRAM);
-        command.arg("--config").arg(&config).arg("init").args(arguments).env("PGPASSWORD", "postgres");
+        command.arg("--config").arg(&config).arg(word).args(arguments).env("PGPASSWORD", "postgres");
         let output = command.output().expect("pgusher starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "pgusher init:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "pgusher {word}:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
         let _ = std::fs::remove_dir_all(directory);
         text
     }

@@ -19,6 +19,8 @@ const PEOPLE: [&str; 5] = ["ana@example.com", "bob@example.com", "hana@example.c
 pub enum Mechanism {
     Rls,
     View,
+    /// `rls`, in strict mode.
+    Strict,
 }
 
 impl Mechanism {
@@ -27,6 +29,23 @@ impl Mechanism {
         match self {
             Mechanism::Rls => "rls",
             Mechanism::View => "view",
+            Mechanism::Strict => "rls",
+        }
+    }
+
+    /// The rest of `[policies]`.
+    pub fn more(self) -> &'static str {
+        match self {
+            Mechanism::Rls | Mechanism::View => "",
+            Mechanism::Strict => "strict = true",
+        }
+    }
+
+    fn database(self) -> &'static str {
+        match self {
+            Mechanism::Rls => "shop_rls",
+            Mechanism::View => "shop_view",
+            Mechanism::Strict => "shop_strict",
         }
     }
 }
@@ -49,6 +68,25 @@ macro_rules! both_mechanisms {
 }
 pub(crate) use both_mechanisms;
 
+/// The same with a third test in strict mode.
+macro_rules! every_mechanism {
+    ($($(#[$meta:meta])* fn $name:ident($shop:ident: $kind:ident) $body:block)*) => { $(
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            fn proven($shop: &$crate::harness::Shop) $body
+            #[test]
+            fn rls() { proven(&$crate::harness::Shop::$kind($crate::harness::Mechanism::Rls)); }
+            #[test]
+            fn view() { proven(&$crate::harness::Shop::$kind($crate::harness::Mechanism::View)); }
+            #[test]
+            fn strict() { proven(&$crate::harness::Shop::$kind($crate::harness::Mechanism::Strict)); }
+        }
+    )* };
+}
+pub(crate) use every_mechanism;
+
 /// A database with the shop in it and a proxy before it.
 pub struct Shop {
     pub upstream: &'static Upstream,
@@ -69,9 +107,11 @@ impl Shop {
     pub fn shared(mechanism: Mechanism) -> &'static Shop {
         static RLS: OnceLock<Shop> = OnceLock::new();
         static VIEW: OnceLock<Shop> = OnceLock::new();
+        static STRICT: OnceLock<Shop> = OnceLock::new();
         match mechanism {
             Mechanism::Rls => &RLS,
             Mechanism::View => &VIEW,
+            Mechanism::Strict => &STRICT,
         }
         .get_or_init(|| Shop::fresh(mechanism))
     }
@@ -152,11 +192,13 @@ impl Template {
     fn of(mechanism: Mechanism) -> &'static Template {
         static RLS: OnceLock<Option<Template>> = OnceLock::new();
         static VIEW: OnceLock<Option<Template>> = OnceLock::new();
+        static STRICT: OnceLock<Option<Template>> = OnceLock::new();
         // Roles belong to the whole cluster, so the two templates are made one after the other.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let cell = match mechanism {
             Mechanism::Rls => &RLS,
             Mechanism::View => &VIEW,
+            Mechanism::Strict => &STRICT,
         };
         cell.get_or_init(|| {
             let _turn = ONE_AT_A_TIME.lock();
@@ -169,7 +211,7 @@ impl Template {
 
     fn make(mechanism: Mechanism) -> Template {
         let upstream = Upstream::shared();
-        let database = format!("shop_{}", mechanism.as_str());
+        let database = mechanism.database().to_owned();
         upstream.superuser("postgres").run(&format!("CREATE DATABASE {database}"));
         let superuser = upstream.superuser(&database);
         superuser.run(&format!("SET shop.orders = 3000; {SHOP}"));

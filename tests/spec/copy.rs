@@ -1,6 +1,6 @@
 //! COPY in both directions.
 
-use crate::harness::{Mechanism, Shop, both_mechanisms};
+use crate::harness::{Mechanism, Shop, every_mechanism};
 
 fn lines(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
@@ -8,7 +8,7 @@ fn lines(text: &str) -> Vec<&str> {
     lines
 }
 
-both_mechanisms! {
+every_mechanism! {
     fn copy_out_of_a_filtered_table_gives_permitted_rows(shop: shared) {
         let (ana, truth) = (shop.ana(), shop.truth());
         let by_hand = truth.copy_out("COPY (SELECT * FROM orders WHERE region = 'EMEA') TO STDOUT");

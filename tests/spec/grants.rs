@@ -1,8 +1,8 @@
 //! Grants: default deny, what each privilege opens, what a refusal says, and when a change takes effect.
 
-use crate::harness::{both_mechanisms, until};
+use crate::harness::{every_mechanism, until};
 
-both_mechanisms! {
+every_mechanism! {
     fn without_a_grant_nothing_is_read(shop: shared) {
         let ivan = shop.ivan();
         let refusal = ivan.refused("SELECT * FROM employees", "42501");

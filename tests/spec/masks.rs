@@ -1,8 +1,8 @@
 //! Column masks: what a reader may not see, no clause sees; what one may write, one may still write.
 
-use crate::harness::{Client, NULL, both_mechanisms};
+use crate::harness::{Client, NULL, every_mechanism};
 
-both_mechanisms! {
+every_mechanism! {
     fn an_analyst_reads_masks_and_hr_reads_values(shop: shared) {
         let truth = shop.truth();
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Views: definer's rights on grants, the reader's identity in filters and masks.
 
-use crate::harness::{both_mechanisms, until};
+use crate::harness::{Mechanism, ProxySettings, Shop, every_mechanism, until};
 
-both_mechanisms! {
+every_mechanism! {
     fn a_view_made_upstream_outside_shows_permitted_rows_only(shop: shared) {
         let truth = shop.truth();
         for (person, region) in [(shop.ana(), "EMEA"), (shop.bob(), "AMER")] {
@@ -89,4 +89,17 @@ both_mechanisms! {
         until("the view to be found", || admin.try_rows("GRANT SELECT ON VIEW frozen TO interns").ok());
         assert!(ivan.try_rows("SELECT ssn FROM frozen").is_err());
     }
+}
+
+/// Strict mode is on where a test says so, and `pgusher check` sees it.
+#[test]
+fn check_tells_what_strict_mode_reaches() {
+    let shop = Shop::fresh(Mechanism::Strict);
+    let settings = ProxySettings::new(&shop.database, Mechanism::Strict);
+    let text = settings.run_check(shop.upstream);
+    assert!(text.contains("ok    every table that can ask for grants does"), "{text}");
+    assert!(text.contains("the analysis alone keeps: nothing"), "{text}");
+    shop.truth().run("CREATE TABLE public.roots (id int); SET ROLE shop_owner; CREATE MATERIALIZED VIEW public.kept AS SELECT 1 AS one");
+    let text = settings.run_check(shop.upstream);
+    assert!(text.contains("kept") && text.contains("roots"), "{text}");
 }

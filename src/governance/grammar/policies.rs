@@ -1,4 +1,4 @@
-//! ALTER TABLE … OWNER, ROW FILTER, MASK, FILTER MECHANISM.
+//! ALTER TABLE … OWNER, ROW FILTER, MASK, FILTER MECHANISM; ALTER VIEW … TRUSTED.
 
 use sqlparser::tokenizer::Token;
 
@@ -26,6 +26,10 @@ pub(super) fn alter_relation(cursor: &mut Cursor<'_>, view: bool) -> Parsed<Comm
             None => return Err(cursor.unexpected()),
         };
         Ok(Command::SetMechanism { table, mechanism })
+    } else if view && cursor.words(&["SET", "TRUSTED"]) {
+        Ok(Command::SetTrusted { view: table, trusted: true })
+    } else if view && cursor.words(&["UNSET", "TRUSTED"]) {
+        Ok(Command::SetTrusted { view: table, trusted: false })
     } else if cursor.word("ALTER") {
         cursor.word("COLUMN");
         let column = cursor.name()?;

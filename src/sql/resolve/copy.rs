@@ -86,9 +86,15 @@ impl Walk<'_> {
         self.scopes.top().items.push(Item::plain(found.relation.name.as_str(), Some(found.columns()), 0..0));
         self.optional(where_clause)?;
         self.scopes.pop();
-        let Some(table) = found.table else {
-            self.replace_name(name, &found.now)?;
-            return Ok(Effect::CopyIn);
+        let plain = GovernedTable::plain(&found.now);
+        let table = match found.table {
+            Some(table) => table,
+            // PostgreSQL takes no COPY FROM into a table under row security.
+            None if found.relation.row_security => &plain,
+            None => {
+                self.replace_name(name, &found.now)?;
+                return Ok(Effect::CopyIn);
+            }
         };
         refuse_options(options, position)?;
         if where_clause.is_some() {

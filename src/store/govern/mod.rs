@@ -18,6 +18,7 @@ mod rights;
 mod settled;
 mod show;
 mod tokens;
+mod trusted;
 
 #[cfg(test)]
 mod tests;
@@ -127,6 +128,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         Command::SetRowFilter { table, body } => filters::set(ground, channel, table, body).await,
         Command::DropRowFilter { table } => filters::drop(ground, channel, table).await,
         Command::SetMechanism { table, mechanism } => filters::set_mechanism(ground, channel, table, *mechanism).await,
+        Command::SetTrusted { view, trusted } => trusted::set(ground, channel, view, *trusted).await,
         Command::SetMask { table, column, body } => masks::set(ground, channel, table, column, body).await,
         Command::DropMask { table, column } => masks::drop(ground, channel, table, column).await,
         Command::CreateToken { principal, comment, lifetime, scopes } => {

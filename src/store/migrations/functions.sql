@@ -76,6 +76,7 @@ BEGIN
     WHERE fresh.id OPERATOR(pg_catalog.=) s.principal
       AND (fresh.groups OPERATOR(pg_catalog.<>) s.groups OR fresh.name OPERATOR(pg_catalog.<>) s.name);
   UPDATE pgusher.version AS v SET policy = v.policy OPERATOR(pg_catalog.+) 1 RETURNING v.policy INTO now_at;
+  PERFORM pgusher.follow_ways();
   PERFORM pg_catalog.pg_notify('pgusher_policy', now_at::pg_catalog.text);
   RETURN now_at;
 END
@@ -230,7 +231,7 @@ BEGIN
   RETURN (SELECT pg_catalog.md5(pg_catalog.concat_ws('|', c.relrowsecurity,
       (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', p.polname, p.polcmd, p.polpermissive, p.polroles::text,
           p.polqual::text, p.polwithcheck::text), ',' ORDER BY p.polname)
-       FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid AND p.polname IN ('pgusher_filter', 'pgusher_pass'))))
+       FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid AND p.polname LIKE 'pgusher\_%')))
     FROM pg_catalog.pg_class AS c WHERE c.oid = relation);
 END
 $pgusher$;
@@ -339,7 +340,7 @@ CREATE OR REPLACE VIEW pgusher.pg_policy AS
          p.tableoid
   FROM pg_catalog.pg_policy AS p
   CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = p.polrelid) AS governed) AS g
-  WHERE p.polname NOT IN ('pgusher_filter', 'pgusher_pass');
+  WHERE p.polname NOT LIKE 'pgusher\_%';
 CREATE OR REPLACE VIEW pgusher.pg_policies AS
   SELECT p.schemaname, p.tablename, p.policyname, p.permissive, p.roles, p.cmd,
          CASE WHEN NOT g.governed THEN p.qual END AS qual, CASE WHEN NOT g.governed THEN p.with_check END AS with_check
@@ -347,7 +348,7 @@ CREATE OR REPLACE VIEW pgusher.pg_policies AS
   CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m JOIN pg_catalog.pg_class AS c ON c.oid = m.relation
       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
       WHERE c.relname = p.tablename AND n.nspname = p.schemaname) AS governed) AS g
-  WHERE p.policyname NOT IN ('pgusher_filter', 'pgusher_pass');
+  WHERE p.policyname NOT LIKE 'pgusher\_%';
 CREATE OR REPLACE VIEW pgusher.pg_views AS
   SELECT n.nspname AS schemaname, c.relname AS viewname, pg_catalog.pg_get_userbyid(c.relowner) AS viewowner,
          CASE WHEN NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = c.oid) AND r.rolname <> 'pgusher_viewer'

@@ -49,6 +49,8 @@ pub(super) struct RowSecurity {
     pub(super) pass: bool,
     /// The pass policy is for everybody, so there was no row security before.
     pub(super) pass_public: bool,
+    /// Policies of strict mode are there.
+    pub(super) strict: bool,
 }
 
 /// One row of `pgusher.made` with the state now.
@@ -106,6 +108,10 @@ pub(super) struct Actual {
     pub(super) collations: HashMap<(Oid, String), String>,
     /// Relations of extensions, and what the store has no business with.
     pub(super) extensions: BTreeSet<Oid>,
+    /// Schemas that `pgusher_owner` can give privileges on.
+    pub(super) schemas_open: BTreeSet<Oid>,
+    /// Strict mode's ways are others than those noted.
+    pub(super) ways_moved: bool,
     /// What is wrong with the roles of ours; nothing may be served then.
     pub(super) roles: Option<String>,
 }
@@ -131,17 +137,25 @@ struct ActualRow {
     relations: Vec<(String, Vec<Oid>)>,
     columns: Vec<(Oid, String, String)>,
     schemas: Vec<(Oid, String)>,
-    policies: Vec<(Oid, bool, bool, bool)>,
+    policies: Vec<(Oid, bool, bool, bool, bool)>,
     made: Vec<MadeRow>,
     definitions: Vec<(Oid, Option<Arc<str>>)>,
     collations: Vec<(Oid, String, String)>,
     extensions: Vec<Oid>,
+    schemas_open: Vec<Oid>,
+    ways_moved: bool,
     roles: Option<String>,
 }
 
 impl ActualRow {
     fn actual(self) -> Actual {
-        let mut actual = Actual { roles: self.roles, extensions: self.extensions.into_iter().collect(), ..Actual::default() };
+        let mut actual = Actual {
+            roles: self.roles,
+            extensions: self.extensions.into_iter().collect(),
+            schemas_open: self.schemas_open.into_iter().collect(),
+            ways_moved: self.ways_moved,
+            ..Actual::default()
+        };
         for (acl, oids) in self.relations {
             let acl = Arc::new(acl_from_text(&acl));
             actual.relations.extend(oids.into_iter().map(|oid| (oid, acl.clone())));
@@ -150,8 +164,8 @@ impl ActualRow {
             actual.columns.entry(oid).or_default().insert(column, acl_from_text(&acl));
         }
         actual.schemas = self.schemas.into_iter().map(|(oid, acl)| (oid, acl_from_text(&acl))).collect();
-        for (oid, filter, pass, pass_public) in self.policies {
-            actual.row_security.insert(oid, RowSecurity { filter, pass, pass_public });
+        for (oid, filter, pass, pass_public, strict) in self.policies {
+            actual.row_security.insert(oid, RowSecurity { filter, pass, pass_public, strict });
         }
         for (oid, kind, object, wanted, found, now) in self.made {
             let kind = match kind.as_str() {
@@ -213,10 +227,11 @@ SELECT
         FROM pg_catalog.aclexplode(n.nspacl) AS e JOIN roles AS r ON r.oid = e.grantee
         WHERE r.rolname <> 'pgusher_owner' OR e.is_grantable GROUP BY r.rolname ORDER BY r.rolname) AS x) AS acl
     FROM pg_catalog.pg_namespace AS n) AS x WHERE x.acl IS NOT NULL) AS schemas,
-  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(x.polrelid::pg_catalog.int8, x.filter, x.pass, x.public)), '[]'::pg_catalog.jsonb) FROM (
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(x.polrelid::pg_catalog.int8, x.filter, x.pass, x.public, x.strict)), '[]'::pg_catalog.jsonb) FROM (
     SELECT p.polrelid, pg_catalog.bool_or(p.polname = 'pgusher_filter') AS filter, pg_catalog.bool_or(p.polname = 'pgusher_pass') AS pass,
-      pg_catalog.bool_or(p.polname = 'pgusher_pass' AND p.polroles = '{0}'::pg_catalog.oid[]) AS public
-    FROM pg_catalog.pg_policy AS p WHERE p.polname IN ('pgusher_filter', 'pgusher_pass') GROUP BY p.polrelid) AS x) AS policies,
+      pg_catalog.bool_or(p.polname = 'pgusher_pass' AND p.polroles = '{0}'::pg_catalog.oid[]) AS public,
+      pg_catalog.bool_or(p.polname LIKE 'pgusher\_may\_%') AS strict
+    FROM pg_catalog.pg_policy AS p WHERE p.polname LIKE 'pgusher\_%' GROUP BY p.polrelid) AS x) AS policies,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(m.relation::pg_catalog.int8, m.kind, m.object::pg_catalog.int8, m.wanted, m.found,
       CASE m.kind WHEN 'filter' THEN pgusher.filter_state(m.relation) ELSE pgusher.view_state(m.object) END)), '[]'::pg_catalog.jsonb)
    FROM pgusher.made AS m) AS made,
@@ -229,6 +244,10 @@ SELECT
    WHERE a.attrelid >= 16384 AND NOT a.attisdropped AND a.attname IN (SELECT m."column"::pg_catalog.name FROM pgusher.mask AS m)) AS collations,
   (SELECT coalesce(pg_catalog.jsonb_agg(d.objid::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pg_catalog.pg_depend AS d
    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e' AND d.objid >= 16384) AS extensions,
+  (SELECT coalesce(pg_catalog.jsonb_agg(n.oid::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pg_catalog.pg_namespace AS n
+   WHERE pg_catalog.pg_has_role('pgusher_owner', n.nspowner, 'USAGE')
+      OR pg_catalog.has_schema_privilege('pgusher_owner', n.oid, 'CREATE WITH GRANT OPTION')) AS schemas_open,
+  pgusher.ways_moved() AS ways_moved,
   (SELECT pg_catalog.string_agg(x.wrong, '; ') FROM (
     SELECT 'role ' || r.rolname || ' is superuser or has BYPASSRLS, CREATEROLE or REPLICATION' AS wrong FROM pg_catalog.pg_roles AS r
     WHERE r.rolname IN ('pgusher_session', 'pgusher_control', 'pgusher_viewer', 'pgusher_owner')

@@ -25,11 +25,13 @@ use crate::upstream::OwnerChannel;
 pub struct Settings {
     /// How row filters are enforced where nothing else is chosen.
     pub row_filters: Mechanism,
+    /// Strict mode: tables ask for grants themselves.
+    pub strict: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { row_filters: Mechanism::Rls }
+        Self { row_filters: Mechanism::Rls, strict: false }
     }
 }
 
@@ -116,7 +118,7 @@ pub(super) async fn examine(
     let mut footing = Footing::new(catalog, policies, first);
     // Each failure may refuse what reads the relation; a handful of rounds reaches every view of views.
     loop {
-        let plan = plan::plan(&footing, &actual);
+        let plan = plan::plan(&footing, &actual, settings);
         let before = failed.len();
         failed.extend(plan.failed);
         if failed.len() == before {
@@ -129,6 +131,7 @@ pub(super) async fn examine(
 /// One attempt at what is left to do; gives what failed.
 pub(super) async fn repair(channel: &mut dyn OwnerChannel, examined: &Examined) -> Result<HashMap<Oid, Arc<str>>, StoreError> {
     let failures = apply::apply(channel, &examined.tasks).await?;
+    channel.execute("SELECT pgusher.follow_ways()").await?;
     Ok(failures.into_iter().map(|(oid, error)| (oid, error.message.into())).collect())
 }
 

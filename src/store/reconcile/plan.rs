@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::actual::{Actual, MadeKind};
-use super::{privileges, rls, views};
+use super::{Settings, privileges, rls, views};
 use crate::catalog::{Footing, Governed, Relation};
 use crate::policy::Oid;
 use crate::store::governed::{Effective, effective};
@@ -34,7 +34,7 @@ pub(super) struct Plan {
 }
 
 /// Compares what should be with what is.
-pub(super) fn plan(footing: &Footing, actual: &Actual) -> Plan {
+pub(super) fn plan(footing: &Footing, actual: &Actual, settings: &Settings) -> Plan {
     let catalog = &footing.catalog;
     let mut plan = Plan::default();
     let mut relations: Vec<&Relation> = catalog.relations().filter(|r| application(footing, r)).collect();
@@ -55,13 +55,14 @@ pub(super) fn plan(footing: &Footing, actual: &Actual) -> Plan {
     plan.tasks.extend(privileges::schemas(catalog, actual));
     plan.tasks.extend(views::schemas(footing, &relations, &wanted));
     for relation in &relations {
-        if let Some(filter) = wanted.get(&relation.oid).and_then(|e| e.filter.as_ref())
-            && rls::wanted(footing.governed(relation.oid))
-        {
-            plan.tasks.extend(rls::filter(catalog, actual, relation, filter));
+        let filter = wanted.get(&relation.oid).and_then(|e| e.filter.as_ref());
+        let filter = filter.filter(|_| rls::wanted(footing.governed(relation.oid)));
+        let strict = settings.strict && rls::carries_grants(footing, actual, relation);
+        if filter.is_some() || strict {
+            plan.tasks.extend(rls::policies(catalog, actual, relation, filter, strict));
         }
     }
-    plan.tasks.extend(rls::leftovers(catalog, &footing.governed, actual));
+    plan.tasks.extend(rls::leftovers(footing, actual, settings.strict));
     plan.tasks.extend(views::strays(footing, actual, &wanted));
     for relation in &relations {
         if let Some(effective) = wanted.get(&relation.oid) {
@@ -75,6 +76,9 @@ pub(super) fn plan(footing: &Footing, actual: &Actual) -> Plan {
                 plan.failed.insert(relation.oid, reason);
             }
         }
+    }
+    if actual.ways_moved {
+        plan.tasks.push(Task::sql(0, "SELECT pgusher.follow_ways()".to_owned()));
     }
     for relation in &relations {
         plan.tasks.extend(privileges::relation(catalog, &footing.governed, actual, relation));

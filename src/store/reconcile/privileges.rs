@@ -18,10 +18,11 @@ struct Access {
     columns: Vec<Name>,
 }
 
-/// USAGE for every login, and CREATE for the owner of views, on every schema of the application.
+/// USAGE for every login, and CREATE for the owner of views, on every schema of the application that `pgusher_owner` may give them on.
 pub(super) fn schemas(catalog: &CatalogSnapshot, actual: &Actual) -> Vec<Task> {
     let none = Acl::new();
-    let mut sorted: Vec<&Schema> = catalog.schemas().filter(|s| !s.system && !s.ours && s.name.as_str() != "pg_temp").collect();
+    let application = |s: &&Schema| !s.system && !s.ours && s.name.as_str() != "pg_temp";
+    let mut sorted: Vec<&Schema> = catalog.schemas().filter(application).filter(|s| actual.schemas_open.contains(&s.oid)).collect();
     sorted.sort_by_key(|s| s.oid);
     let mut tasks = Vec::new();
     for schema in sorted {
