@@ -104,7 +104,10 @@ impl Door {
 /// PostgreSQL leaves it out. Alone it is an error there.
 pub(super) fn is_there(address: SocketAddr, all: &[SocketAddr]) -> bool {
     let beside = all.iter().any(|other| other.is_ipv4() && other.ip().is_unspecified());
-    !beside || !address.is_ipv6() || !address.ip().is_unspecified() || std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
+    !beside
+        || !address.is_ipv6()
+        || !address.ip().is_unspecified()
+        || std::net::UdpSocket::bind((std::net::Ipv6Addr::UNSPECIFIED, 0)).is_ok()
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

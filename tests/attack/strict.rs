@@ -157,7 +157,11 @@ fn a_view_opens_what_it_reads_to_its_readers_while_its_owner_may_read_it() {
     // As made through pgusher, and hank's in the policy store.
     root.run("CREATE VIEW notes AS SELECT * FROM free; ALTER VIEW notes OWNER TO pgusher_viewer; CREATE VIEW more AS SELECT * FROM notes; ALTER VIEW more OWNER TO pgusher_viewer");
     let view = "'public.notes'::regclass::oid";
-    let hanks = |view: &str| format!("INSERT INTO pgusher.owner (kind, object, principal) SELECT 'relation', {view}, p.id FROM pgusher.principal p WHERE p.name = 'hank'");
+    let hanks = |view: &str| {
+        format!(
+            "INSERT INTO pgusher.owner (kind, object, principal) SELECT 'relation', {view}, p.id FROM pgusher.principal p WHERE p.name = 'hank'"
+        )
+    };
     bench.govern(&hanks(view));
     let ana = bench.session("ana");
     let count = |view: &str| ana.one(&format!("SELECT count(*) FROM {view}"));
@@ -223,12 +227,17 @@ fn nothing_that_a_session_can_run_makes_it_hold_more() {
     ana.refused("SET row_security = off; SELECT * FROM public.free", "42501");
     ana.run("RESET row_security");
     ana.run("CREATE TEMP TABLE grants (kind text, object oid, privilege text, principal bigint); CREATE TEMP TABLE session (sid bigint, admin boolean)");
-    ana.run("CREATE FUNCTION pg_temp.may(oid, text) RETURNS boolean LANGUAGE sql AS 'SELECT true'; SET search_path = pg_temp, public");
+    ana.run(
+        "CREATE FUNCTION pg_temp.may(oid, text) RETURNS boolean LANGUAGE sql AS 'SELECT true'; SET search_path = pg_temp, public",
+    );
     shut(&ana, "public.free");
     // A leaking function sees no row either.
     ana.run("CREATE FUNCTION pg_temp.leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$ BEGIN RAISE EXCEPTION '%', $1; END $$");
     assert!(ana.rows("SELECT * FROM public.free WHERE pg_temp.leak(note)").is_empty());
-    assert!(ana.rows("SELECT f.* FROM public.free f LEFT JOIN public.depts d ON pg_temp.leak(d.name) AND pg_temp.leak(f.note)").is_empty());
+    assert!(
+        ana.rows("SELECT f.* FROM public.free f LEFT JOIN public.depts d ON pg_temp.leak(d.name) AND pg_temp.leak(f.note)")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -237,7 +246,10 @@ fn strict_mode_is_switched_on_and_off_and_mended() {
     let root = bench.superuser();
     let asks = "SELECT count(*) FROM pg_policy WHERE polname LIKE 'pgusher\\_may%'";
     let per_table = 8;
-    let tables: i64 = root.one("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace").parse().unwrap();
+    let tables: i64 = root
+        .one("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace")
+        .parse()
+        .unwrap();
     assert_eq!(root.one(asks), (per_table * tables).to_string());
     let before = root.one("SELECT string_agg(m::text, ',' ORDER BY relation, kind) FROM pgusher.made m");
     bench.govern("SELECT 1");
@@ -268,15 +280,22 @@ fn strict_mode_is_switched_on_and_off_and_mended() {
 fn the_cost_of_strict_mode() {
     const ROUNDS: usize = 15;
     const STATEMENTS: u32 = 2000;
-    let tables = format!("{TABLES} INSERT INTO free SELECT i, 'n' || i FROM generate_series(1, 100000) i; CREATE VIEW by_view AS SELECT * FROM free; CREATE TABLE two (id int PRIMARY KEY, note text); INSERT INTO two SELECT * FROM free");
-    let more = format!("{POLICIES} INSERT INTO pgusher.filter (relation, expression, source) VALUES ('public.two'::regclass, $$\"note\" <> (SELECT pgusher.current_user() AS c)$$, '{{\"expression\": \"x\"}}')");
+    let tables = format!(
+        "{TABLES} INSERT INTO free SELECT i, 'n' || i FROM generate_series(1, 100000) i; CREATE VIEW by_view AS SELECT * FROM free; CREATE TABLE two (id int PRIMARY KEY, note text); INSERT INTO two SELECT * FROM free"
+    );
+    let more = format!(
+        "{POLICIES} INSERT INTO pgusher.filter (relation, expression, source) VALUES ('public.two'::regclass, $$\"note\" <> (SELECT pgusher.current_user() AS c)$$, '{{\"expression\": \"x\"}}')"
+    );
     let benches = [false, true].map(|strict| Bench::with(Settings { row_filters: Mechanism::Rls, strict }, &tables, &more));
     let sessions = benches.each_ref().map(|bench| {
         let root = bench.superuser();
         root.run("ALTER VIEW by_view OWNER TO pgusher_viewer");
         root.run("VACUUM ANALYZE");
         let view = "'public.by_view'::regclass::oid";
-        bench.govern(&[grant("SELECT", "relation", FREE, "ana"), grant("SELECT", "relation", "'public.two'::regclass::oid", "ana")].join(";"));
+        bench.govern(
+            &[grant("SELECT", "relation", FREE, "ana"), grant("SELECT", "relation", "'public.two'::regclass::oid", "ana")]
+                .join(";"),
+        );
         bench.govern(&grant("SELECT", "relation", view, "hank"));
         [bench.session("ana"), bench.session("hank")]
     });

@@ -15,8 +15,8 @@ pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
 pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
-pub(crate) use shop::{both_mechanisms, every_mechanism};
 pub use shop::{ADMIN, Mechanism, Shop};
+pub(crate) use shop::{both_mechanisms, every_mechanism};
 pub use upstream::{Upstream, program};
 
 use std::time::{Duration, Instant};

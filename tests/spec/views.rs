@@ -99,7 +99,8 @@ fn check_tells_what_strict_mode_reaches() {
     let text = settings.run_check(shop.upstream);
     assert!(text.contains("ok    every table that can ask for grants does"), "{text}");
     assert!(text.contains("the analysis alone keeps: nothing"), "{text}");
-    shop.truth().run("CREATE TABLE public.roots (id int); SET ROLE shop_owner; CREATE MATERIALIZED VIEW public.kept AS SELECT 1 AS one");
+    shop.truth()
+        .run("CREATE TABLE public.roots (id int); SET ROLE shop_owner; CREATE MATERIALIZED VIEW public.kept AS SELECT 1 AS one");
     let text = settings.run_check(shop.upstream);
     assert!(text.contains("kept") && text.contains("roots"), "{text}");
 }
