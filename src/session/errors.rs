@@ -39,6 +39,29 @@ pub(super) fn sanitise(fields: &mut Fields, touched: Touched, sent: Option<(&Scr
     rewrite(fields, MESSAGE, |message| message.contains(POLICY).then(|| message.replace(POLICY, "")));
 }
 
+/// Of an error or notice of a statement that a function of ours ran: what it would be without that function.
+pub(super) fn unwrap(fields: &mut Fields, statement: Option<&str>) {
+    let Some(statement) = statement else { return };
+    if field(fields, INTERNAL_QUERY) == Some(statement) {
+        let at = field(fields, INTERNAL_POSITION).map(str::to_owned);
+        fields.retain(|(kind, _)| ![INTERNAL_POSITION, INTERNAL_QUERY, POSITION].contains(kind));
+        fields.extend(at.map(|at| (POSITION, at)));
+    }
+    // Our own lines come last; the first of them quotes the statement, unless its position was told.
+    let quoted = format!("\"{statement}\"\n");
+    rewrite(fields, CONTEXT, |context| {
+        let ours = OUR_FUNCTIONS.iter().filter_map(|name| context.find(name)).min()?;
+        let before = context.get(..ours)?;
+        let end = match before.rfind(&quoted) {
+            Some(at) => at,
+            None => ours,
+        };
+        let line = before.get(..end)?.rfind('\n').unwrap_or_default();
+        Some(before.get(..line)?.to_owned())
+    });
+    fields.retain(|(kind, text)| *kind != CONTEXT || !text.is_empty());
+}
+
 /// A position that upstream counted in what we sent, in what the client sent; taken out where there is none.
 fn position(fields: &mut Fields, sent: Option<(&Script, Option<usize>)>) {
     let Some(counted) = field(fields, POSITION).and_then(|p| p.parse::<usize>().ok()) else { return };
@@ -156,6 +179,11 @@ const DETAIL: u8 = b'D';
 const HINT: u8 = b'H';
 const POSITION: u8 = b'P';
 const INTERNAL_QUERY: u8 = b'q';
+const INTERNAL_POSITION: u8 = b'p';
+const CONTEXT: u8 = b'W';
+
+/// The functions that run statements in the client's stead.
+const OUR_FUNCTIONS: [&str; 3] = ["pgusher.define(", "pgusher.maintain(", "pgusher.run_settled("];
 
 /// DETAIL, CONTEXT, internal position and query.
 const WITHHELD: [u8; 4] = [DETAIL, b'W', b'p', INTERNAL_QUERY];
@@ -169,7 +197,7 @@ const NAMING: [u8; 6] = [MESSAGE, DETAIL, HINT, b's', b't', b'c'];
 /// How the names of raw columns, write twins and insert views end.
 const ENDS: [&str; 3] = ["$raw", "$w", "$i"];
 
-const ROLES: [&str; 4] = ["pgusher_session", "pgusher_control", "pgusher_owner", "pgusher_viewer"];
+const ROLES: [&str; 5] = ["pgusher_session", "pgusher_control", "pgusher_owner", "pgusher_viewer", "pgusher_ddl"];
 
 #[cfg(test)]
 mod tests {

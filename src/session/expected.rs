@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::script::{Part, Script};
 use crate::error::Report;
+use crate::sql::Effect;
 
 /// One entry of the queue.
 #[derive(Debug)]
@@ -80,9 +81,33 @@ pub(super) enum Completion {
     Held,
     /// It is ours: swallowed.
     Swallowed,
+    /// It is that of a function of ours which runs the statement: the statement's own is kept instead.
+    StoodIn,
+    /// The statement is done when what fills its table is: swallowed, its errors and notices are the client's.
+    Prelude,
+    /// That of what fills a table: kept as the tag of the query that it was filled from.
+    Filled,
+}
+
+impl Completion {
+    /// Whether the rows before it are the client's.
+    pub(super) fn shows(self) -> bool {
+        match self {
+            Self::Plain | Self::Inner | Self::Held => true,
+            Self::Swallowed | Self::StoodIn | Self::Prelude | Self::Filled => false,
+        }
+    }
 }
 
 impl Running {
+    /// The command tag of what runs, where that is known beforehand.
+    pub(super) fn tag(&self) -> &'static str {
+        match self.current().map(|part| part.rewritten.effect()) {
+            Some(Effect::AsOwner(owned)) => owned.tag,
+            Some(_) | None => "",
+        }
+    }
+
     /// The part that runs.
     pub(super) fn current(&self) -> Option<&Part> {
         self.script.as_ref().and_then(|script| script.parts.get(self.part))
@@ -94,9 +119,29 @@ impl Expected {
     pub(super) fn sent(&self) -> Option<(&Script, Option<usize>)> {
         match self {
             Self::Parse { script, .. } => script.as_ref().map(|(script, part)| (&**script, Some(*part))),
+            // What fills a table is another text.
+            Self::Execute(Running { ending: Completion::Filled, .. }) => None,
             Self::Execute(running) => running.script.as_deref().map(|script| (script, Some(running.part))),
             Self::Query(running) => running.script.as_deref().map(|script| (script, None)),
             Self::Bind { .. }
+            | Self::Describe { .. }
+            | Self::Close { .. }
+            | Self::Sync { .. }
+            | Self::Local { .. }
+            | Self::Refused(_) => None,
+        }
+    }
+
+    /// The text that a function of ours runs in the client's stead.
+    pub(super) fn stands_in(&self) -> Option<&str> {
+        match self {
+            Self::Execute(running @ Running { ending: Completion::StoodIn | Completion::Prelude, .. }) => {
+                running.current().map(|part| &**part.rewritten.text())
+            }
+            Self::Execute(_)
+            | Self::Query(_)
+            | Self::Parse { .. }
+            | Self::Bind { .. }
             | Self::Describe { .. }
             | Self::Close { .. }
             | Self::Sync { .. }

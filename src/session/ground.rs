@@ -292,7 +292,7 @@ impl Session {
         if matches!(new.body, Body::SqlPrepare(_)) {
             self.exchange.link.step(&part.rewritten, false);
             let running = Running { script: Some(script.clone()), part: 0, started: Instant::now(), ending: Completion::Swallowed };
-            self.expect_step(script, 0, None);
+            self.expect_step(Some((script.clone(), 0)), None);
             self.expected.push_back(Expected::Execute(running));
         } else {
             self.exchange.link.parse(name, &part.rewritten, &new.types);

@@ -22,6 +22,7 @@
 
 mod cache;
 mod copy;
+mod define;
 mod dispatch;
 mod environment;
 mod errors;

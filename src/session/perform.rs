@@ -13,7 +13,6 @@ use super::run::Session;
 use super::script::Script;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
-use crate::policy::{Requirement, Securable};
 use crate::sql::{Discard, Effect};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
@@ -38,7 +37,8 @@ impl Session {
         match part.rewritten.effect() {
             Effect::AsOwner(owned) if owned.transactional => {
                 self.begin(opened).await?;
-                self.as_owner(script, describe, owned.ddl, alone, started, *opened).await
+                let last = *opened && alone;
+                self.as_owner(script, owned, describe, last, started).await
             }
             Effect::AsOwner(owned) => {
                 if !alone || *opened || self.block {
@@ -86,91 +86,6 @@ impl Session {
         Ok(())
     }
 
-    async fn as_owner(
-        &mut self,
-        script: &Arc<Script>,
-        describe: bool,
-        ddl: bool,
-        alone: bool,
-        started: Instant,
-        opened: bool,
-    ) -> Result<bool, Stop> {
-        if ddl {
-            self.precede_ddl(script).await?;
-        }
-        self.must(Housekeeping::BecomeOwner).await?;
-        if !self.step(script, describe, Completion::Held, started).await? {
-            return Ok(false);
-        }
-        self.must(Housekeeping::ResetRole).await?;
-        if ddl {
-            self.follow_ddl().await?;
-            self.dirty = true;
-            if !(opened && alone) {
-                self.stand_within().await?;
-            }
-        }
-        Ok(true)
-    }
-
-    async fn as_owner_outside(&mut self, script: &Arc<Script>, describe: bool, ddl: bool, started: Instant) -> Result<bool, Stop> {
-        self.must(Housekeeping::BecomeOwnerOutside).await?;
-        let ok = self.step(script, describe, Completion::Held, started).await?;
-        if !ok {
-            self.send_sync(false);
-            self.quiesce().await?;
-        }
-        self.lay_down_ownership().await?;
-        if ok && ddl {
-            self.follow_ddl().await?;
-        }
-        self.unpublished |= ddl;
-        Ok(ok)
-    }
-
-    /// Before an ALTER or DROP, governed views that stand on its relations make way.
-    async fn precede_ddl(&mut self, script: &Script) -> Result<(), Stop> {
-        let Some(part) = script.parts.first() else { return Ok(()) };
-        let label = part.rewritten.kind().label();
-        if !(label.starts_with("ALTER") || label.starts_with("DROP")) {
-            return Ok(());
-        }
-        let relation = |requirement: &Requirement| match requirement.securable {
-            Securable::Relation(oid) => Some(oid),
-            Securable::Catalog
-            | Securable::Schema(_)
-            | Securable::Function(_)
-            | Securable::Type(_)
-            | Securable::AnonymousFunction
-            | Securable::AnyFile
-            | Securable::Connection(_) => None,
-        };
-        let relations: Vec<_> = part.rewritten.remembered().requirements.iter().filter_map(relation).collect();
-        if relations.is_empty() {
-            return Ok(());
-        }
-        let environment = self.environment.clone();
-        let done = self.with_owner(async |channel| environment.governor.precede_ddl(&relations, channel).await).await?;
-        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
-    }
-
-    /// No transaction ends the owner's rights here. A cancel or a timeout that was meant for the statement may hit this instead: then
-    /// it is tried again, and a session that keeps those rights does not go on.
-    async fn lay_down_ownership(&mut self) -> Result<(), SessionError> {
-        for _ in 0..RESETS {
-            if self.converse(Housekeeping::ResetRole).await?.is_ok() {
-                return Ok(());
-            }
-        }
-        Err(SessionError::Broken("the owner's rights could not be laid down"))
-    }
-
-    async fn follow_ddl(&mut self) -> Result<(), Stop> {
-        let (environment, subject) = (self.environment.clone(), self.subject.clone());
-        let done = self.with_owner(async |channel| environment.governor.follow_ddl(&subject, channel).await).await?;
-        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
-    }
-
     /// Stands on the catalog and policies as the open transaction sees them.
     pub(super) async fn stand_within(&mut self) -> Result<(), Stop> {
         let environment = self.environment.clone();
@@ -194,7 +109,7 @@ impl Session {
             if !self.exchange.link.copy_step(&part.rewritten, step) {
                 return Err(SessionError::Broken("no COPY into a governed table").into());
             }
-            self.expect_step(script, 0, None);
+            self.expect_step(Some((script.clone(), 0)), None);
             self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
             self.quiesce().await?;
             if self.failures != failures {
@@ -205,21 +120,21 @@ impl Session {
     }
 
     /// Runs one statement under our name; whether it went well.
-    async fn step(&mut self, script: &Arc<Script>, describe: bool, ending: Completion, started: Instant) -> Result<bool, Stop> {
+    pub(super) async fn step(&mut self, script: &Arc<Script>, describe: bool, ending: Completion, started: Instant) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
         let failures = self.failures;
         self.exchange.link.step(&part.rewritten, describe);
-        self.expect_step(script, 0, describe.then_some(true));
+        self.expect_step(Some((script.clone(), 0)), describe.then_some(true));
         self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
         self.quiesce().await?;
         Ok(self.failures == failures)
     }
 
     /// Expects what comes before a step's own answers.
-    pub(super) fn expect_step(&mut self, script: &Arc<Script>, part: usize, describe: Option<bool>) {
+    pub(super) fn expect_step(&mut self, script: Option<(Arc<Script>, usize)>, describe: Option<bool>) {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         self.expected.push_back(Expected::Close { shown: false, statement: None });
-        self.expected.push_back(Expected::Parse { script: Some((script.clone(), part)), shown: false });
+        self.expected.push_back(Expected::Parse { script, shown: false });
         self.expected.push_back(Expected::Bind { shown: false });
         if let Some(rows_only) = describe {
             self.expected.push_back(Expected::Describe { rows_only });
@@ -245,6 +160,7 @@ impl Session {
             Housekeeping::ShowSearchPath
             | Housekeeping::Attach { .. }
             | Housekeeping::Execute { .. }
+            | Housekeeping::Define { .. }
             | Housekeeping::Begin
             | Housekeeping::Commit
             | Housekeeping::Rollback
@@ -278,6 +194,7 @@ impl Session {
                 Housekeeping::Commit => SessionError::CommitUnknown(cause),
                 Housekeeping::Attach { .. }
                 | Housekeeping::Execute { .. }
+                | Housekeeping::Define { .. }
                 | Housekeeping::Begin
                 | Housekeeping::Rollback
                 | Housekeeping::BecomeOwner
@@ -328,6 +245,3 @@ pub(super) fn set_aside(outbox: &mut bytes::BytesMut, tag: BackendTag, frame: &[
         outbox.extend_from_slice(frame);
     }
 }
-
-/// How often the owner's rights are tried to be laid down.
-const RESETS: usize = 3;

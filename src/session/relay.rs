@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::errors::{Fields, field, sanitise};
+use super::errors::{Fields, field, sanitise, unwrap};
 use super::expected::{Completion, Expected, Running};
 use super::run::{Rest, Session};
 use super::state::{Batch, CopyIn, State, Within};
@@ -145,9 +145,9 @@ impl Session {
             (
                 BackendTag::DataRow | BackendTag::CopyData | BackendTag::CopyDone,
                 Expected::Execute(running) | Expected::Query(running),
-            ) => (running.ending != Completion::Swallowed, false),
+            ) => (running.ending.shows(), false),
             (BackendTag::RowDescription | BackendTag::CopyOutResponse, Expected::Query(_)) => (true, false),
-            (BackendTag::CopyOutResponse, Expected::Execute(running)) => (running.ending != Completion::Swallowed, false),
+            (BackendTag::CopyOutResponse, Expected::Execute(running)) => (running.ending.shows(), false),
             (BackendTag::CopyInResponse, Expected::Query(_) | Expected::Execute(_)) => {
                 self.begin_copy();
                 return Ok(Verdict::Show);
@@ -176,7 +176,7 @@ impl Session {
                 (*shown, true)
             }
             (BackendTag::EmptyQueryResponse, Expected::Query(_)) => (true, false),
-            (BackendTag::EmptyQueryResponse, Expected::Execute(running)) => (running.ending != Completion::Swallowed, true),
+            (BackendTag::EmptyQueryResponse, Expected::Execute(running)) => (running.ending.shows(), true),
             (BackendTag::PortalSuspended, Expected::Execute(_)) => {
                 if let Some(Expected::Execute(running)) = self.expected.pop_front() {
                     self.record(&running, Outcome::Allowed, "00000", None);
@@ -242,7 +242,16 @@ impl Session {
                         backend::write_complete(&mut self.held_complete, tag);
                         Verdict::Swallow
                     }
-                    Completion::Swallowed => Verdict::Swallow,
+                    Completion::StoodIn => {
+                        backend::write_complete(&mut self.held_complete, running.tag());
+                        Verdict::Swallow
+                    }
+                    Completion::Filled => {
+                        let rows = tag.rsplit(' ').next().unwrap_or_default();
+                        backend::write_complete(&mut self.held_complete, &format!("SELECT {rows}"));
+                        Verdict::Swallow
+                    }
+                    Completion::Swallowed | Completion::Prelude => Verdict::Swallow,
                 };
                 self.completed(&running, tag);
                 Ok(verdict)
@@ -296,6 +305,7 @@ impl Session {
                     self.record(running, Outcome::Failed, &code, reason);
                 }
                 let sent = self.expected.front().and_then(Expected::sent);
+                unwrap(&mut fields, self.expected.front().and_then(Expected::stands_in));
                 sanitise(&mut fields, self.touched, sent, &self.who.name);
                 backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
             }
@@ -346,6 +356,7 @@ impl Session {
         }
         let mut fields = read(body);
         let sent = self.expected.front().and_then(Expected::sent);
+        unwrap(&mut fields, self.expected.front().and_then(Expected::stands_in));
         sanitise(&mut fields, self.touched, sent, &self.who.name);
         backend::write_notice(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
         Verdict::Swallow

@@ -18,7 +18,7 @@ use crate::wire::backend::{Status, write_ready};
 impl Session {
     /// A statement of the client completed: its effects are taken note of.
     pub(super) fn completed(&mut self, running: &Running, tag: &str) {
-        if running.ending == Completion::Swallowed {
+        if matches!(running.ending, Completion::Swallowed | Completion::Prelude) {
             return;
         }
         self.record(running, Outcome::Allowed, "00000", None);

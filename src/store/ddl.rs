@@ -1,4 +1,4 @@
-//! Around an administrator's DDL, in its transaction: governed views make way before it; after it the policy store follows what was
+//! Around DDL, in its transaction: governed views make way before it; after it the policy store follows what was
 //! made and dropped, and upstream is brought in line.
 
 use std::collections::{BTreeSet, HashSet};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::directory::Tokens;
-use super::names::{OWNER, VIEWER};
+use super::names::{DDL, OWNER, VIEWER};
 use super::reconcile::{self, Settings};
 use super::{StoreError, load};
 use crate::catalog::load::Scope;
@@ -96,13 +96,25 @@ fn readers(catalog: &CatalogSnapshot, view: Oid) -> Vec<Oid> {
 
 /// Views belong to the viewer upstream, so that row security and masks hold in them for whoever asks.
 fn views_to_viewer(now: &CatalogSnapshot) -> Vec<String> {
-    let views = now.relations().filter(|r| r.kind == RelationKind::View && r.owner.as_str() == OWNER && !r.temporary);
-    views
+    let moves = |kind: RelationKind, owner: &str| match kind {
+        RelationKind::View => matches!(owner, OWNER | DDL),
+        // What fills it then is what everybody may see; an administrator's is filled with owner's rights.
+        RelationKind::MaterializedView => owner == DDL,
+        RelationKind::Table
+        | RelationKind::PartitionedTable
+        | RelationKind::ForeignTable
+        | RelationKind::Sequence
+        | RelationKind::CompositeType
+        | RelationKind::Index => false,
+    };
+    now.relations()
+        .filter(|r| moves(r.kind, r.owner.as_str()) && !r.temporary)
         .filter_map(|view| {
             let schema = now.schema(view.schema).filter(|s| !s.ours && !s.system)?;
             let name = now.qualified(view)?.quoted();
+            let noun = if view.kind == RelationKind::View { "VIEW" } else { "MATERIALIZED VIEW" };
             Some(format!(
-                "GRANT USAGE, CREATE ON SCHEMA {} TO {VIEWER};\nALTER VIEW {name} OWNER TO {VIEWER}",
+                "GRANT USAGE, CREATE ON SCHEMA {} TO {VIEWER};\nALTER {noun} {name} OWNER TO {VIEWER}",
                 schema.name.quoted()
             ))
         })
@@ -144,7 +156,7 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
             .filter(|r| {
                 !matches!(r.kind, RelationKind::Index | RelationKind::CompositeType) && !r.temporary && application(r.schema)
             })
-            .filter(|r| matches!(r.owner.as_str(), OWNER | VIEWER) && before.is_none_or(|b| b.relation(r.oid).is_none()))
+            .filter(|r| matches!(r.owner.as_str(), OWNER | VIEWER | DDL) && before.is_none_or(|b| b.relation(r.oid).is_none()))
             .map(|r| ("relation", r.oid)),
     );
     // Of functions and schemas the catalog does not say who owns them upstream; the store does below.
@@ -165,7 +177,7 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
     vec![format!(
         "INSERT INTO pgusher.owner (kind, object, principal) SELECT v.kind, v.object, p.id \
          FROM (VALUES {}) AS v(kind, object), pgusher.principal AS p WHERE p.id = {} AND CASE v.kind \
-           WHEN 'function' THEN EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid = v.object AND f.proowner = '{OWNER}'::pg_catalog.regrole) \
+           WHEN 'function' THEN EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid = v.object AND f.proowner IN ('{OWNER}'::pg_catalog.regrole, '{DDL}'::pg_catalog.regrole)) \
            WHEN 'schema' THEN EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.oid = v.object AND n.nspowner = '{OWNER}'::pg_catalog.regrole) \
            ELSE true END \
          ON CONFLICT DO NOTHING",

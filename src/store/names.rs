@@ -10,6 +10,8 @@ use crate::policy::Oid;
 pub const OWNER: &str = "pgusher_owner";
 /// The role that owns governed views, and views made through pgusher.
 pub const VIEWER: &str = "pgusher_viewer";
+/// The role that owns what others than administrators make.
+pub const DDL: &str = "pgusher_ddl";
 /// The login of sessions.
 pub const SESSION: &str = "pgusher_session";
 /// The login of administrators' sessions and of the control connection.

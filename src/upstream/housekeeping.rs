@@ -5,6 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::sql::Executor;
 use crate::wire::frontend::{Target, write_bind, write_close, write_execute, write_parse};
 
 /// The prefix of prepared statements and portals that are ours.
@@ -33,6 +34,17 @@ pub enum Housekeeping<'a> {
         /// The signature.
         signature: &'a str,
     },
+    /// Runs a definition of the client's with the rights of the role that owns what it is about.
+    Define {
+        /// That role.
+        by: Executor,
+        /// What is signed beside the statement.
+        payload: &'a str,
+        /// The statement.
+        statement: &'a str,
+        /// The signature.
+        signature: &'a str,
+    },
     /// BEGIN
     Begin,
     /// COMMIT
@@ -55,6 +67,8 @@ impl Housekeeping<'_> {
         match self {
             Self::Attach { .. } => "SELECT pgusher.attach($1, $2)",
             Self::Execute { .. } => "SELECT pgusher.execute($1, $2, $3, $4)",
+            Self::Define { by: Executor::Ddl, .. } => "SELECT pgusher.define($1, $2, $3)",
+            Self::Define { by: Executor::Owner, .. } => "SELECT pgusher.maintain($1, $2, $3)",
             Self::Begin => "BEGIN",
             Self::Commit => "COMMIT",
             Self::Rollback => "ROLLBACK",
@@ -72,6 +86,7 @@ impl Housekeeping<'_> {
             Self::Execute { payload, statement, fetch, signature } => {
                 &[payload, statement, if *fetch { "true" } else { "false" }, signature]
             }
+            Self::Define { by: _, payload, statement, signature } => &[payload, statement, signature],
             Self::Begin
             | Self::Commit
             | Self::Rollback
@@ -90,6 +105,7 @@ impl Housekeeping<'_> {
         let oids: &[u32] = match self {
             Self::Attach { .. } => &[TEXT, TEXT],
             Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
+            Self::Define { .. } => &[TEXT, TEXT, TEXT],
             Self::Begin
             | Self::Commit
             | Self::Rollback

@@ -14,6 +14,7 @@ use super::housekeeping::Housekeeping;
 use super::send::{End, Link};
 use super::{BoxFuture, OwnerChannel, OwnerError};
 use crate::policy::PrincipalId;
+use crate::sql::Executor;
 use crate::wire::backend::{self, BackendTag, Status};
 use crate::wire::frame::{HEADER, Header};
 
@@ -48,6 +49,18 @@ impl SigningKey {
         })
         .to_string();
         let signature = self.sign(&["attach:", &payload]);
+        (payload, signature)
+    }
+
+    /// The payload and signature of a definition. `settled`: what runs by itself looks names up in PostgreSQL's own schema only.
+    pub fn define(&self, process_id: i32, by: Executor, statement: &str, settled: bool) -> (String, String) {
+        let payload =
+            serde_json::json!({"pid": process_id, "nonce": nonce(), "until": until(), "settled": settled}).to_string();
+        let purpose = match by {
+            Executor::Ddl => "define:",
+            Executor::Owner => "maintain:",
+        };
+        let signature = self.sign(&[purpose, &payload, ":", statement]);
         (payload, signature)
     }
 

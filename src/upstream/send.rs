@@ -27,7 +27,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
-use crate::sql::{Effect, Rewritten};
+use crate::sql::{Effect, Owned, Rewritten};
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
 };
@@ -140,6 +140,19 @@ impl Link {
     pub fn step(&mut self, statement: &Rewritten, describe: bool) {
         let out = self.door();
         write_step(out, statement.text(), describe);
+    }
+
+    /// Sends a statement of ours that stands for one of the client's; what ends it follows. Answers: CloseComplete twice,
+    /// ParseComplete, BindComplete, a row and CommandComplete.
+    pub fn stand_in(&mut self, statement: &Housekeeping<'_>) {
+        statement.write(self.door());
+    }
+
+    /// Like [`Link::step`], with what fills a table that a statement made; says no when nothing does.
+    pub fn fill_step(&mut self, statement: &Rewritten) -> bool {
+        let Effect::AsOwner(Owned { fill: Some(fill), .. }) = statement.effect() else { return false };
+        write_step(self.door(), fill, false);
+        true
     }
 
     /// The same with one step of a COPY into a governed table; says no when the statement is none.

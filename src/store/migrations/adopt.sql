@@ -53,7 +53,7 @@ BEGIN
       IF found.relkind = 'S' THEN
         EXECUTE pg_catalog.format('GRANT USAGE, SELECT, UPDATE ON SEQUENCE %I.%I TO pgusher_owner WITH GRANT OPTION', found.nspname, found.relname);
       ELSE
-        EXECUTE pg_catalog.format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I.%I TO pgusher_owner WITH GRANT OPTION', found.nspname, found.relname);
+        EXECUTE pg_catalog.format('GRANT SELECT, INSERT, UPDATE, DELETE, REFERENCES ON %I.%I TO pgusher_owner WITH GRANT OPTION', found.nspname, found.relname);
       END IF;
     ELSE
       RAISE WARNING 'relation "%.%" could not be adopted', found.nspname, found.relname

@@ -22,8 +22,8 @@ BEGIN
   END LOOP;
   IF EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
              JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
-             WHERE r.rolname IN ('pgusher_session', 'pgusher_viewer')) THEN
-    RAISE EXCEPTION 'roles "pgusher_session" and "pgusher_viewer" must not be members of any role'
+             WHERE r.rolname IN ('pgusher_session', 'pgusher_viewer', 'pgusher_ddl')) THEN
+    RAISE EXCEPTION 'roles "pgusher_session", "pgusher_viewer" and "pgusher_ddl" must not be members of any role'
       USING ERRCODE = '42501', HINT = 'Revoke the memberships and run init again.';
   END IF;
   IF EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
@@ -44,6 +44,12 @@ BEGIN
                  JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
                  WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_viewer') THEN
     GRANT pgusher_viewer TO pgusher_owner;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
+                 JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
+                 JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
+                 WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_ddl') THEN
+    GRANT pgusher_ddl TO pgusher_owner;
   END IF;
   EXECUTE pg_catalog.format('GRANT CREATE, CONNECT, TEMPORARY ON DATABASE %I TO pgusher_owner', pg_catalog.current_database());
   EXECUTE pg_catalog.format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO pgusher_session, pgusher_control', pg_catalog.current_database());

@@ -22,6 +22,8 @@ pub(super) enum Grantee {
     Viewer,
     /// PUBLIC
     Public,
+    /// `pgusher_ddl`
+    Ddl,
     /// `pgusher_owner`, with grant option only.
     Owner,
 }
@@ -33,6 +35,7 @@ impl Grantee {
             "pgusher_control" => Self::Control,
             "pgusher_viewer" => Self::Viewer,
             "" => Self::Public,
+            "pgusher_ddl" => Self::Ddl,
             "pgusher_owner" => Self::Owner,
             _ => return None,
         })
@@ -198,7 +201,7 @@ fn acl_from_text(text: &str) -> Acl {
 /// Relations are grouped by their privileges, of which there are few different sets.
 const ACTUAL: &str = r#"WITH roles AS MATERIALIZED (
   SELECT r.oid, r.rolname FROM pg_catalog.pg_roles AS r
-  WHERE r.rolname IN ('pgusher_session', 'pgusher_control', 'pgusher_viewer', 'pgusher_owner')
+  WHERE r.rolname IN ('pgusher_session', 'pgusher_control', 'pgusher_viewer', 'pgusher_ddl', 'pgusher_owner')
   UNION ALL SELECT 0, ''
 ), relations AS MATERIALIZED (
   SELECT c.oid, c.relacl FROM pg_catalog.pg_class AS c
@@ -250,12 +253,12 @@ SELECT
   pgusher.ways_moved() AS ways_moved,
   (SELECT pg_catalog.string_agg(x.wrong, '; ') FROM (
     SELECT 'role ' || r.rolname || ' is superuser or has BYPASSRLS, CREATEROLE or REPLICATION' AS wrong FROM pg_catalog.pg_roles AS r
-    WHERE r.rolname IN ('pgusher_session', 'pgusher_control', 'pgusher_viewer', 'pgusher_owner')
+    WHERE r.rolname IN ('pgusher_session', 'pgusher_control', 'pgusher_viewer', 'pgusher_ddl', 'pgusher_owner')
       AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolreplication)
     UNION ALL
     SELECT 'role ' || r.rolname || ' is a member of role ' || g.rolname FROM pg_catalog.pg_auth_members AS m
     JOIN pg_catalog.pg_roles AS r ON r.oid = m.member JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
-    WHERE r.rolname IN ('pgusher_session', 'pgusher_viewer') OR (r.rolname = 'pgusher_control' AND g.rolname <> 'pgusher_owner')
+    WHERE r.rolname IN ('pgusher_session', 'pgusher_viewer', 'pgusher_ddl') OR (r.rolname = 'pgusher_control' AND g.rolname <> 'pgusher_owner')
     UNION ALL
     SELECT 'role ' || r.rolname || ' inherits' FROM pg_catalog.pg_roles AS r
     WHERE r.rolname = 'pgusher_control' AND r.rolinherit) AS x) AS roles"#;

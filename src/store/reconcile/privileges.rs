@@ -7,7 +7,7 @@ use super::plan::Task;
 use crate::catalog::{CatalogSnapshot, Footing, Governed, GovernedTable, Relation, RelationKind, Schema, reads_by_view};
 use crate::name::{Name, quote_identifier};
 use crate::policy::Oid;
-use crate::store::names::VIEWER;
+use crate::store::names::{DDL, VIEWER};
 
 /// What one role should hold on a relation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,8 @@ struct Access {
     columns: Vec<Name>,
 }
 
-/// USAGE for every login, and CREATE for the owner of views, on every schema of the application that `pgusher_owner` may give them on.
+/// USAGE for every login, and CREATE for the owners of what is made here, on every schema of the application that `pgusher_owner`
+/// may give them on.
 pub(super) fn schemas(catalog: &CatalogSnapshot, actual: &Actual) -> Vec<Task> {
     let none = Acl::new();
     let application = |s: &&Schema| !s.system && !s.ours && s.name.as_str() != "pg_temp";
@@ -30,7 +31,8 @@ pub(super) fn schemas(catalog: &CatalogSnapshot, actual: &Actual) -> Vec<Task> {
         for (role, grantee, wanted) in [
             ("pgusher_session", Grantee::Session, &["USAGE"][..]),
             ("pgusher_control", Grantee::Control, &["USAGE"][..]),
-            ("pgusher_viewer", Grantee::Viewer, &["CREATE", "USAGE"][..]),
+            (VIEWER, Grantee::Viewer, &["CREATE", "USAGE"][..]),
+            (DDL, Grantee::Ddl, &["CREATE", "USAGE"][..]),
         ] {
             let missing: Vec<&str> =
                 wanted.iter().filter(|p| !acl.get(&grantee).is_some_and(|held| held.contains(**p))).copied().collect();
@@ -56,12 +58,18 @@ pub(super) fn relation(
     let object = if relation.kind == RelationKind::Sequence { format!("SEQUENCE {}", name.quoted()) } else { name.quoted() };
     let login = login_access(catalog, governed, relation);
     let viewer = viewer_access(governed, relation);
+    let definer = definer_access(catalog, governed, actual, relation);
     let mut tasks = Vec::new();
     for (role, grantee, wanted) in [
         ("pgusher_session", Grantee::Session, &login),
         ("pgusher_control", Grantee::Control, &login),
         (VIEWER, Grantee::Viewer, &viewer),
+        (DDL, Grantee::Ddl, &definer),
     ] {
+        // An owner's rights are its own.
+        if role == DDL && relation.owner.as_str() == DDL {
+            continue;
+        }
         let statements = difference(actual, relation, &object, role, grantee, wanted);
         tasks.extend(statements.into_iter().map(|sql| Task::sql(relation.oid, sql)));
     }
@@ -134,6 +142,20 @@ fn viewer_access(governed: &HashMap<Oid, Governed>, relation: &Relation) -> Acce
         }
         _ => whole(relation.kind),
     }
+}
+
+/// A foreign key may point to it, unless it would tell of rows that are hidden. No row is read by that.
+fn definer_access(
+    catalog: &CatalogSnapshot,
+    governed: &HashMap<Oid, Governed>,
+    actual: &Actual,
+    relation: &Relation,
+) -> Access {
+    let held = actual.relations.get(&relation.oid).and_then(|acl| acl.get(&Grantee::Owner));
+    let givable = catalog.alterable(relation) || held.is_some_and(|held| held.contains("REFERENCES"));
+    let open = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable) && !governed.contains_key(&relation.oid);
+    let table = if givable && open { BTreeSet::from(["REFERENCES"]) } else { BTreeSet::new() };
+    Access { table, columns: Vec::new() }
 }
 
 fn whole(kind: RelationKind) -> Access {

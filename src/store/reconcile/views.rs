@@ -11,7 +11,7 @@ use crate::name::{Name, QualifiedName, quote_literal};
 use crate::policy::Oid;
 use crate::sql::rewrite::view::governed_definition;
 use crate::store::governed::Effective;
-use crate::store::names::{OWNER, VIEWER, insert_view, read_view, write_twin};
+use crate::store::names::{DDL, OWNER, VIEWER, insert_view, read_view, write_twin};
 
 /// Why a governed relation cannot be enforced as upstream is, if so.
 pub(super) fn unfit(footing: &Footing, actual: &Actual, relation: &Relation) -> Option<Arc<str>> {
@@ -51,7 +51,7 @@ pub(super) fn schemas(footing: &Footing, relations: &[&Relation], wanted: &HashM
                 0,
                 format!(
                     "CREATE SCHEMA {name} AUTHORIZATION {OWNER};\n\
-                     GRANT USAGE ON SCHEMA {name} TO pgusher_session, pgusher_control;\nGRANT USAGE, CREATE ON SCHEMA {name} TO {VIEWER}"
+                     GRANT USAGE ON SCHEMA {name} TO pgusher_session, pgusher_control, {DDL};\nGRANT USAGE, CREATE ON SCHEMA {name} TO {VIEWER}"
                 ),
             )
         })

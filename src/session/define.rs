@@ -1,0 +1,174 @@
+//! Statements that define or maintain objects, with the rights of the role that owns those upstream.
+//!
+//! An administrator's login takes the role of `pgusher_owner` for the one statement. Everybody else's never may: theirs is run by a
+//! function that checks our signature, in the session's own transaction, and the client sees what it would see of the statement itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::expected::{Completion, Expected, Running};
+use super::ground::Stop;
+use super::run::Session;
+use super::script::{Part, Script};
+use crate::error::session::{Refusal, SessionError};
+use crate::policy::{Requirement, Securable};
+use crate::sql::{Owned, StatementKind};
+use crate::upstream::housekeeping::Housekeeping;
+
+impl Session {
+    /// Runs a statement with an owner's rights inside the open transaction. `last`: nothing else comes in it. Whether it went well.
+    pub(super) async fn as_owner(
+        &mut self,
+        script: &Arc<Script>,
+        owned: &Owned,
+        describe: bool,
+        last: bool,
+        started: Instant,
+    ) -> Result<bool, Stop> {
+        if owned.ddl {
+            self.precede_ddl(script).await?;
+        }
+        let done = if self.who.admin {
+            self.become_owner(script, owned, describe, started).await?
+        } else {
+            self.define(script, owned, started).await?
+        };
+        if !done {
+            return Ok(false);
+        }
+        if owned.ddl {
+            self.follow_ddl().await?;
+            self.dirty = true;
+        }
+        if owned.fill.is_some() && !self.fill(script, started).await? {
+            return Ok(false);
+        }
+        if owned.ddl && !last {
+            self.stand_within().await?;
+        }
+        Ok(true)
+    }
+
+    async fn become_owner(&mut self, script: &Arc<Script>, owned: &Owned, describe: bool, started: Instant) -> Result<bool, Stop> {
+        self.must(Housekeeping::BecomeOwner).await?;
+        let ending = if owned.fill.is_some() { Completion::Prelude } else { Completion::Held };
+        if !self.step(script, describe, ending, started).await? {
+            return Ok(false);
+        }
+        self.must(Housekeeping::ResetRole).await?;
+        Ok(true)
+    }
+
+    /// The signed way.
+    async fn define(&mut self, script: &Arc<Script>, owned: &Owned, started: Instant) -> Result<bool, Stop> {
+        let Some(part) = script.parts.first() else { return Ok(true) };
+        let failures = self.failures;
+        let statement = part.rewritten.text();
+        let key = (**self.environment.key.load()).clone();
+        let (payload, signature) = key.define(self.who.process_id, owned.by, statement, settled(part));
+        let housekeeping = Housekeeping::Define { by: owned.by, payload: &payload, statement, signature: &signature };
+        self.exchange.link.stand_in(&housekeeping);
+        self.expect_step(None, None);
+        let ending = if owned.fill.is_some() { Completion::Prelude } else { Completion::StoodIn };
+        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
+        self.quiesce().await?;
+        Ok(self.failures == failures)
+    }
+
+    /// Fills the table that a statement made, as the session itself.
+    async fn fill(&mut self, script: &Arc<Script>, started: Instant) -> Result<bool, Stop> {
+        let Some(part) = script.parts.first() else { return Ok(true) };
+        let failures = self.failures;
+        if !self.exchange.link.fill_step(&part.rewritten) {
+            return Err(SessionError::Broken("nothing to fill a table with").into());
+        }
+        self.expect_step(None, None);
+        let ending = Completion::Filled;
+        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
+        self.quiesce().await?;
+        Ok(self.failures == failures)
+    }
+
+    pub(super) async fn as_owner_outside(
+        &mut self,
+        script: &Arc<Script>,
+        describe: bool,
+        ddl: bool,
+        started: Instant,
+    ) -> Result<bool, Stop> {
+        self.must(Housekeeping::BecomeOwnerOutside).await?;
+        let ok = self.step(script, describe, Completion::Held, started).await?;
+        if !ok {
+            self.send_sync(false);
+            self.quiesce().await?;
+        }
+        self.lay_down_ownership().await?;
+        if ok && ddl {
+            self.follow_ddl().await?;
+        }
+        self.unpublished |= ddl;
+        Ok(ok)
+    }
+
+    /// No transaction ends the owner's rights here. A cancel or a timeout that was meant for the statement may hit this instead: then
+    /// it is tried again, and a session that keeps those rights does not go on.
+    async fn lay_down_ownership(&mut self) -> Result<(), SessionError> {
+        for _ in 0..RESETS {
+            if self.converse(Housekeeping::ResetRole).await?.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(SessionError::Broken("the owner's rights could not be laid down"))
+    }
+
+    /// Before an ALTER or DROP, governed views that stand on its relations make way.
+    async fn precede_ddl(&mut self, script: &Script) -> Result<(), Stop> {
+        let Some(part) = script.parts.first() else { return Ok(()) };
+        let label = part.rewritten.kind().label();
+        if !(label.starts_with("ALTER") || label.starts_with("DROP")) {
+            return Ok(());
+        }
+        let relation = |requirement: &Requirement| match requirement.securable {
+            Securable::Relation(oid) => Some(oid),
+            Securable::Catalog
+            | Securable::Schema(_)
+            | Securable::Function(_)
+            | Securable::Type(_)
+            | Securable::AnonymousFunction
+            | Securable::AnyFile
+            | Securable::Connection(_) => None,
+        };
+        let relations: Vec<_> = part.rewritten.remembered().requirements.iter().filter_map(relation).collect();
+        if relations.is_empty() {
+            return Ok(());
+        }
+        let environment = self.environment.clone();
+        let done = self.with_owner(async |channel| environment.governor.precede_ddl(&relations, channel).await).await?;
+        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
+    }
+
+    async fn follow_ddl(&mut self) -> Result<(), Stop> {
+        let (environment, subject) = (self.environment.clone(), self.subject.clone());
+        let done = self.with_owner(async |channel| environment.governor.follow_ddl(&subject, channel).await).await?;
+        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
+    }
+}
+
+/// Whether a statement may run functions of the application's by itself: triggers, checks, indexes.
+fn settled(part: &Part) -> bool {
+    matches!(
+        part.rewritten.kind(),
+        StatementKind::Truncate
+            | StatementKind::AlterTable
+            | StatementKind::CreateIndex
+            | StatementKind::Cluster
+            | StatementKind::Reindex
+            | StatementKind::Vacuum
+            | StatementKind::RefreshMaterializedView
+            | StatementKind::AlterDomain
+            | StatementKind::CreateTable
+    )
+}
+
+/// How often the owner's rights are tried to be laid down.
+const RESETS: usize = 3;
