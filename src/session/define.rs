@@ -6,14 +6,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio_postgres::error::SqlState;
+
 use super::expected::{Completion, Expected, Running};
 use super::ground::Stop;
 use super::run::Session;
 use super::script::{Part, Script};
+use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::policy::{Requirement, Securable};
-use crate::sql::{Owned, StatementKind};
+use crate::sql::{Executor, Fill, Owned, StatementKind};
 use crate::upstream::housekeeping::Housekeeping;
+use crate::upstream::{OwnerChannel, OwnerError};
+use crate::wire::backend::write_complete;
 
 impl Session {
     /// Runs a statement with an owner's rights inside the open transaction. `last`: nothing else comes in it. Whether it went well.
@@ -40,7 +45,12 @@ impl Session {
             self.follow_ddl().await?;
             self.dirty = true;
         }
-        if owned.fill.is_some() && !self.fill(script, started).await? {
+        let filled = match &owned.fill {
+            Some(Fill::Insert(_)) => self.fill(script, started).await?,
+            Some(Fill::Refresh(text)) => self.refresh(script, text, started).await?,
+            None => true,
+        };
+        if !filled {
             return Ok(false);
         }
         if owned.ddl && !last {
@@ -73,6 +83,30 @@ impl Session {
         self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
         self.quiesce().await?;
         Ok(self.failures == failures)
+    }
+
+    /// Fills the materialized view that a statement made, and says how many rows it got.
+    async fn refresh(&mut self, script: &Arc<Script>, text: &str, started: Instant) -> Result<bool, Stop> {
+        let failures = self.failures;
+        let key = (**self.environment.key.load()).clone();
+        let (payload, signature) = key.define(self.who.process_id, Executor::Owner, text, true);
+        let housekeeping = Housekeeping::Define { by: Executor::Owner, payload: &payload, statement: text, signature: &signature };
+        self.exchange.link.stand_in(&housekeeping);
+        self.expect_step(None, None);
+        let ending = Completion::StoodIn;
+        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
+        self.quiesce().await?;
+        if self.failures != failures {
+            return Ok(false);
+        }
+        let name = text.strip_prefix(REFRESH).unwrap_or_default();
+        let count = format!("SELECT pg_catalog.count(*) AS rows FROM {name}");
+        let found = self.with_owner(async |channel| channel.fetch(&count).await.map_err(|e| told(&e))).await?;
+        let rows = found.map_err(|report| Refusal::Told(Box::new(report)))?;
+        let rows = rows.pointer("/0/rows").and_then(serde_json::Value::as_i64).unwrap_or_default();
+        self.held_complete.clear();
+        write_complete(&mut self.held_complete, &format!("SELECT {rows}"));
+        Ok(true)
     }
 
     /// Fills the table that a statement made, as the session itself.
@@ -169,6 +203,13 @@ fn settled(part: &Part) -> bool {
             | StatementKind::CreateTable
     )
 }
+
+fn told(error: &OwnerError) -> Report {
+    Report::error(SqlState::from_code(&error.code), error.message.clone())
+}
+
+/// How what fills a materialized view begins.
+const REFRESH: &str = "REFRESH MATERIALIZED VIEW ";
 
 /// How often the owner's rights are tried to be laid down.
 const RESETS: usize = 3;

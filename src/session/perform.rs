@@ -120,7 +120,13 @@ impl Session {
     }
 
     /// Runs one statement under our name; whether it went well.
-    pub(super) async fn step(&mut self, script: &Arc<Script>, describe: bool, ending: Completion, started: Instant) -> Result<bool, Stop> {
+    pub(super) async fn step(
+        &mut self,
+        script: &Arc<Script>,
+        describe: bool,
+        ending: Completion,
+        started: Instant,
+    ) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
         let failures = self.failures;
         self.exchange.link.step(&part.rewritten, describe);

@@ -132,9 +132,17 @@ pub struct Owned {
     pub by: Executor,
     /// The command tag that PostgreSQL gives it.
     pub tag: &'static str,
-    /// What fills the new table of CREATE TABLE AS or SELECT INTO, as the session itself: the statement proper makes it WITH NO
-    /// DATA. The tag is then that of a SELECT. It has passed the guard.
-    pub fill: Option<Arc<str>>,
+    /// What fills the new table or materialized view: the statement proper makes it WITH NO DATA. The tag is then that of a SELECT.
+    pub fill: Option<Fill>,
+}
+
+/// What fills a new relation. The text has passed the guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// INSERT of the query of CREATE TABLE AS or SELECT INTO, run as the session itself.
+    Insert(Arc<str>),
+    /// REFRESH of a materialized view, which PostgreSQL runs as the view's owner.
+    Refresh(Arc<str>),
 }
 
 /// The role that runs a statement for those who are no administrators.

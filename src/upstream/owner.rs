@@ -54,8 +54,7 @@ impl SigningKey {
 
     /// The payload and signature of a definition. `settled`: what runs by itself looks names up in PostgreSQL's own schema only.
     pub fn define(&self, process_id: i32, by: Executor, statement: &str, settled: bool) -> (String, String) {
-        let payload =
-            serde_json::json!({"pid": process_id, "nonce": nonce(), "until": until(), "settled": settled}).to_string();
+        let payload = serde_json::json!({"pid": process_id, "nonce": nonce(), "until": until(), "settled": settled}).to_string();
         let purpose = match by {
             Executor::Ddl => "define:",
             Executor::Owner => "maintain:",

@@ -27,7 +27,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
-use crate::sql::{Effect, Owned, Rewritten};
+use crate::sql::{Effect, Fill, Owned, Rewritten};
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
 };
@@ -150,7 +150,7 @@ impl Link {
 
     /// Like [`Link::step`], with what fills a table that a statement made; says no when nothing does.
     pub fn fill_step(&mut self, statement: &Rewritten) -> bool {
-        let Effect::AsOwner(Owned { fill: Some(fill), .. }) = statement.effect() else { return false };
+        let Effect::AsOwner(Owned { fill: Some(Fill::Insert(fill)), .. }) = statement.effect() else { return false };
         write_step(self.door(), fill, false);
         true
     }

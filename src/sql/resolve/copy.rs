@@ -207,7 +207,7 @@ fn drop_waiting() -> Result<Companion, ResolveError> {
 }
 
 /// The tree of a text of ours.
-fn template(text: &str) -> Result<Node, ResolveError> {
+pub(super) fn template(text: &str) -> Result<Node, ResolveError> {
     crate::sql::parse::only(text).ok().flatten().ok_or(ResolveError::misplaced("template"))
 }
 

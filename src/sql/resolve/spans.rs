@@ -104,6 +104,11 @@ impl<'a> Tokens<'a> {
         None
     }
 
+    /// How many tokens there are.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// The byte after the last token.
     pub(super) fn end(&self) -> usize {
         self.list.last().map_or(0, |t| t.end)

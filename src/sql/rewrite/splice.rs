@@ -52,6 +52,16 @@ impl Edits {
         self.edits.extend(other.edits);
     }
 
+    /// Those that lie within a range, for the text of that range alone.
+    pub fn within(&self, range: &Range<usize>) -> Self {
+        let inside = self.edits.iter().filter(|edit| range.start <= edit.range.start && edit.range.end <= range.end);
+        let moved = inside.map(|edit| Edit {
+            range: edit.range.start - range.start..edit.range.end - range.start,
+            replacement: edit.replacement.clone(),
+        });
+        Self { edits: moved.collect() }
+    }
+
     /// Makes the edits. Overlaps, ranges outside the text and cut characters are refused.
     pub fn apply(mut self, text: &str) -> Result<Spliced, RewriteError> {
         self.edits.sort_by_key(|edit| (edit.range.start, edit.range.end));

@@ -145,15 +145,11 @@ fn viewer_access(governed: &HashMap<Oid, Governed>, relation: &Relation) -> Acce
 }
 
 /// A foreign key may point to it, unless it would tell of rows that are hidden. No row is read by that.
-fn definer_access(
-    catalog: &CatalogSnapshot,
-    governed: &HashMap<Oid, Governed>,
-    actual: &Actual,
-    relation: &Relation,
-) -> Access {
+fn definer_access(catalog: &CatalogSnapshot, governed: &HashMap<Oid, Governed>, actual: &Actual, relation: &Relation) -> Access {
     let held = actual.relations.get(&relation.oid).and_then(|acl| acl.get(&Grantee::Owner));
     let givable = catalog.alterable(relation) || held.is_some_and(|held| held.contains("REFERENCES"));
-    let open = matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable) && !governed.contains_key(&relation.oid);
+    let open =
+        matches!(relation.kind, RelationKind::Table | RelationKind::PartitionedTable) && !governed.contains_key(&relation.oid);
     let table = if givable && open { BTreeSet::from(["REFERENCES"]) } else { BTreeSet::new() };
     Access { table, columns: Vec::new() }
 }

@@ -2,6 +2,8 @@
 //! reads governed views, and every name is written in full. What is not listed is refused.
 
 mod body;
+mod executor;
+mod fill;
 mod names;
 mod objects;
 mod tables;
@@ -10,7 +12,7 @@ mod tables;
 mod tests;
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{CreateTableAsStmt, Node, ViewStmt};
+use pg_query::protobuf::{Node, ViewStmt};
 
 use super::ResolveError;
 use super::select::Columns;
@@ -32,7 +34,10 @@ impl<'a> Walk<'a> {
     pub(super) fn define_or_maintain(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
         let mut effect = self.defined(kind, tree)?;
         if let Effect::AsOwner(owned) = &mut effect {
-            owned.tag = tree.node.as_ref().map_or("", command_tag);
+            if owned.tag.is_empty() {
+                owned.tag = tree.node.as_ref().map_or("", command_tag);
+            }
+            owned.by = tree.node.as_ref().map_or(Executor::Owner, |node| self.executor(node));
         }
         Ok(effect)
     }
@@ -98,37 +103,6 @@ impl<'a> Walk<'a> {
         let columns = self.query(query);
         (self.purpose, self.aliases, self.bare_identity) = outer;
         columns
-    }
-
-    /// CREATE TABLE AS, CREATE MATERIALIZED VIEW: the query runs with owner's rights.
-    fn create_table_as(&mut self, statement: &mut CreateTableAsStmt) -> Result<Effect, ResolveError> {
-        let CreateTableAsStmt { query, into, objtype: _, is_select_into: _, if_not_exists: _ } = statement;
-        let query = query.as_deref_mut().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
-        if !matches!(query.node, Some(Kind::SelectStmt(_))) {
-            return Err(ResolveError::unsupported("CREATE TABLE AS EXECUTE", None));
-        }
-        self.builtins_only = true;
-        self.inner_query(query, Purpose::Owner)?;
-        let into = into.as_deref_mut().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
-        self.create_name(into.rel.as_mut())?;
-        self.definitions(&mut into.options)?;
-        Ok(DEFINES)
-    }
-
-    /// SELECT INTO at the top of a statement.
-    pub(super) fn select_into(&mut self, tree: &mut Node) -> Result<Effect, ResolveError> {
-        self.builtins_only = true;
-        self.into_open = true;
-        self.inner_query(tree, Purpose::Owner)?;
-        self.aliases = false;
-        match tree.node.as_mut() {
-            Some(Kind::SelectStmt(select)) => {
-                let into = select.into_clause.as_deref_mut().ok_or(ResolveError::misplaced("SELECT INTO"))?;
-                self.create_name(into.rel.as_mut())?;
-                Ok(Effect::AsOwner(Owned { transactional: true, ddl: true, by: Executor::Owner, tag: "SELECT INTO", fill: None }))
-            }
-            _ => Err(ResolveError::misplaced("SELECT INTO")),
-        }
     }
 
     /// CREATE VIEW: upstream it will belong to a role for which row security holds.
