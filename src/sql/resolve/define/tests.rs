@@ -1,6 +1,6 @@
 use crate::catalog::SearchPath;
 use crate::sql::fixture::{Analysed, Refused, admin, analyse_as, footing};
-use crate::sql::{Effect, Executor, Owned, ResolveError};
+use crate::sql::{Effect, Executor, Fill, Owned, ResolveError};
 
 fn run(sql: &str) -> Result<Analysed, Refused> {
     analyse_as(sql, &admin(), &footing(), &SearchPath::default())
@@ -18,12 +18,10 @@ fn queries_inside_definitions_read_governed_views() {
             "CREATE VIEW \"public\".\"v\" AS SELECT ssn FROM \"pgusher_public\".\"employees\" WHERE name = (SELECT pgusher.current_user() AS \"current_user\")  ",
         ),
         ("CREATE OR REPLACE VIEW hr.v (a) AS TABLE orders", "CREATE OR REPLACE VIEW hr.v (a) AS TABLE \"public\".\"orders\""),
-        ("CREATE TABLE x AS SELECT * FROM orders", "CREATE TABLE \"public\".\"x\" AS SELECT * FROM \"pgusher_public\".\"orders\""),
         (
             "CREATE MATERIALIZED VIEW m AS SELECT * FROM employees, orders",
             "CREATE MATERIALIZED VIEW \"public\".\"m\" AS SELECT * FROM \"pgusher_public\".\"employees\", \"pgusher_public\".\"orders\"",
         ),
-        ("SELECT * INTO x FROM orders", "SELECT * INTO \"public\".\"x\" FROM \"pgusher_public\".\"orders\""),
         (
             "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql AS 'SELECT ssn FROM employees WHERE name = a AND is_member(''x'')'",
             "CREATE FUNCTION \"public\".f(a text) RETURNS text LANGUAGE sql AS 'SELECT ssn FROM \"pgusher_public\".\"employees\" WHERE name = a AND (SELECT pgusher.is_member(''x'') AS is_member);'",
@@ -104,7 +102,23 @@ fn names_of_objects_are_written_in_full() {
 fn effects_tell_how_to_run_them() {
     let effect = |sql: &str| run(sql).unwrap_or_else(|refused| panic!("{sql}: {refused:?}")).effect;
     let as_owner = |transactional, ddl, tag| Effect::AsOwner(Owned { transactional, ddl, by: Executor::Owner, tag, fill: None });
-    assert_eq!(effect("CREATE TABLE t (a int)"), as_owner(true, true, "CREATE TABLE"));
+    let by = |sql: &str| match effect(sql) {
+        Effect::AsOwner(owned) => owned.by,
+        other => panic!("{sql}: {other:?}"),
+    };
+    for sql in ["CREATE TABLE t (a int)", "CREATE TABLE t AS SELECT 1", "CREATE SEQUENCE s", "CREATE VIEW fresh AS SELECT 1"] {
+        assert_eq!(by(sql), Executor::Ddl, "{sql}");
+    }
+    for sql in [
+        "CREATE TABLE t () INHERITS (orders)",
+        "CREATE TABLE t (LIKE orders)",
+        "ALTER TABLE orders ADD COLUMN c int",
+        "CREATE OR REPLACE VIEW v_orders AS SELECT 1",
+        "DROP TABLE orders",
+        "CREATE SCHEMA s",
+    ] {
+        assert_eq!(by(sql), Executor::Owner, "{sql}");
+    }
     assert_eq!(effect("CREATE INDEX CONCURRENTLY i ON orders (id)"), as_owner(false, true, "CREATE INDEX"));
     assert_eq!(effect("DROP INDEX CONCURRENTLY orders_pkey"), as_owner(false, true, "DROP INDEX"));
     assert_eq!(effect("VACUUM orders"), as_owner(false, false, "VACUUM"));
@@ -112,6 +126,36 @@ fn effects_tell_how_to_run_them() {
     assert_eq!(effect("TRUNCATE orders"), as_owner(true, false, "TRUNCATE TABLE"));
     assert_eq!(effect("CALL bonus(1)"), Effect::None);
     assert_eq!(run("CALL bonus(1)").unwrap().needs, ["EXECUTE bonus"]);
+}
+
+#[test]
+fn a_query_fills_its_table_as_the_session_itself() {
+    let fill = |sql: &str| match run(sql).unwrap_or_else(|refused| panic!("{sql}: {refused:?}")).effect {
+        Effect::AsOwner(Owned { fill, .. }) => fill,
+        other => panic!("{sql}: {other:?}"),
+    };
+    for (client, upstream, filled) in [
+        (
+            "CREATE TABLE x AS SELECT ssn FROM employees",
+            "CREATE TABLE \"public\".\"x\" AS SELECT ssn FROM \"pgusher_public\".\"employees\" WITH NO DATA",
+            "INSERT INTO \"public\".\"x\" SELECT ssn FROM \"pgusher_public\".\"employees\"",
+        ),
+        (
+            "CREATE TABLE IF NOT EXISTS hr.x (a) AS (WITH o AS (TABLE orders) SELECT id FROM o ORDER BY 1) WITH DATA -- so",
+            "CREATE TABLE  hr.x (a) AS (WITH o AS (TABLE \"public\".\"orders\") SELECT id FROM o ORDER BY 1) WITH NO DATA -- so",
+            "INSERT INTO \"hr\".\"x\" (WITH o AS (TABLE \"public\".\"orders\") SELECT id FROM o ORDER BY 1)",
+        ),
+        (
+            "SELECT id, region INTO UNLOGGED TABLE x FROM orders WHERE id < 3",
+            "CREATE UNLOGGED TABLE \"public\".\"x\" AS SELECT id, region  FROM \"public\".\"orders\" WHERE id < 3 WITH NO DATA",
+            "INSERT INTO \"public\".\"x\" SELECT id, region  FROM \"public\".\"orders\" WHERE id < 3",
+        ),
+    ] {
+        assert_eq!(sent(client), upstream, "{client}");
+        assert_eq!(fill(client), Some(Fill::Insert(filled.into())), "{client}");
+    }
+    assert_eq!(fill("CREATE TABLE x AS SELECT id FROM orders WITH NO DATA"), None);
+    assert_eq!(fill("CREATE TABLE IF NOT EXISTS orders AS SELECT 1"), None, "it is there, and stays as it is");
 }
 
 #[test]
@@ -155,7 +199,6 @@ fn what_would_pass_by_protection_is_refused_to_administrators_too() {
         "ALTER SYSTEM SET work_mem = '1GB'",
         "SET ROLE pgusher_owner",
         "COPY orders TO PROGRAM 'id'",
-        "CREATE TABLE x AS SELECT bonus(1)",
         "CREATE INDEX i ON orders (bonus(id))",
         "ALTER TABLE orders ADD CHECK (bonus(id) > 0)",
         "ALTER TABLE orders ALTER id TYPE int USING bonus(id)",
