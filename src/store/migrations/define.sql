@@ -13,8 +13,10 @@ BEGIN
 END
 $pgusher$;
 
--- Runs a definition as pgusher_ddl, with the settings of the session: names in it are looked up as the session would.
-CREATE OR REPLACE FUNCTION pgusher.define(payload text, statement text, signature text) RETURNS void
+-- Runs a definition as pgusher_ddl, with the settings of the session: names in it are looked up as the session would. Made anew: the
+-- privileges of its owner were revoked above, and only who may execute a function may replace it.
+DROP FUNCTION IF EXISTS pgusher.define(text, text, text);
+CREATE FUNCTION pgusher.define(payload text, statement text, signature text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER AS $pgusher$
 BEGIN
   PERFORM pgusher.permit(payload, statement, signature);
