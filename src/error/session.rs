@@ -160,6 +160,9 @@ pub enum Refusal {
     /// A command that takes a transaction of its own, inside another.
     #[error("{0} in a transaction block")]
     InBlock(&'static str),
+    /// A command that needs a transaction block, outside one.
+    #[error("{0} outside a transaction block")]
+    NoBlock(&'static str),
     /// FunctionCall.
     #[error("function call message")]
     FunctionCall,
@@ -226,6 +229,9 @@ impl From<&Refusal> for Report {
             ),
             Refusal::InBlock(kind) => {
                 Report::error(SqlState::ACTIVE_SQL_TRANSACTION, format!("{kind} cannot run inside a transaction block"))
+            }
+            Refusal::NoBlock(command) => {
+                Report::error(SqlState::NO_ACTIVE_SQL_TRANSACTION, format!("{command} can only be used in transaction blocks"))
             }
             Refusal::FunctionCall => Report::error(SqlState::FEATURE_NOT_SUPPORTED, "function call messages are not supported")
                 .hint("Call the function in a SELECT."),

@@ -95,7 +95,12 @@ pub fn holds(
         Securable::Schema(_) | Securable::Connection(_) => [Some(Securable::Catalog), None],
         Securable::Catalog | Securable::AnonymousFunction | Securable::AnyFile => [None, None],
     };
-    std::iter::once(securable).chain(containers.into_iter().flatten()).find_map(|on| granted(policies, subject, privilege, on))
+    let called = matches!(securable, Securable::Function(_) | Securable::AnonymousFunction) && privilege == Privilege::Execute;
+    std::iter::once(securable)
+        .chain(containers.into_iter().flatten())
+        .find_map(|on| granted(policies, subject, privilege, on))
+        // SELECT on a function is another word for EXECUTE on it; on what contains it, it is not.
+        .or_else(|| if called { granted(policies, subject, Privilege::Select, securable) } else { None })
 }
 
 fn granted(policies: &PolicySnapshot, subject: &Subject, privilege: Privilege, on: Securable) -> Option<Allowed> {

@@ -79,6 +79,8 @@ pub(super) enum Completion {
     Inner,
     /// It is kept until we say.
     Held,
+    /// As `Plain`, of one of several statements of a Query: what ends it is not the end of the client's Query.
+    Turn,
     /// It is ours: swallowed.
     Swallowed,
     /// It is that of a function of ours which runs the statement: the statement's own is kept instead.
@@ -93,7 +95,7 @@ impl Completion {
     /// Whether the rows before it are the client's.
     pub(super) fn shows(self) -> bool {
         match self {
-            Self::Plain | Self::Inner | Self::Held => true,
+            Self::Plain | Self::Inner | Self::Held | Self::Turn => true,
             Self::Swallowed | Self::StoodIn | Self::Prelude | Self::Filled => false,
         }
     }

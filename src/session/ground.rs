@@ -8,7 +8,7 @@ use super::prepared::{Body, Prepared};
 use super::run::Session;
 use super::script::{Ground, LONG, Outline, Part, Script, analyse, outline};
 use super::state::State;
-use crate::catalog::Footing;
+use crate::catalog::{Footing, Temporaries};
 use crate::error::session::{Refusal, SessionError};
 use crate::sql::{Effect, Parsed};
 use crate::upstream::housekeeping::Housekeeping;
@@ -58,7 +58,7 @@ impl Session {
             return Err(Refusal::GroupsLeft.into());
         }
         if self.path.uncertain() && self.status != Status::Failed {
-            Box::pin(self.ask_search_path()).await?;
+            Box::pin(self.look()).await?;
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Session {
             return Ok(false);
         }
         let latest = self.environment.governor.footing().map_err(|report| Refusal::Told(Box::new(report)))?;
-        if Arc::ptr_eq(&latest, &self.footing) {
+        if Arc::ptr_eq(&latest, &self.shared) {
             return Ok(false);
         }
         let before = self.subject.groups.clone();
@@ -104,22 +104,44 @@ impl Session {
             return Err(SessionError::Revoked);
         }
         self.epoch += 1;
-        self.footing = footing;
+        self.shared = footing;
+        self.lay_over();
         Ok(())
     }
 
-    async fn ask_search_path(&mut self) -> Result<(), Stop> {
+    /// The footing is what all share with the session's own temporary objects.
+    fn lay_over(&mut self) {
+        self.footing = if *self.temporaries == Temporaries::default() {
+            self.shared.clone()
+        } else {
+            Arc::new(self.shared.with_temporaries(&self.temporaries))
+        };
+    }
+
+    /// The session has no temporary objects any more.
+    pub(super) fn forget_temporaries(&mut self) {
+        self.temporaries = Arc::default();
+        self.lay_over();
+    }
+
+    /// Something ran that may have changed what names and texts mean: settings that analysis relies on are put back, and the search
+    /// path and the temporary objects are asked for.
+    async fn look(&mut self) -> Result<(), Stop> {
         self.quiesce_or_skip().await?;
         let before = self.path.current().clone();
-        let answer = self.converse(Housekeeping::ShowSearchPath).await?;
-        match answer {
-            Ok(answer) => {
-                let shown = answer.rows.into_iter().flatten().flatten().next().unwrap_or_default();
-                self.path.told(&shown);
-            }
+        let answer = match self.converse(Housekeeping::Look).await? {
+            Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
             Err(report) => return Err(Refusal::Told(Box::new(report)).into()),
-        }
+        };
+        let (path, temporaries) =
+            crate::catalog::load::look(&answer).map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?;
+        self.path.told(&path);
         if *self.path.current() != before {
+            self.epoch += 1;
+        }
+        if temporaries != *self.temporaries {
+            self.temporaries = Arc::new(temporaries);
+            self.lay_over();
             self.epoch += 1;
         }
         Ok(())
@@ -237,6 +259,7 @@ impl Session {
             | Effect::CopyInGoverned(_)
             | Effect::Discard(_)
             | Effect::Notification
+            | Effect::Temporary
             | Effect::AsOwner(_) => Ok(false),
         }
     }

@@ -42,6 +42,7 @@ mod settings;
 mod simple;
 mod state;
 mod transaction;
+mod turns;
 
 #[cfg(test)]
 mod tests;

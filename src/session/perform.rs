@@ -66,7 +66,8 @@ impl Session {
             | Effect::CopyOut
             | Effect::CopyIn
             | Effect::Discard(_)
-            | Effect::Notification => {
+            | Effect::Notification
+            | Effect::Temporary => {
                 let ok = self.step(script, describe, Completion::Plain, started).await?;
                 // The client may have ended what we began.
                 *opened &= self.block;
@@ -162,8 +163,9 @@ impl Session {
     pub(super) async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
         // Sync would end an implicit transaction; those that begin or end one are ended by it all the same.
         let end = match statement {
-            Housekeeping::ShowSearchPath if !self.block && self.implicit() => End::Flush,
+            Housekeeping::ShowSearchPath | Housekeeping::Look if !self.block && self.implicit() => End::Flush,
             Housekeeping::ShowSearchPath
+            | Housekeeping::Look
             | Housekeeping::Attach { .. }
             | Housekeeping::Execute { .. }
             | Housekeeping::Define { .. }
@@ -206,6 +208,7 @@ impl Session {
                 | Housekeeping::BecomeOwner
                 | Housekeeping::BecomeOwnerOutside
                 | Housekeeping::ResetRole
+                | Housekeeping::Look
                 | Housekeeping::ShowSearchPath => SessionError::UpstreamLost(cause),
             }),
         }

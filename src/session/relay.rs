@@ -237,7 +237,7 @@ impl Session {
         match self.expected.pop_front() {
             Some(Expected::Execute(running)) => {
                 let verdict = match running.ending {
-                    Completion::Plain | Completion::Inner => Verdict::Show,
+                    Completion::Plain | Completion::Inner | Completion::Turn => Verdict::Show,
                     Completion::Held => {
                         backend::write_complete(&mut self.held_complete, tag);
                         Verdict::Swallow
@@ -269,7 +269,7 @@ impl Session {
     fn on_ready(&mut self, status: Status) -> Result<Verdict, SessionError> {
         let shown = match self.expected.pop_front() {
             Some(Expected::Sync { shown }) => shown,
-            Some(Expected::Query(_)) => true,
+            Some(Expected::Query(running)) => running.ending != Completion::Turn,
             _ => return Err(SessionError::Nonsense(b'Z')),
         };
         self.transaction_status(status);
@@ -310,7 +310,13 @@ impl Session {
                 backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
             }
         }
+        let shakes = matches!(self.expected.front(), Some(Expected::Execute(running) | Expected::Query(running))
+            if running.current().is_some_and(|part| part.shakes));
         self.failed_upstream();
+        // A procedure may have committed something before it failed.
+        if shakes {
+            self.path.shake();
+        }
         Ok(Verdict::Swallow)
     }
 
@@ -355,6 +361,10 @@ impl Session {
             return Verdict::Swallow;
         }
         let mut fields = read(body);
+        // That a transaction is in progress already is what we know and the client need not.
+        if self.quiet && field(&fields, b'C') == Some("25001") {
+            return Verdict::Swallow;
+        }
         let sent = self.expected.front().and_then(Expected::sent);
         unwrap(&mut fields, self.expected.front().and_then(Expected::stands_in));
         sanitise(&mut fields, self.touched, sent, &self.who.name);

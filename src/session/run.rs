@@ -15,7 +15,7 @@ use super::origins::Origins;
 use super::prepared::Names;
 use super::settings::PathTracker;
 use super::state::State;
-use crate::catalog::Footing;
+use crate::catalog::{Footing, Temporaries};
 use crate::error::session::{Refusal, SessionError};
 use crate::event::SessionId;
 use crate::policy::{PrincipalId, Subject};
@@ -53,6 +53,10 @@ pub(super) struct Session {
     pub(super) names: Names,
     pub(super) path: PathTracker,
     pub(super) footing: Arc<Footing>,
+    /// The footing without the session's temporary objects.
+    pub(super) shared: Arc<Footing>,
+    /// The session's temporary objects.
+    pub(super) temporaries: Arc<Temporaries>,
     /// The footing is that of the open transaction, not the published one.
     pub(super) private: bool,
     /// What the open transaction did to policies or catalog was in part rolled back.
@@ -74,6 +78,8 @@ pub(super) struct Session {
     pub(super) unpublished: bool,
     /// The identity is gone (DISCARD) and must be given again.
     pub(super) detached: bool,
+    /// A warning about the block that we began is not shown.
+    pub(super) quiet: bool,
     /// An error is to be replaced by this one.
     pub(super) instead: Option<Refusal>,
     /// Upstream skips to a Sync that was not sent yet.
@@ -134,7 +140,9 @@ impl Session {
             expected: VecDeque::new(),
             names: Names::default(),
             path,
+            shared: footing.clone(),
             footing,
+            temporaries: Arc::default(),
             private: false,
             outdated: false,
             cache_epoch: 0,
@@ -147,6 +155,7 @@ impl Session {
             dirty: false,
             unpublished: false,
             detached: false,
+            quiet: false,
             instead: None,
             skipping: false,
             unsynced: false,

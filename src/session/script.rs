@@ -121,7 +121,7 @@ pub(super) fn analyse(parsed: Parsed, ground: &Ground, objects: &dyn SessionObje
     let permitted = sql::authorize(resolved, &ground.footing, &ground.subject)?;
     let rewritten = sql::rewrite(permitted)?;
     reserve(rewritten.effect())?;
-    let shakes = shakes(&rewritten);
+    let shakes = shakes(&rewritten) || ground.footing.catalog.temporaries().has_functions();
     Ok(Part { text, offset, start: 0, rewritten, shakes })
 }
 
@@ -155,6 +155,7 @@ fn reserve(effect: &Effect) -> Result<(), Refusal> {
         | Effect::CopyInGoverned(_)
         | Effect::Discard(_)
         | Effect::Notification
+        | Effect::Temporary
         | Effect::AsOwner(_) => return Ok(()),
     };
     if name.as_str().starts_with(RESERVED) { Err(Refusal::Reserved(name.to_string())) } else { Ok(()) }
@@ -173,6 +174,7 @@ pub(super) fn changes_meaning(effect: &Effect) -> bool {
         | Effect::Close { .. }
         | Effect::Discard(_)
         | Effect::CopyInGoverned(_)
+        | Effect::Temporary
         | Effect::AsOwner(_) => true,
         Effect::Transaction(Transaction::Begin | Transaction::Savepoint(_) | Transaction::Release(_))
         | Effect::None
@@ -205,6 +207,7 @@ pub(super) fn stands_alone(effect: &Effect) -> bool {
         | Effect::Close { .. }
         | Effect::CopyOut
         | Effect::CopyIn
+        | Effect::Temporary
         | Effect::Notification => false,
     }
 }

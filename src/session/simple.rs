@@ -126,7 +126,7 @@ impl Session {
             self.say_held();
             let (statement, offset) = (parsed.text().clone(), parsed.offset());
             let analysed = match self.analyse_fresh(text, parsed).await {
-                Ok(part) => self.perform(&Script::new(text.clone(), vec![part]), true, false, started, &mut opened).await,
+                Ok(part) => self.take_turn(&Script::new(text.clone(), vec![part]), started, &mut opened).await,
                 Err(stop) => Err(stop),
             };
             ok = match analysed {

@@ -48,6 +48,7 @@ impl Session {
                 self.epoch += 1;
             }
             Effect::Set { .. } => {}
+            Effect::Temporary => self.path.shake(),
             Effect::Reset { parameter } => {
                 if parameter.as_deref().is_none_or(|p| p == SEARCH_PATH) {
                     self.path.reset();
@@ -81,11 +82,13 @@ impl Session {
                 // It runs in no transaction block, and nothing behind it in a batch can undo it.
                 self.path.reset();
                 self.path.commit();
+                self.forget_temporaries();
                 self.epoch += 1;
                 self.detached = true;
             }
             Discard::Sequences => self.detached = true,
-            Discard::Plans | Discard::Temporary => {}
+            Discard::Temporary => self.path.shake(),
+            Discard::Plans => {}
         }
     }
 
@@ -237,6 +240,7 @@ impl Session {
             | Refusal::ExecuteUtility
             | Refusal::Parameters(_)
             | Refusal::InBlock(_)
+            | Refusal::NoBlock(_)
             | Refusal::FunctionCall
             | Refusal::Failed
             | Refusal::DuringCopy(_) => report,

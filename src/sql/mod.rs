@@ -117,6 +117,8 @@ pub enum Effect {
     Discard(Discard),
     /// LISTEN, NOTIFY, UNLISTEN.
     Notification,
+    /// Makes, changes or drops temporary objects, as the session itself.
+    Temporary,
     /// A statement that defines or maintains objects, to be run with the rights of the role that owns them upstream.
     AsOwner(Owned),
 }

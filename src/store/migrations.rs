@@ -47,6 +47,7 @@ pub fn script(options: &Script) -> String {
     parts.push(CALLS.to_owned());
     parts.push(STRICT.to_owned());
     parts.push(DEFINE.to_owned());
+    parts.push(LOOK.to_owned());
     parts.push("RESET ROLE;".to_owned());
     parts.push(ADOPT.to_owned());
     if options.harden {
@@ -74,6 +75,7 @@ const FUNCTIONS: &str = include_str!("migrations/functions.sql");
 const CALLS: &str = include_str!("migrations/calls.sql");
 const STRICT: &str = include_str!("migrations/strict.sql");
 const DEFINE: &str = include_str!("migrations/define.sql");
+const LOOK: &str = include_str!("migrations/look.sql");
 const ADOPT: &str = include_str!("migrations/adopt.sql");
 const HARDEN: &str = include_str!("migrations/harden.sql");
 

@@ -59,6 +59,8 @@ pub enum Housekeeping<'a> {
     ResetRole,
     /// SHOW search_path
     ShowSearchPath,
+    /// Puts settings back that analysis relies on, and says the search path and the temporary objects
+    Look,
 }
 
 impl Housekeeping<'_> {
@@ -76,6 +78,7 @@ impl Housekeeping<'_> {
             Self::BecomeOwnerOutside => "SET ROLE pgusher_owner",
             Self::ResetRole => "RESET ROLE",
             Self::ShowSearchPath => "SHOW search_path",
+            Self::Look => "SELECT pgusher.look()",
         }
     }
 
@@ -93,7 +96,8 @@ impl Housekeeping<'_> {
             | Self::BecomeOwner
             | Self::BecomeOwnerOutside
             | Self::ResetRole
-            | Self::ShowSearchPath => &[],
+            | Self::ShowSearchPath
+            | Self::Look => &[],
         };
         if matches!(self, Self::Attach { inside: false, .. }) {
             write_step(out, WRITABLE, &[], &[]);
@@ -112,7 +116,8 @@ impl Housekeeping<'_> {
             | Self::BecomeOwner
             | Self::BecomeOwnerOutside
             | Self::ResetRole
-            | Self::ShowSearchPath => &[],
+            | Self::ShowSearchPath
+            | Self::Look => &[],
         };
         let mut types = Vec::with_capacity(2 + 4 * oids.len());
         types.put_u16(u16::try_from(oids.len()).unwrap_or_default());

@@ -11,6 +11,7 @@ mod prepared;
 mod row_filters;
 mod settings;
 mod statements;
+mod temporary;
 mod tokens;
 mod transactions;
 mod views;

@@ -90,13 +90,13 @@ async fn statements_of_one_query_go_up_together() {
 async fn what_comes_before_a_refused_statement_runs_and_the_transaction_fails() {
     let mut scene = scene();
     scene.send([query("SELECT 1; SELECT * FROM customers; SELECT 3")]).await;
-    let step = ["C Spgusher$step", "C Ppgusher$step", "P pgusher$step SELECT 1", "B pgusher$step pgusher$step", "D Ppgusher$step"];
-    scene.upstream_gets(&step).await;
-    scene.upstream_gets(&["E pgusher$step 0", "H"]).await;
-    scene.answer([closed(), closed(), parsed(), bound(), columns(), data(&["1"]), complete("SELECT 1")]).await;
+    scene.housekeeping("BEGIN", None, 'T').await;
+    scene.upstream_gets(&["Q SELECT 1"]).await;
+    scene.answer([columns(), data(&["1"]), complete("SELECT 1"), ready('T')]).await;
     scene.client_gets(&["T", "D", "C SELECT 1"]).await;
     scene.upstream_gets(&["P pgusher$refused refused by pgusher", "S"]).await;
-    scene.answer([error("42601", "syntax error"), ready('I')]).await;
+    scene.answer([error("42601", "syntax error"), ready('E')]).await;
+    scene.housekeeping("ROLLBACK", None, 'I').await;
     scene.client_gets(&["E 42501 permission denied for table customers", "Z I"]).await;
 }
 
@@ -273,11 +273,13 @@ async fn positions_are_counted_in_the_clients_characters() {
 async fn a_refusal_in_the_midst_of_a_query_is_placed_in_the_whole_text() {
     let mut scene = scene();
     scene.send([query("SELECT 'é'; SELECT * FROM nope")]).await;
-    scene.upstream_words(7).await;
-    scene.answer([closed(), closed(), parsed(), bound(), columns(), complete("SELECT 1")]).await;
+    scene.housekeeping("BEGIN", None, 'T').await;
+    scene.upstream_words(1).await;
+    scene.answer([columns(), complete("SELECT 1"), ready('T')]).await;
     scene.client_gets(&["T", "C SELECT 1"]).await;
     scene.upstream_words(2).await;
-    scene.answer([error("42601", "x"), ready('I')]).await;
+    scene.answer([error("42601", "x"), ready('E')]).await;
+    scene.housekeeping("ROLLBACK", None, 'I').await;
     scene.client_gets(&["E 42P01 relation \"nope\" does not exist @27", "Z I"]).await;
 }
 

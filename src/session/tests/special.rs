@@ -13,7 +13,7 @@ async fn the_search_path_is_asked_for_after_something_that_may_have_set_it() {
     scene.answer([complete("SELECT 1"), ready('I')]).await;
     scene.client_gets(&["C SELECT 1", "Z I"]).await;
     scene.send([query("SELECT count(*) FROM orders")]).await;
-    scene.housekeeping("SHOW search_path", Some("archive"), 'I').await;
+    scene.housekeeping("SELECT pgusher.look()", Some("{\"path\": \"archive\"}"), 'I').await;
     // What is now meant is a table that is not granted.
     scene.client_gets(&["E 42501 permission denied for table orders", "Z I"]).await;
 }

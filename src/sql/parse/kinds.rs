@@ -249,8 +249,8 @@ statement_kinds! {
     AlterStatistics AlterStatsStmt "ALTER STATISTICS" "ALTER STATISTICS" Support::Admin;
     CreateFunction CreateFunctionStmt "CREATE FUNCTION" "CREATE FUNCTION" Support::Admin;
     AlterFunction AlterFunctionStmt "ALTER FUNCTION" "ALTER FUNCTION" Support::Admin;
-    Do DoStmt "DO" "DO" Support::Admin;
-    Call CallStmt "CALL" "CALL" Support::Admin;
+    Do DoStmt "DO" "DO" Support::Everyone;
+    Call CallStmt "CALL" "CALL" Support::Everyone;
     Define DefineStmt "CREATE AGGREGATE" "CREATE" Support::Admin;
     CreateDomain CreateDomainStmt "CREATE DOMAIN" "CREATE DOMAIN" Support::Admin;
     AlterDomain AlterDomainStmt "ALTER DOMAIN" "ALTER DOMAIN" Support::Admin;

@@ -263,7 +263,24 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn need_function(&mut self, oid: Oid) {
+    /// A function that is named, not called: any of that name may be meant.
+    pub(super) fn named_function(&mut self, schema: Option<&str>, name: &str) -> Result<(), ResolveError> {
+        schema.map_or(Ok(()), |schema| self.may_name(schema, None))?;
+        let candidates = self.candidates(schema, name, &Arguments { count: 0, named: Vec::new(), any: true });
+        if candidates.is_empty() && matches!(builtins::lookup(name), Verdict::Unknown | Verdict::Refuse(_)) {
+            return Err(ResolveError::UndefinedFunction { name: name.to_owned(), position: None });
+        }
+        self.need_execute(&candidates, None)
+    }
+
+    /// EXECUTE on a function; what is in `pg_temp` was not looked at when it was made.
+    pub(super) fn need_function(&mut self, oid: Oid) {
+        if self.ground.footing.catalog.temporaries().has_function(oid) {
+            if self.requires() {
+                self.need_anonymous_function();
+            }
+            return;
+        }
         let Some(function) = self.ground.footing.catalog.function(oid) else { return };
         if !self.functions.contains(&oid) {
             self.functions.push(oid);

@@ -27,6 +27,7 @@ mod select;
 mod sequences;
 mod settings;
 mod spans;
+mod temporary;
 mod utility;
 pub(in crate::sql) mod walk;
 mod write;
@@ -88,16 +89,19 @@ pub fn resolve(
     objects: &dyn SessionObjects,
 ) -> Result<Resolved, ResolveError> {
     let kind = parsed.kind();
+    let sql = parsed.sql.clone();
+    let ground = Ground::of(footing, search_path, subject, objects);
+    let mut walk = Walk::new(ground, Purpose::Statement, &sql);
+    let temporary = walk.is_temporary(&parsed.tree);
     match kind.support() {
+        _ if temporary => {}
         Support::Everyone => {}
         Support::Admin if subject.admin => {}
         Support::Admin => return Err(ResolveError::AdministratorsOnly { kind: kind.label().to_owned() }),
         Support::Nobody(reason) => return Err(ResolveError::unsupported(kind.label(), None).because(reason)),
     }
-    let sql = parsed.sql.clone();
-    let ground = Ground::of(footing, search_path, subject, objects);
-    let mut walk = Walk::new(ground, Purpose::Statement, &sql);
-    let effect = walk.statement(kind, &mut parsed.tree)?;
+    let effect =
+        if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
     let requirements = walk.requirements.take().into();
     let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));
     Ok(Resolved { parsed, requirements, touched, effect, edits, companions })
@@ -139,6 +143,11 @@ impl Walk<'_> {
             Some(Kind::DiscardStmt(inner)) => utility::discard(inner),
             Some(Kind::ListenStmt(inner)) => self.channel(&inner.conditionname),
             Some(Kind::NotifyStmt(inner)) => self.channel(&inner.conditionname),
+            Some(Kind::DoStmt(_)) => {
+                self.need_anonymous_function();
+                Ok(Effect::None)
+            }
+            Some(Kind::CallStmt(inner)) => self.call_procedure(inner),
             Some(Kind::UnlistenStmt(inner)) => self.channel(&inner.conditionname),
             _ => Err(ResolveError::unsupported(kind.label(), None)),
         }

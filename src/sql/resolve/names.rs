@@ -177,10 +177,19 @@ impl Walk<'_> {
             let parts = strings(names)?;
             parts.iter().try_for_each(|part| self.may_name(part, offset(*location)))?;
         } else {
-            self.object_name(names, *location)?;
+            let (schema, last) = self.object_name(names, *location)?;
+            let bare = schema.is_none();
+            if self.defining && (schema.as_deref() == Some("pg_temp") || (bare && self.is_temporary_type(&last))) {
+                return Err(ResolveError::unsupported("a temporary type here", offset(*location))
+                    .because("Its constraints would be checked with the rights of whoever owns what is defined."));
+            }
         }
         self.expressions(typmods)?;
         self.expressions(array_bounds)
+    }
+
+    fn is_temporary_type(&self, name: &str) -> bool {
+        self.ground.footing.catalog.temporaries().has_type(name)
     }
 
     /// `(expression).field`, `(expression)[1]`, `(expression).*`.

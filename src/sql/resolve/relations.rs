@@ -297,13 +297,20 @@ impl<'a> Walk<'a> {
             return;
         }
         let catalog = &self.footing().catalog;
-        if catalog.schema(relation.schema).is_some_and(|s| s.system) || relation.temporary {
+        if catalog.schema(relation.schema).is_some_and(|s| s.system) {
             return;
         }
         let mut open: Vec<(&'a Relation, Holder)> = vec![(relation, holder)];
         let mut seen: std::collections::HashSet<(Oid, Holder)> = std::collections::HashSet::new();
         while let Some((relation, holder)) = open.pop() {
             if !seen.insert((relation.oid, holder)) || catalog.schema(relation.schema).is_some_and(|s| s.system) {
+                continue;
+            }
+            if relation.temporary {
+                // What a temporary view reads is read by whoever has the session, now as when it was made.
+                open.extend(relation.reads.iter().filter_map(|oid| catalog.relation(*oid)).map(|read| (self.behind(read), holder)));
+                let called: Vec<Oid> = catalog.temporaries().called_by(relation.oid).collect();
+                called.into_iter().for_each(|function| self.need_function(function));
                 continue;
             }
             let (schema, label) = (Some(relation.schema), relation.name.as_str());
@@ -314,9 +321,26 @@ impl<'a> Walk<'a> {
             }
             if relation.kind == RelationKind::View {
                 let below = if relation.security_invoker { Holder::Session } else { Holder::OwnerOfView(relation.oid) };
-                open.extend(relation.reads.iter().filter_map(|oid| catalog.relation(*oid)).map(|read| (read, below)));
+                let reads = relation.reads.iter().filter_map(|oid| catalog.relation(*oid));
+                open.extend(reads.map(|read| (self.behind(read), below)));
             }
         }
+    }
+
+    /// The table that a governed view of ours stands for; every other relation is itself.
+    fn behind(&self, relation: &'a Relation) -> &'a Relation {
+        let footing = self.footing();
+        let Some(own) = footing.catalog.qualified(relation) else { return relation };
+        if !is_ours(own.schema.as_str()) {
+            return relation;
+        }
+        let stands_for = |governed: &Governed| match governed {
+            Governed::Table(table) => table.read == own || table.write == own || table.insert == own,
+            Governed::View { read } => *read == own,
+            Governed::Derived | Governed::Refused(_) => false,
+        };
+        let table = footing.governed.iter().find(|(_, governed)| stands_for(governed));
+        table.and_then(|(oid, _)| footing.catalog.relation(*oid)).unwrap_or(relation)
     }
 
     /// Puts a qualified name in the place of one in the text, with the alias that the old name had by itself.

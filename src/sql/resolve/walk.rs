@@ -95,6 +95,10 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) bare_identity: bool,
     /// SELECT INTO is open for the query at the top.
     pub(super) into_open: bool,
+    /// What is made, changed or dropped is temporary.
+    pub(super) temporary: bool,
+    /// What is made, changed or dropped is not.
+    pub(super) defining: bool,
     /// Functions outside pg_catalog are refused: they would run with owner's rights.
     pub(super) builtins_only: bool,
     /// Where calls of `set_config` stand whose arguments have been checked.
@@ -125,6 +129,8 @@ impl<'a> Walk<'a> {
             targets: Vec::new(),
             bare_identity: false,
             into_open: false,
+            temporary: false,
+            defining: false,
             builtins_only: false,
             set_configs: Vec::new(),
             policy_table: None,

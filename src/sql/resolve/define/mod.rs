@@ -11,6 +11,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub(super) use names::object_strings;
+
 use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{Node, ViewStmt};
 
@@ -45,6 +47,7 @@ impl<'a> Walk<'a> {
     fn defined(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
         self.aliases = false;
         self.bare_identity = true;
+        self.defining = !self.temporary;
         match tree.node.as_mut() {
             Some(Kind::CreateTableAsStmt(inner)) => self.create_table_as(inner),
             Some(Kind::ViewStmt(inner)) => self.create_view(inner),
@@ -57,15 +60,6 @@ impl<'a> Walk<'a> {
             Some(Kind::CreateStatsStmt(inner)) => self.create_statistics(inner),
             Some(Kind::CreateFunctionStmt(inner)) => self.create_function(inner),
             Some(Kind::AlterFunctionStmt(inner)) => self.alter_function(inner),
-            // It runs as the session itself: a procedure's reads meet filters and masks.
-            Some(Kind::CallStmt(inner)) => match inner.funccall.as_deref_mut() {
-                Some(call) => {
-                    self.bare_identity = false;
-                    self.call(call)?;
-                    Ok(Effect::None)
-                }
-                None => Err(ResolveError::misplaced("CALL")),
-            },
             Some(Kind::CreateSchemaStmt(inner)) => self.create_schema(inner),
             Some(Kind::CompositeTypeStmt(inner)) => self.create_composite(inner),
             Some(Kind::CreateEnumStmt(inner)) => self.named_type(&mut inner.type_name, &mut []),
@@ -89,15 +83,12 @@ impl<'a> Walk<'a> {
                 self.existing(relation, false)?;
                 Ok(MAINTAINS)
             }
-            Some(Kind::DoStmt(_)) => Err(ResolveError::unsupported("DO", None)
-                .because("The block would run with owner's rights, past every row filter and mask.")
-                .instead("Use CREATE FUNCTION or plain statements.")),
             _ => Err(ResolveError::unsupported(kind.label(), None).instead("Run it on the upstream itself.")),
         }
     }
 
     /// A query inside the statement.
-    fn inner_query(&mut self, query: &mut Node, purpose: Purpose<'a>) -> Result<Columns, ResolveError> {
+    pub(super) fn inner_query(&mut self, query: &mut Node, purpose: Purpose<'a>) -> Result<Columns, ResolveError> {
         let outer = (self.purpose, self.aliases, self.bare_identity);
         (self.purpose, self.aliases, self.bare_identity) = (purpose, true, false);
         let columns = self.query(query);

@@ -9,28 +9,30 @@ use crate::policy::{Holder, Privilege, Securable};
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::children::{Part, children};
 use crate::sql::resolve::names::{is_hidden, is_ours, offset, string, string_node, strings};
+use crate::sql::resolve::relations::Access;
 use crate::sql::resolve::walk::Walk;
 
 impl<'a> Walk<'a> {
     /// The schema in which new objects are made.
     fn creation_schema(&self) -> Result<Name, ResolveError> {
         let catalog = &self.ground.footing.catalog;
-        let usable = |name: &&Name| catalog.schema_named(name.as_str()).is_some_and(|s| !s.system && !s.ours);
+        let usable =
+            |name: &&Name| name.as_str() != "pg_temp" && catalog.schema_named(name.as_str()).is_some_and(|s| !s.system && !s.ours);
         self.ground.path.schemas.iter().find(usable).cloned().ok_or(ResolveError::NoSchema)
     }
 
     /// The name of a relation to be made.
-    pub(super) fn create_name(&mut self, name: Option<&mut RangeVar>) -> Result<(), ResolveError> {
+    pub(in crate::sql::resolve) fn create_name(&mut self, name: Option<&mut RangeVar>) -> Result<(), ResolveError> {
         let name = name.ok_or(ResolveError::misplaced("name"))?;
         let position = offset(name.location);
-        if name.relpersistence == "t" || name.schemaname == "pg_temp" {
-            return Err(ResolveError::unsupported("a temporary table, view or sequence", position));
-        }
         if !name.catalogname.is_empty() && name.catalogname != *self.ground.footing.catalog.database {
             return Err(ResolveError::CrossDatabase { name: name.relname.clone(), position });
         }
         if !name.schemaname.is_empty() {
             return self.may_name(&name.schemaname, position);
+        }
+        if self.temporary {
+            return Ok(());
         }
         let now = QualifiedName { schema: self.creation_schema()?, name: Name::exact(&name.relname) };
         self.replace_name(name, &now)
@@ -53,15 +55,28 @@ impl<'a> Walk<'a> {
                 position,
             });
         }
+        self.is_alike(relation, position)?;
         let own = catalog.qualified(relation).ok_or(ResolveError::misplaced("relation without schema"))?;
         self.replace_name(name, &own)?;
         self.changes(relation);
         Ok(Some(relation))
     }
 
+    /// Temporary relations stand in statements about temporary ones, and only there.
+    fn is_alike(&self, relation: &Relation, position: Option<usize>) -> Result<(), ResolveError> {
+        if self.temporary != relation.temporary {
+            return Err(ResolveError::unsupported(format!("\"{}\" here", relation.name), position)
+                .because("A temporary relation and one that is not cannot be brought together in one definition."));
+        }
+        Ok(())
+    }
+
     /// What is done to a relation needs MANAGE on it, which every administrator has: so the audit, and who prepares the change
     /// upstream, know what it is done to.
     fn changes(&mut self, relation: &Relation) {
+        if relation.temporary {
+            return;
+        }
         let (securable, schema) = (Securable::Relation(relation.oid), Some(relation.schema));
         self.requirements.need(Holder::Session, Privilege::Manage, securable, schema, relation.name.as_str(), relation.kind.noun());
     }
@@ -116,6 +131,7 @@ impl<'a> Walk<'a> {
         if let [schema, name] = names.as_slice() {
             let wanted = RangeVar { schemaname: schema.clone(), relname: name.clone(), location: -1, ..RangeVar::default() };
             if let Ok(relation) = self.look_up(&wanted) {
+                self.is_alike(relation, None)?;
                 self.changes(relation);
             }
         }
@@ -124,6 +140,7 @@ impl<'a> Walk<'a> {
             if let Ok(relation) = self.look_up(&wanted)
                 && let Some(own) = self.ground.footing.catalog.qualified(relation)
             {
+                self.is_alike(relation, None)?;
                 let (schema, _) = (own.schema, own.name);
                 if self.ground.footing.catalog.schema(relation.schema).is_none_or(|s| s.system || s.ours) {
                     return Err(ResolveError::ProtectedSchema { name: schema.to_string(), position: None });
@@ -148,6 +165,10 @@ impl<'a> Walk<'a> {
         match node.node.as_mut() {
             None => Ok(()),
             Some(Kind::RangeVar(name)) => self.existing(name, false).map(|_| ()),
+            Some(Kind::TableLikeClause(inner)) if self.temporary => match inner.relation.as_mut() {
+                Some(name) => self.relation(name, Access::Read).map(|_| ()),
+                None => Err(ResolveError::misplaced("LIKE")),
+            },
             Some(
                 kind @ (Kind::List(_)
                 | Kind::ColumnDef(_)
@@ -178,7 +199,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Parts of definitions, in order.
-    pub(super) fn definitions(&mut self, nodes: &mut [Node]) -> Result<(), ResolveError> {
+    pub(in crate::sql::resolve) fn definitions(&mut self, nodes: &mut [Node]) -> Result<(), ResolveError> {
         nodes.iter_mut().try_for_each(|node| self.definition(node))
     }
 
@@ -190,7 +211,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The strings of an object's name, which may be a List, a String, a TypeName or a function with arguments.
-pub(super) fn object_strings(node: &Node) -> Result<Vec<String>, ResolveError> {
+pub(in crate::sql::resolve) fn object_strings(node: &Node) -> Result<Vec<String>, ResolveError> {
     match node.node.as_ref() {
         Some(Kind::List(list)) => list
             .items

@@ -194,7 +194,6 @@ fn what_would_pass_by_protection_is_refused_to_administrators_too() {
         "ALTER ROLE pgusher_session SUPERUSER",
         "GRANT SELECT ON orders TO PUBLIC",
         "CREATE RULE r AS ON SELECT TO orders DO INSTEAD SELECT * FROM pgusher.token",
-        "DO 'begin end'",
         "CREATE EXTENSION dblink",
         "ALTER SYSTEM SET work_mem = '1GB'",
         "SET ROLE pgusher_owner",
@@ -208,8 +207,10 @@ fn what_would_pass_by_protection_is_refused_to_administrators_too() {
         "CREATE OPERATOR pgusher.= (LEFTARG = text, RIGHTARG = text, FUNCTION = eq)",
         "CREATE OPERATOR = (LEFTARG = text, RIGHTARG = text, FUNCTION = pgusher.attach)",
         "CREATE COLLATION c (locale = 'C')",
-        "CREATE TEMP TABLE x (a int)",
-        "CREATE TEMP VIEW x AS SELECT 1",
+        "CREATE TEMP TABLE x (LIKE pgusher.token)",
+        "CREATE TEMP TABLE x AS SELECT * FROM pgusher.token",
+        "CREATE TEMP TABLE x () INHERITS (orders)",
+        "CREATE TEMP VIEW x AS SELECT * FROM pgusher_public.employees",
         "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()",
     ] {
         assert!(matches!(run(sql), Err(Refused::Resolve(_))), "{sql}: {:?}", run(sql));

@@ -1,0 +1,89 @@
+//! Statements of one Query that are run one after the other. PostgreSQL runs such a Query in an implicit transaction block: cursors may
+//! be declared in it, an error undoes what came before, and BEGIN, COMMIT and ROLLBACK have their effects. Here that is a block of ours,
+//! in which the client's transaction commands are given those effects.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::expected::{Completion, Expected, Running};
+use super::ground::Stop;
+use super::run::Session;
+use super::script::Script;
+use crate::error::session::Refusal;
+use crate::sql::{Discard, Effect, Transaction};
+use crate::wire::backend;
+
+impl Session {
+    /// Runs one of the statements; `opened` says whether the block is ours. Whether it went well.
+    pub(super) async fn take_turn(&mut self, script: &Arc<Script>, started: Instant, opened: &mut bool) -> Result<bool, Stop> {
+        let Some(part) = script.parts.first() else { return Ok(true) };
+        match part.rewritten.effect() {
+            Effect::Transaction(command) if *opened => {
+                self.end_implicit_block(command)?;
+                *opened = false;
+                self.quiet = matches!(command, Transaction::Begin);
+                self.turn(script, started).await
+            }
+            // The client's own block, or its beginning.
+            Effect::Transaction(_) => self.turn(script, started).await,
+            // Upstream would not know: it sees no Query of several statements.
+            Effect::Discard(Discard::All) => Err(Refusal::InBlock("DISCARD ALL").into()),
+            Effect::AsOwner(_) | Effect::CopyInGoverned(_) => {
+                self.begin(opened).await?;
+                self.perform(script, true, false, started, opened).await
+            }
+            Effect::None
+            | Effect::Set { .. }
+            | Effect::Reset { .. }
+            | Effect::Show { .. }
+            | Effect::Prepare { .. }
+            | Effect::Execute { .. }
+            | Effect::Deallocate { .. }
+            | Effect::Declare { .. }
+            | Effect::Fetch { .. }
+            | Effect::Close { .. }
+            | Effect::CopyOut
+            | Effect::CopyIn
+            | Effect::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary)
+            | Effect::Temporary
+            | Effect::Notification => {
+                self.begin(opened).await?;
+                self.turn(script, started).await
+            }
+        }
+    }
+
+    /// A transaction command in an implicit block (`xact.c`, TBLOCK_IMPLICIT_INPROGRESS): BEGIN makes it the client's own; COMMIT and
+    /// ROLLBACK end it with a warning; the others want a block of the client's.
+    fn end_implicit_block(&mut self, command: &Transaction) -> Result<(), Refusal> {
+        match command {
+            Transaction::Begin => Ok(()),
+            Transaction::Commit { chain: false } | Transaction::Rollback { chain: false } => {
+                backend::write_notice(&mut self.exchange.outbox, NO_TRANSACTION);
+                Ok(())
+            }
+            Transaction::Commit { chain: true } => Err(Refusal::NoBlock("COMMIT AND CHAIN")),
+            Transaction::Rollback { chain: true } => Err(Refusal::NoBlock("ROLLBACK AND CHAIN")),
+            Transaction::Savepoint(_) => Err(Refusal::NoBlock("SAVEPOINT")),
+            Transaction::Release(_) => Err(Refusal::NoBlock("RELEASE SAVEPOINT")),
+            Transaction::RollbackTo(_) => Err(Refusal::NoBlock("ROLLBACK TO SAVEPOINT")),
+        }
+    }
+
+    /// Sends the statement as a Query of its own, whose ReadyForQuery is not the client's.
+    async fn turn(&mut self, script: &Arc<Script>, started: Instant) -> Result<bool, Stop> {
+        self.touch(script);
+        let failures = self.failures;
+        self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
+        let running = Running { script: Some(script.clone()), part: 0, started, ending: Completion::Turn };
+        self.expected.push_back(Expected::Query(running));
+        self.unsynced = false;
+        self.quiesce().await?;
+        self.quiet = false;
+        Ok(self.failures == failures)
+    }
+}
+
+/// What PostgreSQL says of COMMIT and ROLLBACK without BEGIN.
+const NO_TRANSACTION: [(u8, &str); 4] =
+    [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', "25P01"), (b'M', "there is no transaction in progress")];
