@@ -133,8 +133,8 @@ impl Session {
             Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
             Err(report) => return Err(Refusal::Told(Box::new(report)).into()),
         };
-        let (path, temporaries) =
-            crate::catalog::load::look(&answer).map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?;
+        let (path, temporaries) = crate::catalog::load::look(&answer)
+            .map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?;
         self.path.told(&path);
         if *self.path.current() != before {
             self.epoch += 1;

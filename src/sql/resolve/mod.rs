@@ -100,8 +100,7 @@ pub fn resolve(
         Support::Admin => return Err(ResolveError::AdministratorsOnly { kind: kind.label().to_owned() }),
         Support::Nobody(reason) => return Err(ResolveError::unsupported(kind.label(), None).because(reason)),
     }
-    let effect =
-        if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
+    let effect = if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
     let requirements = walk.requirements.take().into();
     let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));
     Ok(Resolved { parsed, requirements, touched, effect, edits, companions })

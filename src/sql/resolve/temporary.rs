@@ -102,9 +102,7 @@ impl Walk<'_> {
     fn names_temporary_relation(&self, names: &[String]) -> bool {
         let name = match names {
             [name] => RangeVar { relname: name.clone(), location: -1, ..RangeVar::default() },
-            [schema, name] => {
-                RangeVar { schemaname: schema.clone(), relname: name.clone(), location: -1, ..RangeVar::default() }
-            }
+            [schema, name] => RangeVar { schemaname: schema.clone(), relname: name.clone(), location: -1, ..RangeVar::default() },
             _ => return false,
         };
         self.means_temporary(&name)
@@ -242,10 +240,7 @@ fn is_in_temp(names: &[Node]) -> bool {
 }
 
 fn is_relation(kind: ObjectType) -> bool {
-    matches!(
-        kind,
-        ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectIndex | ObjectType::ObjectSequence
-    )
+    matches!(kind, ObjectType::ObjectTable | ObjectType::ObjectView | ObjectType::ObjectIndex | ObjectType::ObjectSequence)
 }
 
 fn is_relation_drop(statement: &DropStmt) -> bool {
