@@ -3,6 +3,7 @@
 //! An administrator's login takes the role of `pgusher_owner` for the one statement. Everybody else's never may: theirs is run by a
 //! function that checks our signature, in the session's own transaction, and the client sees what it would see of the statement itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,12 +13,13 @@ use super::expected::{Completion, Expected, Running};
 use super::ground::Stop;
 use super::run::Session;
 use super::script::{Part, Script};
-use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
+use crate::error::{Report, Severity};
 use crate::policy::{Requirement, Securable};
 use crate::sql::{Executor, Fill, Owned, StatementKind};
 use crate::upstream::housekeeping::Housekeeping;
-use crate::upstream::{OwnerChannel, OwnerError};
+use crate::upstream::send::Link;
+use crate::upstream::{CancelTarget, Connection, Login, OwnerChannel, OwnerError};
 use crate::wire::backend::write_complete;
 
 impl Session {
@@ -123,7 +125,61 @@ impl Session {
         Ok(self.failures == failures)
     }
 
+    /// Runs a statement with an owner's rights that no transaction may hold.
     pub(super) async fn as_owner_outside(
+        &mut self,
+        script: &Arc<Script>,
+        describe: bool,
+        ddl: bool,
+        started: Instant,
+    ) -> Result<bool, Stop> {
+        if self.who.admin {
+            return self.become_owner_outside(script, describe, ddl, started).await;
+        }
+        // Nothing of ours may be open that the statement waits for.
+        if self.implicit() {
+            self.send_sync(false);
+            self.quiesce_or_skip().await?;
+        }
+        let ok = self.run_beside(script, describe, started).await?;
+        if ok && ddl {
+            self.follow_ddl().await?;
+        }
+        self.unpublished |= ddl;
+        Ok(ok)
+    }
+
+    /// Runs it over a connection beside the session's own, whose login may take an owner's role. It holds no identity, and ends with the
+    /// statement.
+    async fn run_beside(&mut self, script: &Arc<Script>, describe: bool, started: Instant) -> Result<bool, Stop> {
+        let environment = self.environment.clone();
+        let path = BTreeMap::from([("search_path".to_owned(), "pg_catalog".to_owned())]);
+        let beside = environment.pool.acquire(Login::Control, &path).await.map_err(|error| {
+            let report = Report { severity: Severity::Error, ..Report::from(&error) };
+            Refusal::Told(Box::new(report))
+        })?;
+        let Connection { stream, read_ahead, parameters: _, process_id, secret_key, permit } = beside;
+        let aimed = CancelTarget { process_id, secret: secret_key };
+        let own_aim = environment.registry.aim(self.who.shown_process_id, Some(aimed)).await;
+        let own = std::mem::replace(&mut self.exchange.link, Link::new(stream, read_ahead));
+        let done = self.run_as_owner(script, describe, started).await;
+        let beside = std::mem::replace(&mut self.exchange.link, own);
+        environment.registry.aim(self.who.shown_process_id, own_aim).await;
+        // It is of no more use; that it does not end in order is nobody's trouble.
+        let _ = beside.close_stream().await;
+        drop(permit);
+        done
+    }
+
+    async fn run_as_owner(&mut self, script: &Arc<Script>, describe: bool, started: Instant) -> Result<bool, Stop> {
+        self.must(Housekeeping::BecomeOwnerOutside).await?;
+        let ok = self.step(script, describe, Completion::Held, started).await?;
+        self.send_sync(false);
+        self.quiesce().await?;
+        Ok(ok)
+    }
+
+    async fn become_owner_outside(
         &mut self,
         script: &Arc<Script>,
         describe: bool,

@@ -139,6 +139,13 @@ impl Registry {
         if same(&seat.secret, secret) { seat.cancel(&self.upstream).await } else { Ok(()) }
     }
 
+    /// Has cancels for the session with this key go to another backend from now on; gives where they went before. Returns when none
+    /// is under way to that.
+    pub async fn aim(&self, process_id: i32, target: Option<CancelTarget>) -> Option<CancelTarget> {
+        let seat = self.sessions.get(&process_id).map(|seat| Arc::clone(&seat))?;
+        std::mem::replace(&mut *seat.target.lock().await, target)
+    }
+
     /// The sessions that are attached upstream. To compare them with the rows of `pgusher.session`, take this list *before*
     /// reading the rows: a session that attaches in between would else look like one whose row is gone.
     pub fn open(&self) -> Vec<OpenSession> {
