@@ -148,6 +148,9 @@ pub enum Refusal {
     /// The principal left a group while its transaction, whose snapshot still shows the membership, was open.
     #[error("groups changed in a transaction")]
     GroupsLeft,
+    /// Policies were changed by others, and the snapshot of the transaction, which changed objects, cannot see it.
+    #[error("policies were changed since the transaction's snapshot")]
+    PoliciesMoved,
     /// A name that is ours.
     #[error("reserved name \"{0}\"")]
     Reserved(String),
@@ -217,6 +220,10 @@ impl From<&Refusal> for Report {
                 "could not serialize access due to a change of the principal's groups",
             )
             .hint("The transaction might succeed if retried."),
+            Refusal::PoliciesMoved => {
+                Report::error(SqlState::T_R_SERIALIZATION_FAILURE, "could not serialize access due to a change of policies")
+                    .hint("The transaction might succeed if retried.")
+            }
             Refusal::Reserved(name) => Report::error(SqlState::RESERVED_NAME, format!("unacceptable name \"{name}\""))
                 .detail("The prefix \"pgusher$\" is reserved."),
             Refusal::ExecuteUtility => {

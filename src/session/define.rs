@@ -232,8 +232,8 @@ impl Session {
         if relations.is_empty() {
             return Ok(());
         }
-        let environment = self.environment.clone();
-        let done = self.with_owner(async |channel| environment.governor.precede_ddl(&relations, channel).await).await?;
+        let (environment, subject) = (self.environment.clone(), self.subject.clone());
+        let done = self.with_owner(async |channel| environment.governor.precede_ddl(&subject, &relations, channel).await).await?;
         Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
     }
 

@@ -44,11 +44,10 @@ impl Session {
             self.barrier = false;
             self.quiesce_or_skip().await?;
         }
-        if self.private && self.outdated {
+        if self.private && (self.outdated || self.published()? != self.beneath) {
             self.quiesce_or_skip().await?;
             if self.status == Status::Transaction {
-                self.outdated = false;
-                Box::pin(self.stand_within()).await?;
+                Box::pin(self.stand_within_anew()).await?;
             }
         }
         if self.renew_footing()? {
@@ -61,6 +60,27 @@ impl Session {
             Box::pin(self.look()).await?;
         }
         Ok(())
+    }
+
+    /// The open transaction's own footing follows what others changed meanwhile. A snapshot that cannot see that is of no more use.
+    async fn stand_within_anew(&mut self) -> Result<(), Stop> {
+        self.outdated = false;
+        let (published, groups) = (self.published()?, self.subject.groups.clone());
+        self.stand_within().await?;
+        if self.shared.policies.version < published {
+            self.outdated = true;
+            return Err(Refusal::PoliciesMoved.into());
+        }
+        if !groups.is_subset(&self.subject.groups) {
+            self.leave_group().await?;
+        }
+        Ok(())
+    }
+
+    /// The version of the policies that hold for everybody.
+    pub(super) fn published(&self) -> Result<i64, Stop> {
+        let latest = self.environment.governor.footing().map_err(|report| Refusal::Told(Box::new(report)))?;
+        Ok(latest.policies.version)
     }
 
     /// Waits until upstream owes nothing; what failed meanwhile makes this message one to skip.

@@ -89,18 +89,19 @@ pub trait Governor: Send + Sync {
     fn footing_within<'a>(&'a self, channel: &'a mut dyn OwnerChannel)
     -> BoxFuture<'a, Result<Arc<Footing>, crate::error::Report>>;
 
-    /// Before an administrator's ALTER or DROP of these relations: takes away the governed views that PostgreSQL would refuse it for;
+    /// Before an ALTER or DROP of these relations: takes away the governed views that PostgreSQL would refuse it for;
     /// [`Governor::follow_ddl`] makes them anew. Not before statements that read, such as CREATE VIEW.
     fn precede_ddl<'a>(
         &'a self,
+        subject: &'a Subject,
         relations: &'a [crate::policy::Oid],
         channel: &'a mut dyn OwnerChannel,
     ) -> BoxFuture<'a, Result<(), crate::error::Report>> {
-        let _ = (relations, channel);
+        let _ = (subject, relations, channel);
         Box::pin(async { Ok(()) })
     }
 
-    /// After an administrator's DDL: records owners, gives privileges, rebuilds governed views, in the channel's transaction.
+    /// After DDL: records owners, gives privileges, rebuilds governed views, in the channel's transaction.
     fn follow_ddl<'a>(
         &'a self,
         subject: &'a Subject,

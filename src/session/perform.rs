@@ -90,6 +90,7 @@ impl Session {
     /// Stands on the catalog and policies as the open transaction sees them.
     pub(super) async fn stand_within(&mut self) -> Result<(), Stop> {
         let environment = self.environment.clone();
+        self.beneath = self.published()?;
         let within = self.with_owner(async |channel| environment.governor.footing_within(channel).await).await?;
         let footing = within.map_err(|report| Refusal::Told(Box::new(report)))?;
         self.private = true;

@@ -59,6 +59,8 @@ pub(super) struct Session {
     pub(super) temporaries: Arc<Temporaries>,
     /// The footing is that of the open transaction, not the published one.
     pub(super) private: bool,
+    /// The version of the policies that was published when that was taken.
+    pub(super) beneath: i64,
     /// What the open transaction did to policies or catalog was in part rolled back.
     pub(super) outdated: bool,
     /// Where the columns of governed views come from.
@@ -144,6 +146,7 @@ impl Session {
             footing,
             temporaries: Arc::default(),
             private: false,
+            beneath: 0,
             outdated: false,
             cache_epoch: 0,
             subject,

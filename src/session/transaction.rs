@@ -236,6 +236,7 @@ impl Session {
             | Refusal::TakenStatement(_)
             | Refusal::OldPortal(_)
             | Refusal::GroupsLeft
+            | Refusal::PoliciesMoved
             | Refusal::Reserved(_)
             | Refusal::ExecuteUtility
             | Refusal::Parameters(_)

@@ -282,6 +282,8 @@ const FINGERPRINT: &str = "(SELECT pg_catalog.md5(pg_catalog.string_agg(f.part, 
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(a.xmin))::int8)) \
     FROM pg_catalog.pg_attribute AS a WHERE a.attrelid NOT IN (SELECT t.oid FROM pg_catalog.pg_class AS t WHERE t.relpersistence = 't') \
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_proc AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_type AS x \
+    WHERE x.typrelid = 0 AND x.typelem = 0 \
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_policy AS x \
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_namespace AS x \
     WHERE x.nspname NOT LIKE 'pg\\_temp\\_%' AND x.nspname NOT LIKE 'pg\\_toast\\_temp\\_%' \

@@ -251,8 +251,13 @@ impl Governor for Store {
         Box::pin(async move { self.within(channel).await.map(Arc::new).map_err(|e| Report::from(&e)) })
     }
 
-    fn precede_ddl<'a>(&'a self, relations: &'a [Oid], channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {
-        Box::pin(async move { ddl::make_way(channel, relations).await.map_err(|e| Report::from(&e)) })
+    fn precede_ddl<'a>(
+        &'a self,
+        subject: &'a Subject,
+        relations: &'a [Oid],
+        channel: &'a mut dyn OwnerChannel,
+    ) -> BoxFuture<'a, Result<(), Report>> {
+        Box::pin(async move { ddl::make_way(channel, subject, relations).await.map_err(|e| Report::from(&e)) })
     }
 
     fn follow_ddl<'a>(&'a self, subject: &'a Subject, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {

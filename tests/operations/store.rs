@@ -172,7 +172,7 @@ fn what_an_administrator_makes_is_owned_and_what_it_drops_is_forgotten() {
         runtime.block_on(async {
             let mut control = Control::connect(&bench.target, &account("pgusher_control")).await.unwrap();
             let mut owned = control.begin().await.unwrap();
-            store.precede_ddl(on, &mut owned).await.unwrap();
+            store.precede_ddl(&subject, on, &mut owned).await.unwrap();
             pgusher::upstream::OwnerChannel::execute(&mut owned, sql).await.unwrap();
             store.follow_ddl(&subject, &mut owned).await.unwrap();
             let within = store.footing_within(&mut owned).await.unwrap();

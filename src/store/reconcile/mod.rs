@@ -38,8 +38,17 @@ impl Default for Settings {
 /// Brings upstream in line with the policies, in the channel's transaction. Fails when a relation of `focus` (those that the command is
 /// about) or what inherits from it cannot be; others that cannot are refused by the footing until mended.
 pub async fn run(channel: &mut dyn OwnerChannel, settings: &Settings, focus: &[Oid]) -> Result<(), StoreError> {
-    // Writers of policies and DDL stand in one row, so what is compared here is what will be committed.
+    // Writers of policies and DDL of administrators stand in one row, so what is compared here is what will be committed.
     channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?;
+    line_up(channel, settings, focus).await
+}
+
+/// The same for what changes no policy, while others may.
+pub async fn run_beside(channel: &mut dyn OwnerChannel, settings: &Settings) -> Result<(), StoreError> {
+    line_up(channel, settings, &[]).await
+}
+
+async fn line_up(channel: &mut dyn OwnerChannel, settings: &Settings, focus: &[Oid]) -> Result<(), StoreError> {
     let policies = Arc::new(load::policies(channel).await?);
     let mut failed: HashMap<Oid, Arc<str>> = HashMap::new();
     for _ in 0..ROUNDS {
