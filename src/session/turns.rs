@@ -20,9 +20,12 @@ impl Session {
         match part.rewritten.effect() {
             Effect::Transaction(command) if *opened => {
                 self.end_implicit_block(command)?;
-                *opened = false;
-                self.quiet = matches!(command, Transaction::Begin);
-                self.turn(script, started).await
+                let begins = matches!(command, Transaction::Begin);
+                self.quiet = begins;
+                let ok = self.turn(script, started).await?;
+                // A BEGIN that fails leaves no block behind.
+                *opened = begins && !ok;
+                Ok(ok)
             }
             // The client's own block, or its beginning.
             Effect::Transaction(_) => self.turn(script, started).await,

@@ -7,7 +7,7 @@ both_mechanisms! {
     /// Class 23: what a policy rests on is dropped upstream, behind our back: the table closes, it does not open.
     fn a_policy_without_its_function_closes_the_table(shop: fresh) {
         let admin = shop.admin();
-        admin.run("CREATE FUNCTION public.hide(text) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$ BEGIN RETURN 'hidden'; END $$");
+        admin.run("CREATE FUNCTION public.hide(text) RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN 'hidden'; END $$");
         admin.run("ALTER TABLE employees ALTER COLUMN ssn SET MASK hide");
         let ana = shop.ana();
         assert_eq!(ana.column("SELECT DISTINCT ssn FROM employees"), ["hidden"]);

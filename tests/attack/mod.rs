@@ -3,6 +3,7 @@
 //! The secrets: real social security numbers, addresses, phones and salaries of `employees` (masked for analysts), and the notes of
 //! orders of other regions, which all begin with the region's name.
 
+mod anonymous;
 mod cached_plans;
 mod classification;
 mod code_bodies;
@@ -20,6 +21,7 @@ mod side_doors;
 mod startup;
 mod statistics;
 mod strict;
+mod temporary;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};

@@ -136,7 +136,7 @@ both_mechanisms! {
         admin.run("INSERT INTO public.offers VALUES ('EMEA'), ('AMER')");
         admin.run("GRANT SELECT ON TABLE public.offers TO analysts");
         let body = "AS $$ BEGIN RETURN EXISTS (SELECT 1 FROM open_regions a WHERE a.region = $1); END $$";
-        admin.run(&format!("CREATE FUNCTION public.offered(text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = public {body}"));
+        admin.run(&format!("CREATE FUNCTION public.offered(text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = public, pg_temp {body}"));
         admin.run("ALTER TABLE public.offers SET ROW FILTER (offered(region))");
         let ana = shop.ana();
         assert_eq!(ana.column("SELECT region FROM public.offers"), ["EMEA"]);

@@ -8,6 +8,7 @@ mod grants;
 mod masks;
 mod plans;
 mod prepared;
+mod queries;
 mod row_filters;
 mod settings;
 mod statements;

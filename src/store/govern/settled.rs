@@ -10,7 +10,7 @@ use crate::upstream::OwnerChannel;
 
 #[derive(Deserialize)]
 struct CalledRow {
-    /// It has a search_path of its own, or a body without names to look up.
+    /// It has a search_path of its own that ends in pg_temp, else temporary tables and types come first; or a body without names to look up.
     fixed: bool,
     /// Its body, where that is SQL to be looked at.
     source: Option<String>,
@@ -32,7 +32,7 @@ pub(super) async fn all_settled(ground: &Ground<'_>, channel: &mut dyn OwnerChan
 fn query(function: Oid) -> String {
     format!(
         "SELECT l.lanname IN ('c', 'internal') OR p.prosqlbody IS NOT NULL OR EXISTS ( \
-         SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE c.setting LIKE 'search\\_path=%') AS fixed, \
+         SELECT FROM pg_catalog.unnest(p.proconfig) AS c (setting) WHERE c.setting LIKE 'search\\_path=%, pg\\_temp') AS fixed, \
          CASE WHEN l.lanname = 'sql' THEN p.prosrc END AS source \
          FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang WHERE p.oid = {function}"
     )

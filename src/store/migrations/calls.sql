@@ -56,5 +56,5 @@ CREATE OR REPLACE VIEW pgusher.called_body AS
   JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
   JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
   WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname = 'sql' AND f.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%');
+    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
 REVOKE ALL ON pgusher.called_body FROM PUBLIC;

@@ -311,7 +311,7 @@ CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.filter 
 CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.mask FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 
 -- Filters and masks that call a function without a search path of its own, in whatever expression: what it reads would be the
--- reader's choice. Functions in C are compiled; those in SQL are looked at when the filter or mask is set.
+-- reader's choice. So it would where pg_temp is not named as its last schema, for then temporary tables and types come first. Functions in C are compiled; those in SQL are looked at when the filter or mask is set.
 CREATE OR REPLACE VIEW pgusher.swayed AS
   SELECT used.relation, n.nspname || '.' || f.proname AS function
   FROM (
@@ -330,7 +330,7 @@ CREATE OR REPLACE VIEW pgusher.swayed AS
   JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
   JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
   WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname NOT IN ('c', 'internal', 'sql')
-    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%');
+    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
 
 -- Catalog relations as sessions see them: what pgusher made is left out, and definitions that concern governed relations are withheld.
 -- Those that stand for tables have tableoid too, which psql's \dd asks for.
