@@ -21,7 +21,10 @@ fn is_full(tree: &Value) -> bool {
             let is_type = fields.contains_key("typemod") && fields.contains_key("pct_type");
             let named = fields.get("names").and_then(Value::as_array);
             // A bare type may be a temporary one.
-            !bare && !(is_type && named.is_some_and(|name| name.len() < 2)) && called.is_none_or(|name| is_known(name)) && fields.values().all(is_full)
+            !bare
+                && !(is_type && named.is_some_and(|name| name.len() < 2))
+                && called.is_none_or(|name| is_known(name))
+                && fields.values().all(is_full)
         }
         Value::Array(items) => items.iter().all(is_full),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
