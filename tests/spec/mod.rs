@@ -15,4 +15,5 @@ mod statements;
 mod temporary;
 mod tokens;
 mod transactions;
+mod versions;
 mod views;
