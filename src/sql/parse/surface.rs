@@ -90,7 +90,8 @@ const fn nobody(statement: &'static str, reason: &'static str) -> Surface {
     Surface { statement, support: Support::Nobody(reason), needs: "" }
 }
 
-const CHANGE: &str = "MODIFY, MANAGE or ownership; of a table under a row filter or mask MANAGE or ownership. With CASCADE, MANAGE or ownership";
+const CHANGE: &str =
+    "MODIFY, MANAGE or ownership; of a table under a row filter or mask MANAGE or ownership. With CASCADE, MANAGE or ownership";
 const OF_TYPE: &str = "ownership, or MANAGE on its schema";
 const OF_FUNCTION: &str = "ownership";
 const MEANING: &str = "It changes what other people's statements mean.";
@@ -118,7 +119,10 @@ pub const SURFACE: &[Surface] = &[
     everyone("DELETE", "MODIFY on the table; SELECT where its columns are read"),
     everyone("MERGE", "MODIFY on the table; SELECT where its columns are read"),
     everyone("COPY", "TO STDOUT: SELECT; FROM STDIN: MODIFY"),
-    everyone("EXPLAIN", "READ_METADATA on every relation; MANAGE where it is under a row filter or mask; with ANALYZE what the statement needs"),
+    everyone(
+        "EXPLAIN",
+        "READ_METADATA on every relation; MANAGE where it is under a row filter or mask; with ANALYZE what the statement needs",
+    ),
     everyone("DECLARE CURSOR", "what its query needs"),
     everyone("FETCH", "what the cursor's query needs"),
     everyone("CLOSE CURSOR", "nothing"),
@@ -173,7 +177,10 @@ pub const SURFACE: &[Surface] = &[
     everyone("ALTER TYPE", OF_TYPE),
     everyone("DROP TYPE", OF_TYPE),
     everyone("CREATE DOMAIN", "CREATE on the schema"),
-    everyone("ALTER DOMAIN", "ownership, or MANAGE on its schema; new constraints: ALTER TABLE and SELECT on every table with a column of it"),
+    everyone(
+        "ALTER DOMAIN",
+        "ownership, or MANAGE on its schema; new constraints: ALTER TABLE and SELECT on every table with a column of it",
+    ),
     everyone("DROP DOMAIN", OF_TYPE),
     everyone(
         "CREATE FUNCTION",
@@ -252,7 +259,10 @@ pub const SURFACE: &[Surface] = &[
     nobody("GRANT", "Privileges are granted by pgusher's own GRANT and REVOKE."),
     nobody("GRANT ROLE", "Roles of the upstream are no principals; groups are changed with ALTER GROUP."),
     nobody("ALTER DEFAULT PRIVILEGES", "A grant on a schema covers what will be made in it."),
-    nobody("ALTER ... OWNER TO", "Only schemas, tables, views and functions have owners that can be changed here, with a principal as the new owner."),
+    nobody(
+        "ALTER ... OWNER TO",
+        "Only schemas, tables, views and functions have owners that can be changed here, with a principal as the new owner.",
+    ),
     nobody("ALTER ... DEPENDS ON EXTENSION", EXTENSIONS),
     nobody("CREATE ROLE", ROLES),
     nobody("ALTER ROLE", ROLES),

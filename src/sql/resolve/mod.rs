@@ -39,8 +39,8 @@ use std::sync::Arc;
 
 use pg_query::{Node, NodeEnum as Kind};
 
-use super::rewrite::splice::Edits;
 use super::parse::{Support, Surface, surface};
+use super::rewrite::splice::Edits;
 use super::{Effect, Parsed, SessionObjects, StatementKind, Touched};
 use crate::catalog::{Footing, SearchPath};
 use crate::policy::{Requirement, Subject};

@@ -28,7 +28,10 @@ impl<'a> Walk<'a> {
         // A SECURITY DEFINER function will run with owner's rights, where row security does not hold.
         let definer = options.iter().filter_map(element).any(is_definer);
         if definer {
-            self.admins_only("CREATE FUNCTION", "SECURITY DEFINER would give the rights of a role that others' objects belong to.")?;
+            self.admins_only(
+                "CREATE FUNCTION",
+                "SECURITY DEFINER would give the rights of a role that others' objects belong to.",
+            )?;
         }
         if definer && !options.iter().filter_map(element).any(keeps_its_path) {
             return Err(without_path());

@@ -62,8 +62,9 @@ impl<'a> Walk<'a> {
             (Need::Copy, _) => (Privilege::Select, Level::Privilege),
         };
         match need {
-            Need::Change | Need::Describe | Need::Manage | Need::Own => self.is_of(relation),
-            Need::Reference | Need::Copy => {}
+            // Upstream asks for SELECT on what is copied.
+            Need::Change | Need::Describe | Need::Manage | Need::Own | Need::Copy => self.is_of(relation),
+            Need::Reference => {}
         }
         let (label, noun) = (on.name.as_str(), on.kind.noun());
         self.requirements.need_at(level, privilege, Securable::Relation(on.oid), Some(on.schema), label, noun);

@@ -9,10 +9,10 @@ use super::names::object_strings;
 use super::needs::Need;
 use super::{ALONE, DEFINES, MAINTAINS};
 use crate::policy::{Level, Privilege};
-use crate::sql::{Effect, Executor};
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::names::{string, strings};
 use crate::sql::resolve::walk::Walk;
+use crate::sql::{Effect, Executor};
 
 /// What can be dropped, renamed, moved or commented on.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! What only administrators define: operators, aggregates, collations, casts, text search.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{
-    AlterOperatorStmt, AlterTsConfigurationStmt, AlterTsDictionaryStmt, CreateCastStmt, DefineStmt, Node,
-};
+use pg_query::protobuf::{AlterOperatorStmt, AlterTsConfigurationStmt, AlterTsDictionaryStmt, CreateCastStmt, DefineStmt, Node};
 
 use super::DEFINES;
 use crate::sql::Effect;

@@ -7,9 +7,9 @@ use super::needs::Need;
 use super::{DEFINES, MAINTAINS};
 use crate::catalog::RelationKind;
 use crate::policy::{Holder, Oid, Privilege};
+use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::walk::{Purpose, Walk};
-use crate::sql::Effect;
 
 impl Walk<'_> {
     /// CREATE VIEW: upstream it will belong to a role for which row security holds. To put another definition into a view is for its
@@ -50,8 +50,11 @@ impl Walk<'_> {
             }
             let native = |f: &Oid| catalog.function(*f).is_some_and(|f| matches!(f.language.as_str(), "c" | "internal"));
             if !catalog.called_by_view(oid).iter().all(native) {
-                return Err(ResolveError::unsupported("a materialized view over a view that calls functions outside pg_catalog", None)
-                    .because("The functions would run with owner's rights."));
+                return Err(ResolveError::unsupported(
+                    "a materialized view over a view that calls functions outside pg_catalog",
+                    None,
+                )
+                .because("The functions would run with owner's rights."));
             }
             open.extend(catalog.relation(oid).map_or(&[][..], |r| &r.reads));
         }
