@@ -176,7 +176,8 @@ async fn connect(upstream: &Upstream, account: &Account, noticed: Arc<Notify>) -
 }
 
 /// As `pgusher.execute` sets it for sessions, so that upstream prints and reads the same on every channel.
-const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on; SET quote_all_identifiers = off; \
+/// Compiling the catalog queries would take longer than they do: seconds against milliseconds.
+const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp; SET jit = off; SET standard_conforming_strings = on; SET quote_all_identifiers = off; \
      SET DateStyle = 'ISO, YMD'; SET IntervalStyle = postgres; SET TimeZone = 'UTC'; SET extra_float_digits = 1; \
      SET client_min_messages = warning; SET row_security = on; SET lock_timeout = 0; SET statement_timeout = 0; \
      SET idle_in_transaction_session_timeout = 0; SET default_transaction_read_only = off; \

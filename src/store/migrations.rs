@@ -32,6 +32,7 @@ pub fn script(options: &Script) -> String {
             .to_owned(),
         "BEGIN;".to_owned(),
         "SET LOCAL search_path = pg_catalog, pg_temp;".to_owned(),
+        "SET LOCAL jit = off;".to_owned(),
         "SET LOCAL client_min_messages = warning;".to_owned(),
         ROLES.to_owned(),
     ];

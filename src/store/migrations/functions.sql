@@ -135,6 +135,7 @@ SET IntervalStyle = postgres
 SET TimeZone = 'UTC'
 SET extra_float_digits = 1
 SET check_function_bodies = off
+SET jit = off
 AS $pgusher$
 DECLARE
   answer jsonb;
