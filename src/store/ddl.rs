@@ -30,6 +30,7 @@ pub(super) async fn follow(
         // Dropped by somebody else means dangling, which fails closed; only what this transaction dropped is forgotten.
         let dropped = if gone.is_empty() { gone } else { tokens.still_there(&gone).await? };
         statements.extend(forget(&dropped));
+        statements.extend(renamed(before, &now));
     }
     statements.extend(owners(before.as_deref(), &now, subject));
     if !statements.is_empty() {
@@ -128,6 +129,13 @@ fn views_to_viewer(now: &CatalogSnapshot) -> Vec<String> {
             ))
         })
         .collect()
+}
+
+/// What was called otherwise before keeps its policies under its new name.
+fn renamed(before: &CatalogSnapshot, now: &CatalogSnapshot) -> Vec<String> {
+    let names = before.relations().filter_map(|old| Some((old, now.relation(old.oid)?)));
+    let moved = names.filter(|(old, new)| before.qualified(old) != now.qualified(new) && new.kind != RelationKind::Index);
+    moved.map(|(old, _)| format!("SELECT pgusher.follow_name({})", old.oid)).collect()
 }
 
 fn gone(before: &CatalogSnapshot, now: &CatalogSnapshot) -> Vec<Oid> {

@@ -132,7 +132,7 @@ pub(super) fn malformed(error: serde_json::Error) -> StoreError {
     StoreError::Malformed(error.to_string())
 }
 
-/// One statement, so one snapshot. Broken are: a table that is called as one was when it got a filter or mask and that is gone; a table
+/// One statement, so one snapshot. Broken are: what is not what its name, columns and functions say (`pgusher.lost`); a table
 /// whose masked column is gone or another one; and what names a function that is gone, or
 /// that finds what it reads by its reader's search_path.
 const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS version,
@@ -149,12 +149,7 @@ const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS 
   (SELECT coalesce(pg_catalog.jsonb_agg(t.relation::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pgusher.trusted AS t
    WHERE t.definition = pgusher.vouched(t.relation)) AS trusted,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(b.relation::pg_catalog.int8, b.reason)), '[]'::pg_catalog.jsonb) FROM (
-    SELECT c.oid AS relation, 'a row filter or column mask was set on another table of this name' AS reason
-    FROM (SELECT f.relation, f.name FROM pgusher.filter AS f UNION SELECT m.relation, m.name FROM pgusher.mask AS m) AS lost
-    JOIN pg_catalog.pg_class AS c ON c.relname = pg_catalog.substr(lost.name, pg_catalog.strpos(lost.name, '.') + 1)
-      OR pg_catalog.strpos(pg_catalog.substr(lost.name, pg_catalog.strpos(lost.name, '.') + 1), '.') > 0
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname || '.' || c.relname = lost.name
-    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS k WHERE k.oid = lost.relation)
+    SELECT l.relation, l.reason FROM pgusher.lost AS l
     UNION ALL
     SELECT m.relation, 'its masked column "' || m."column" || '" is gone or another one'
     FROM pgusher.mask AS m LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = m.relation AND a.attnum = m.number AND NOT a.attisdropped

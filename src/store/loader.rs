@@ -145,6 +145,9 @@ impl Loader {
     async fn repair(&mut self, settings: &Settings) -> Result<HashMap<u32, Arc<str>>, StoreError> {
         let mut owned = self.control.begin().await?;
         owned.execute("SET LOCAL lock_timeout = '2s'; SELECT v.policy FROM pgusher.version AS v FOR UPDATE NOWAIT").await?;
+        if reconcile::renew(&mut owned, settings).await? {
+            reconcile::changed(&mut owned).await?;
+        }
         let loaded = Loaded::load(&mut owned, None, &self.versions).await?;
         let examined = loaded.examine(&mut owned, settings, HashMap::new()).await?;
         let failed = reconcile::repair(&mut owned, &examined).await?;
@@ -293,6 +296,7 @@ const FINGERPRINT: &str = "(SELECT pg_catalog.md5(pg_catalog.string_agg(f.part, 
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_cast AS x \
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_foreign_server AS x \
   UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_auth_members AS x \
+  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_db_role_setting AS x \
   UNION ALL SELECT pg_catalog.string_agg(pg_catalog.concat_ws(',', r.rolname, r.rolsuper, r.rolbypassrls, r.rolinherit, r.rolcreaterole, r.rolreplication), ';' ORDER BY r.oid) \
     FROM pg_catalog.pg_roles AS r) AS f)";
 

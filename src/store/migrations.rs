@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 4;
+pub const SCHEMA_VERSION: i32 = 5;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -46,6 +46,7 @@ pub fn script(options: &Script) -> String {
     parts.extend(MIGRATIONS.iter().map(Migration::guarded));
     parts.push(FUNCTIONS.to_owned());
     parts.push(CALLS.to_owned());
+    parts.push(DEPENDENTS.to_owned());
     parts.push(STRICT.to_owned());
     parts.push(DEFINE.to_owned());
     parts.push(LOOK.to_owned());
@@ -74,6 +75,7 @@ impl Migration {
 const ROLES: &str = include_str!("migrations/roles.sql");
 const FUNCTIONS: &str = include_str!("migrations/functions.sql");
 const CALLS: &str = include_str!("migrations/calls.sql");
+const DEPENDENTS: &str = include_str!("migrations/dependents.sql");
 const STRICT: &str = include_str!("migrations/strict.sql");
 const DEFINE: &str = include_str!("migrations/define.sql");
 const LOOK: &str = include_str!("migrations/look.sql");
@@ -87,5 +89,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "store", sql: include_str!("migrations/001_store.sql") },
     Migration { version: 2, name: "insert views", sql: include_str!("migrations/002_insert_views.sql") },
     Migration { version: 3, name: "owners of types", sql: include_str!("migrations/003_type_owners.sql") },
-    Migration { version: SCHEMA_VERSION, name: "strict mode", sql: include_str!("migrations/004_strict.sql") },
+    Migration { version: 4, name: "strict mode", sql: include_str!("migrations/004_strict.sql") },
+    Migration { version: SCHEMA_VERSION, name: "dependents", sql: include_str!("migrations/005_dependents.sql") },
 ];

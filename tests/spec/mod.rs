@@ -2,6 +2,7 @@
 
 mod copy;
 mod cursors;
+mod dependents;
 mod functions;
 mod governance;
 mod grants;
@@ -15,5 +16,4 @@ mod statements;
 mod temporary;
 mod tokens;
 mod transactions;
-mod versions;
 mod views;

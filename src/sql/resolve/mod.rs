@@ -39,9 +39,8 @@ use std::sync::Arc;
 
 use pg_query::{Node, NodeEnum as Kind};
 
-use super::parse::{Support, Surface, surface};
 use super::rewrite::splice::Edits;
-use super::{Effect, Parsed, SessionObjects, StatementKind, Touched};
+use super::{Effect, Parsed, SessionObjects, StatementKind, Support, Touched};
 use crate::catalog::{Footing, SearchPath};
 use crate::policy::{Requirement, Subject};
 
@@ -94,17 +93,12 @@ pub fn resolve(
     let ground = Ground::of(footing, search_path, subject, objects);
     let mut walk = Walk::new(ground, Purpose::Statement, &sql);
     let temporary = walk.is_temporary(&parsed.tree);
-    match parsed.tree.node.as_ref().and_then(surface) {
+    match kind.support() {
         _ if temporary => {}
-        Some(Surface { support: Support::Everyone, .. }) => {}
-        Some(Surface { support: Support::Admins(_), .. }) if subject.admin => {}
-        Some(Surface { support: Support::Admins(reason), statement, .. }) => {
-            return Err(ResolveError::AdministratorsOnly { statement, reason });
-        }
-        Some(Surface { support: Support::Nobody(reason), statement, .. }) => {
-            return Err(ResolveError::unsupported(*statement, None).because(*reason));
-        }
-        None => return Err(ResolveError::unsupported(kind.label(), None)),
+        Support::Everyone => {}
+        Support::Admin if subject.admin => {}
+        Support::Admin => return Err(ResolveError::AdministratorsOnly { kind: kind.label().to_owned() }),
+        Support::Nobody(reason) => return Err(ResolveError::unsupported(kind.label(), None).because(reason)),
     }
     let effect = if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
     let requirements = walk.requirements.take().into();
@@ -114,8 +108,11 @@ pub fn resolve(
 
 impl Walk<'_> {
     fn statement(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+        if kind.support() == Support::Admin {
+            return self.define_or_maintain(kind, tree);
+        }
         match tree.node.as_mut() {
-            Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() => self.define_or_maintain(kind, tree),
+            Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() && self.ground.admin => self.select_into(tree),
             Some(Kind::SelectStmt(inner)) => {
                 let (setting, checked) = settings::set_configs(inner)?;
                 self.set_configs = checked;
@@ -151,7 +148,7 @@ impl Walk<'_> {
             }
             Some(Kind::CallStmt(inner)) => self.call_procedure(inner),
             Some(Kind::UnlistenStmt(inner)) => self.channel(&inner.conditionname),
-            _ => self.define_or_maintain(kind, tree),
+            _ => Err(ResolveError::unsupported(kind.label(), None)),
         }
     }
 }

@@ -185,6 +185,10 @@ impl<'a> Walk<'a> {
         }
         match governed {
             Governed::Table(table) => {
+                if access != Access::Read && !relation.reads.is_empty() {
+                    return Err(ResolveError::unsupported(format!("writing to \"{}\"", relation.name), position)
+                        .because("A rule rewrites what is written to it, and the table has a row filter or masks."));
+                }
                 self.touched.filtered |= table.filtered;
                 self.touched.masked |= table.twin();
                 let now = match (access, self.purpose) {

@@ -21,8 +21,9 @@ fn is_full(tree: &Value) -> bool {
             let is_type = fields.contains_key("typemod") && fields.contains_key("pct_type");
             let named = fields.get("names").and_then(Value::as_array);
             // A bare type may be a temporary one.
+            let bare_type = is_type && named.is_some_and(|name| name.len() < 2);
             !bare
-                && !(is_type && named.is_some_and(|name| name.len() < 2))
+                && !bare_type
                 && called.is_none_or(|name| is_known(name))
                 && fields.values().all(is_full)
         }

@@ -6,7 +6,7 @@ use crate::catalog::{Governed, Relation, RelationKind};
 use crate::error::{GovernError, StoreError};
 use crate::governance::{ObjectName, PolicyBody};
 use crate::name::quote_literal;
-use crate::policy::{Mechanism, PolicySource};
+use crate::policy::{Mechanism, Oid, PolicySource};
 use crate::upstream::{OwnerChannel, OwnerError};
 
 pub(super) async fn set(
@@ -21,18 +21,21 @@ pub(super) async fn set(
     let (expression, source) = (quote_literal(&made.expression), source_sql(&made.source)?);
     let (oid, author) = (relation.oid, ground.author());
     let sql = format!(
-        "INSERT INTO pgusher.filter (relation, name, expression, source, set_by) \
-         VALUES ({oid}, '', {expression}, {source}::pg_catalog.jsonb, {author}) \
+        "INSERT INTO pgusher.filter (relation, name, expression, source, set_by, search_path) \
+         VALUES ({oid}, '', {expression}, {source}::pg_catalog.jsonb, {author}, {path}) \
          ON CONFLICT (relation) DO UPDATE SET expression = EXCLUDED.expression, source = EXCLUDED.source, \
-         set_by = EXCLUDED.set_by, set_at = pg_catalog.now()"
+         set_by = EXCLUDED.set_by, search_path = EXCLUDED.search_path, set_at = pg_catalog.clock_timestamp()",
+        path = path_sql(ground),
     );
     channel.execute(&sql).await?;
+    forget_lost(channel, oid, None).await?;
     follow(ground, channel, &[oid]).await.map_err(in_our_words)
 }
 
 pub(super) async fn drop(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, table: &ObjectName) -> Result<(), GovernError> {
     let relation = managed(ground, table)?;
-    if ground.footing.policies.filter(relation.oid).is_none() {
+    let forgotten = forget_lost(channel, relation.oid, None).await?;
+    if ground.footing.policies.filter(relation.oid).is_none() && !forgotten {
         return Err(GovernError::NothingToDrop { what: format!("row filter for table \"{}\" does not exist", relation.name) });
     }
     channel.execute(&format!("DELETE FROM pgusher.filter WHERE relation = {}", relation.oid)).await?;
@@ -74,6 +77,19 @@ pub(super) fn show(ground: &Ground<'_>, table: Option<&ObjectName>) -> Result<Ro
         ])
     });
     Ok(rows.collect())
+}
+
+/// Another table had this name and policies, or the table was a part of one: these are none of its own any more. Whether there were any.
+pub(super) async fn forget_lost(channel: &mut dyn OwnerChannel, relation: Oid, column: Option<&str>) -> Result<bool, GovernError> {
+    let column = column.map_or_else(|| "NULL".to_owned(), quote_literal);
+    let rows = channel.fetch(&format!("SELECT pgusher.forget_lost({relation}, {column}) AS forgotten")).await?;
+    Ok(rows.pointer("/0/forgotten").and_then(serde_json::Value::as_i64).is_some_and(|n| n > 0))
+}
+
+/// The session's search path as an array.
+pub(super) fn path_sql(ground: &Ground<'_>) -> String {
+    let names: Vec<String> = ground.search_path.schemas.iter().map(|name| quote_literal(name.as_str())).collect();
+    format!("ARRAY[{}]::pg_catalog.text[]", names.join(", "))
 }
 
 /// PostgreSQL names the clause that the filter stands in upstream.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::arguments::{Purpose, column, make, read_by_no_other};
-use super::filters::{governable, managed, place, shown, source_sql, source_text, state};
+use super::filters::{forget_lost, governable, managed, path_sql, place, shown, source_sql, source_text, state};
 use super::{Ground, Rows, fetch, follow};
 use crate::catalog::Relation;
 use crate::error::GovernError;
@@ -34,13 +34,15 @@ pub(super) async fn set(
     let (expression, source) = (quote_literal(&made.expression), source_sql(&made.source)?);
     let (oid, author) = (relation.oid, ground.author());
     let sql = format!(
-        "INSERT INTO pgusher.mask (relation, \"column\", name, number, expression, source, set_by) \
-         VALUES ({oid}, {}, '', 0, {expression}, {source}::pg_catalog.jsonb, {author}) \
+        "INSERT INTO pgusher.mask (relation, \"column\", name, number, expression, source, set_by, search_path) \
+         VALUES ({oid}, {}, '', 0, {expression}, {source}::pg_catalog.jsonb, {author}, {path}) \
          ON CONFLICT (relation, \"column\") DO UPDATE SET expression = EXCLUDED.expression, source = EXCLUDED.source, \
-         set_by = EXCLUDED.set_by, set_at = pg_catalog.now()",
-        quote_literal(name.as_str())
+         set_by = EXCLUDED.set_by, search_path = EXCLUDED.search_path, set_at = pg_catalog.clock_timestamp()",
+        quote_literal(name.as_str()),
+        path = path_sql(ground),
     );
     channel.execute(&sql).await?;
+    forget_lost(channel, oid, Some(name.as_str())).await?;
     follow(ground, channel, &[oid]).await
 }
 
@@ -52,7 +54,8 @@ pub(super) async fn drop(
 ) -> Result<(), GovernError> {
     let relation = managed(ground, table)?;
     // A mask whose column is gone can still be dropped: that is how such a table is mended.
-    if !ground.footing.policies.masks(relation.oid).iter().any(|mask| mask.column == *name) {
+    let forgotten = forget_lost(channel, relation.oid, Some(name.as_str())).await?;
+    if !ground.footing.policies.masks(relation.oid).iter().any(|mask| mask.column == *name) && !forgotten {
         column(relation, name)?;
         let what = format!("mask of column \"{name}\" of table \"{}\" does not exist", relation.name);
         return Err(GovernError::NothingToDrop { what });

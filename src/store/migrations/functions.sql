@@ -76,6 +76,7 @@ BEGIN
     WHERE fresh.id OPERATOR(pg_catalog.=) s.principal
       AND (fresh.groups OPERATOR(pg_catalog.<>) s.groups OR fresh.name OPERATOR(pg_catalog.<>) s.name);
   UPDATE pgusher.version AS v SET policy = v.policy OPERATOR(pg_catalog.+) 1 RETURNING v.policy INTO now_at;
+  PERFORM pgusher.follow_heirs();
   PERFORM pgusher.follow_ways();
   PERFORM pg_catalog.pg_notify('pgusher_policy', now_at::pg_catalog.text);
   RETURN now_at;
@@ -249,9 +250,10 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $pgusher$;
 
--- Runs statements so that a failure undoes them alone; says what the failure was.
+-- Runs statements so that a failure undoes them alone; says what the failure was. Who waits for a lock on a table lets everybody else wait
+-- behind it, so it does not wait long.
 CREATE OR REPLACE FUNCTION pgusher.attempt(statements text) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $pgusher$
 BEGIN
   EXECUTE statements;
   RETURN NULL;
@@ -288,28 +290,6 @@ BEGIN
   END IF;
 END
 $pgusher$;
-
--- Fills what a filter or mask was set on, so that another table or column of the same name is not mistaken for it.
-CREATE OR REPLACE FUNCTION pgusher.fill_target() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
-BEGIN
-  SELECT n.nspname || '.' || c.relname INTO NEW.name
-    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = NEW.relation;
-  IF NEW.name IS NULL THEN
-    RAISE EXCEPTION 'relation with OID % does not exist', NEW.relation USING ERRCODE = '42P01';
-  END IF;
-  IF TG_TABLE_NAME = 'mask' THEN
-    SELECT a.attnum INTO NEW.number FROM pg_catalog.pg_attribute AS a
-      WHERE a.attrelid = NEW.relation AND a.attname = NEW."column" AND a.attnum > 0 AND NOT a.attisdropped;
-    IF NEW.number IS NULL THEN
-      RAISE EXCEPTION 'column "%" of relation "%" does not exist', NEW."column", NEW.name USING ERRCODE = '42703';
-    END IF;
-  END IF;
-  RETURN NEW;
-END
-$pgusher$;
-CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.filter FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
-CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.mask FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 
 -- Filters and masks that call a function without a search path of its own, in whatever expression: what it reads would be the
 -- reader's choice. So it would where pg_temp is not named as its last schema, for then temporary tables and types come first. Functions in C are compiled; those in SQL are looked at when the filter or mask is set.

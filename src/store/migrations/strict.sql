@@ -120,7 +120,7 @@ BEGIN
     LEFT JOIN pgusher.made AS m ON m.object = r.object
     LEFT JOIN pgusher.owner AS o ON o.kind = 'relation' AND o.object = r.reader
     WHERE NOT EXISTS (SELECT FROM pgusher.made AS g WHERE g.object = r.reader)
-      AND NOT coalesce(v.reloptions::text[] && ARRAY['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_options_to_table(v.reloptions) AS x WHERE x.option_name = 'security_invoker' AND x.option_value::bool)
       AND (o.principal IS NULL OR pgusher.holds(o.principal, p.privilege, coalesce(m.relation, r.object)))
     UNION
     -- Row filters by row security.

@@ -113,8 +113,10 @@ pub(super) struct Actual {
     pub(super) extensions: BTreeSet<Oid>,
     /// Schemas that `pgusher_owner` can give privileges on.
     pub(super) schemas_open: BTreeSet<Oid>,
-    /// Strict mode's ways are others than those noted.
+    /// Strict mode's ways, or what inherits, are others than those noted.
     pub(super) ways_moved: bool,
+    /// Functions of filters or masks were replaced.
+    pub(super) replaced: bool,
     /// What is wrong with the roles of ours; nothing may be served then.
     pub(super) roles: Option<String>,
 }
@@ -147,6 +149,7 @@ struct ActualRow {
     extensions: Vec<Oid>,
     schemas_open: Vec<Oid>,
     ways_moved: bool,
+    replaced: bool,
     roles: Option<String>,
 }
 
@@ -157,6 +160,7 @@ impl ActualRow {
             extensions: self.extensions.into_iter().collect(),
             schemas_open: self.schemas_open.into_iter().collect(),
             ways_moved: self.ways_moved,
+            replaced: self.replaced,
             ..Actual::default()
         };
         for (acl, oids) in self.relations {
@@ -250,7 +254,9 @@ SELECT
   (SELECT coalesce(pg_catalog.jsonb_agg(n.oid::pg_catalog.int8), '[]'::pg_catalog.jsonb) FROM pg_catalog.pg_namespace AS n
    WHERE pg_catalog.pg_has_role('pgusher_owner', n.nspowner, 'USAGE')
       OR pg_catalog.has_schema_privilege('pgusher_owner', n.oid, 'CREATE WITH GRANT OPTION')) AS schemas_open,
-  pgusher.ways_moved() AS ways_moved,
+  pgusher.ways_moved() OR EXISTS (SELECT FROM pgusher.inherits AS i WHERE NOT EXISTS (
+    SELECT FROM pgusher.heir AS h WHERE h.relation = i.relation AND h.ancestor = i.ancestor)) AS ways_moved,
+  EXISTS (SELECT FROM pgusher.replaced) AS replaced,
   (SELECT pg_catalog.string_agg(x.wrong, '; ') FROM (
     SELECT 'role ' || r.rolname || ' is superuser or has BYPASSRLS, CREATEROLE or REPLICATION' AS wrong FROM pg_catalog.pg_roles AS r
     WHERE r.rolname IN ('pgusher_session', 'pgusher_control', 'pgusher_viewer', 'pgusher_ddl', 'pgusher_owner')
@@ -261,4 +267,9 @@ SELECT
     WHERE r.rolname IN ('pgusher_session', 'pgusher_viewer', 'pgusher_ddl') OR (r.rolname = 'pgusher_control' AND g.rolname <> 'pgusher_owner')
     UNION ALL
     SELECT 'role ' || r.rolname || ' inherits' FROM pg_catalog.pg_roles AS r
-    WHERE r.rolname = 'pgusher_control' AND r.rolinherit) AS x) AS roles"#;
+    WHERE r.rolname = 'pgusher_control' AND r.rolinherit
+    UNION ALL
+    SELECT 'role ' || r.rolname || ' starts with ' || s.setting FROM pg_catalog.pg_db_role_setting AS d
+    JOIN pg_catalog.pg_roles AS r ON r.oid = d.setrole CROSS JOIN LATERAL pg_catalog.unnest(d.setconfig) AS s(setting)
+    WHERE r.rolname IN ('pgusher_session', 'pgusher_control') AND s.setting ~ '^(row_security|standard_conforming_strings|role|session_authorization)='
+      AND s.setting NOT IN ('row_security=on', 'standard_conforming_strings=on')) AS x) AS roles"#;

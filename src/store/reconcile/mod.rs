@@ -7,11 +7,14 @@ mod actual;
 mod apply;
 mod plan;
 mod privileges;
+mod renew;
 mod rls;
 mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub(super) use renew::renew;
 
 use super::governed::governed;
 use super::{StoreError, load};
@@ -40,6 +43,7 @@ impl Default for Settings {
 pub async fn run(channel: &mut dyn OwnerChannel, settings: &Settings, focus: &[Oid]) -> Result<(), StoreError> {
     // Writers of policies and DDL of administrators stand in one row, so what is compared here is what will be committed.
     channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?;
+    renew(channel, settings).await?;
     line_up(channel, settings, focus).await
 }
 
@@ -88,12 +92,14 @@ pub async fn changed(channel: &mut dyn OwnerChannel) -> Result<i64, StoreError> 
 pub(super) struct Examined {
     pub(super) footing: Footing,
     tasks: Vec<plan::Task>,
+    /// Functions of filters or masks were replaced, which may be taken over.
+    replaced: bool,
 }
 
 impl Examined {
     /// Upstream is in line.
     pub(super) fn in_line(&self) -> bool {
-        self.tasks.is_empty()
+        self.tasks.is_empty() && !self.replaced
     }
 
     /// The footing that may be served now: whatever is not in line is refused.
@@ -131,7 +137,7 @@ pub(super) async fn examine(
         let before = failed.len();
         failed.extend(plan.failed);
         if failed.len() == before {
-            return Ok(Examined { footing, tasks: plan.tasks });
+            return Ok(Examined { footing, tasks: plan.tasks, replaced: actual.replaced });
         }
         footing.governed = Arc::new(governed(&footing.catalog, &footing.policies, settings, &failed));
     }
@@ -140,12 +146,16 @@ pub(super) async fn examine(
 /// One attempt at what is left to do; gives what failed.
 pub(super) async fn repair(channel: &mut dyn OwnerChannel, examined: &Examined) -> Result<HashMap<Oid, Arc<str>>, StoreError> {
     let failures = apply::apply(channel, &examined.tasks).await?;
-    channel.execute("SELECT pgusher.follow_ways()").await?;
+    channel.execute("SELECT pgusher.follow_heirs(), pgusher.follow_ways()").await?;
     Ok(failures.into_iter().map(|(oid, error)| (oid, error.message.into())).collect())
 }
 
 fn check(footing: &Footing, focus: &[Oid]) -> Result<(), StoreError> {
     for oid in focus.iter().flat_map(|f| std::iter::once(*f).chain(descendants(&footing.catalog, *f))) {
+        // What was broken before is mended step by step.
+        if footing.policies.broken(oid).is_some() {
+            continue;
+        }
         if let Some(Governed::Refused(reason)) = footing.governed(oid) {
             let name = footing.catalog.relation(oid).and_then(|r| footing.catalog.qualified(r));
             let relation = name.map_or_else(|| format!("relation {oid}"), |n| format!("\"{n}\""));

@@ -78,7 +78,7 @@ pub(super) fn plan(footing: &Footing, actual: &Actual, settings: &Settings) -> P
         }
     }
     if actual.ways_moved {
-        plan.tasks.push(Task::sql(0, "SELECT pgusher.follow_ways()".to_owned()));
+        plan.tasks.push(Task::sql(0, "SELECT pgusher.follow_heirs(), pgusher.follow_ways()".to_owned()));
     }
     for relation in &relations {
         plan.tasks.extend(privileges::relation(catalog, &footing.governed, actual, relation));
