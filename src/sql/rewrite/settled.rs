@@ -22,10 +22,7 @@ fn is_full(tree: &Value) -> bool {
             let named = fields.get("names").and_then(Value::as_array);
             // A bare type may be a temporary one.
             let bare_type = is_type && named.is_some_and(|name| name.len() < 2);
-            !bare
-                && !bare_type
-                && called.is_none_or(|name| is_known(name))
-                && fields.values().all(is_full)
+            !bare && !bare_type && called.is_none_or(|name| is_known(name)) && fields.values().all(is_full)
         }
         Value::Array(items) => items.iter().all(is_full),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
