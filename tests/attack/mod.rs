@@ -8,6 +8,7 @@ mod cached_plans;
 mod classification;
 mod code_bodies;
 mod dangling;
+mod definitions;
 mod error_texts;
 mod evasion;
 mod identity;
