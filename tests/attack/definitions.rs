@@ -113,7 +113,10 @@ fn pgusher_ddl_holds_nothing_but_the_right_to_make_objects() {
     assert_eq!(root.column(functions), ["define", "permit"]);
     assert_eq!(root.one("SELECT has_schema_privilege('pgusher_ddl', 'pgusher', 'CREATE')"), "f");
     assert_eq!(root.one("SELECT count(*) FROM pg_auth_members WHERE member = 'pgusher_ddl'::regrole"), "0");
-    assert_eq!(root.one("SELECT rolsuper OR rolcreaterole OR rolbypassrls OR rolcanlogin FROM pg_roles WHERE rolname = 'pgusher_ddl'"), "f");
+    assert_eq!(
+        root.one("SELECT rolsuper OR rolcreaterole OR rolbypassrls OR rolcanlogin FROM pg_roles WHERE rolname = 'pgusher_ddl'"),
+        "f"
+    );
     root.run("GRANT app TO pgusher_ddl");
     let refused = bench.try_govern("SELECT 1", &[]).expect_err("a role that could read everything");
     root.run("REVOKE app FROM pgusher_ddl");
