@@ -6,6 +6,7 @@
 mod architecture;
 mod attack;
 mod builtins;
+mod differential;
 mod drivers;
 mod harness;
 mod operations;

@@ -1,0 +1,195 @@
+//! Compares what both sides answered.
+
+use std::collections::BTreeMap;
+
+use super::side::{Outcome, Side, Step};
+
+/// What a comparison found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The same answer.
+    Same,
+    /// The same error.
+    SameError(String),
+    /// The same answer as PostgreSQL's under another plan: which of two errors is met first is for the planner to say.
+    SameByPlan,
+    /// pgusher said no where PostgreSQL did not: what it does not support, by reason.
+    Refused(String),
+    /// Neither answer is worth anything: a time limit was met.
+    Inconclusive,
+    /// Anything else.
+    Different(String),
+}
+
+/// Plans that the reference tries when the answers differ by an error: whatever it answers under any of them comes from
+/// permitted rows and masked values alone.
+const PLANS: [&str; 6] = [
+    "SET enable_hashjoin = off; SET enable_mergejoin = off",
+    "SET enable_hashjoin = off; SET enable_nestloop = off",
+    "SET enable_mergejoin = off; SET enable_nestloop = off",
+    "SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off",
+    "SET enable_hashagg = off; SET enable_memoize = off; SET enable_material = off",
+    "SET join_collapse_limit = 1; SET from_collapse_limit = 1; SET enable_seqscan = off",
+];
+
+/// The pair of sides.
+pub struct Pair {
+    /// pgusher, on the governed database.
+    pub proxied: Side,
+    /// PostgreSQL, on the database that holds only what the principal may see.
+    pub direct: Side,
+    /// Whether the texts of errors are compared, or their codes alone.
+    pub texts: bool,
+    /// Row types of the governed views, and those of the tables that they stand for.
+    pub row_types: BTreeMap<u32, u32>,
+}
+
+impl Pair {
+    /// Runs the steps on both sides, each after the other has ended on both, up to the first difference. Ends any transaction.
+    pub fn compare(&mut self, steps: &[Step], ordered: bool) -> Verdict {
+        let mut verdict = Verdict::Same;
+        let mut open = false;
+        for (n, step) in steps.iter().enumerate() {
+            self.proxied.ask(step);
+            self.direct.ask(step);
+            let (mut ours, theirs) = (self.proxied.hear(), self.direct.hear());
+            for column in &mut ours.columns {
+                column.type_oid = *self.row_types.get(&column.type_oid).unwrap_or(&column.type_oid);
+            }
+            open = ours.status != 'I' || theirs.status != 'I';
+            verdict = judge(&ours, &theirs, ordered, self.texts);
+            if matches!(verdict, Verdict::Different(_)) && (ours.error.is_some() || theirs.error.is_some()) {
+                self.end(open);
+                open = false;
+                if self.by_plan(&steps[..=n], &ours, ordered) {
+                    verdict = Verdict::SameByPlan;
+                }
+            }
+            if verdict != Verdict::Same {
+                break;
+            }
+        }
+        self.end(open);
+        if steps.iter().any(|s| s.sql().starts_with("PREPARE")) {
+            self.proxied.must("DEALLOCATE ALL");
+            self.direct.must("DEALLOCATE ALL");
+        }
+        verdict
+    }
+
+    fn end(&mut self, open: bool) {
+        if open {
+            self.proxied.must("ROLLBACK");
+            self.direct.must("ROLLBACK");
+        }
+    }
+
+    /// Whether PostgreSQL gives our answer under another plan.
+    fn by_plan(&mut self, steps: &[Step], ours: &Outcome, ordered: bool) -> bool {
+        let runtime = |code: &str| code.is_empty() || code.starts_with("22") || code.starts_with("21") || code == "2BP01";
+        if !runtime(ours.code()) {
+            return false;
+        }
+        for plan in PLANS {
+            self.direct.must(plan);
+            let mut last = Outcome::default();
+            for step in steps {
+                last = self.direct.run(step);
+            }
+            if last.status != 'I' {
+                self.direct.must("ROLLBACK");
+            }
+            self.direct.must("DEALLOCATE ALL");
+            self.direct.must("RESET ALL");
+            if matches!(judge(ours, &last, ordered, self.texts), Verdict::Same | Verdict::SameError(_)) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Codes that say that something took too long.
+const TIME: [&str; 2] = ["57014", "53400"];
+
+/// Compares two answers.
+pub fn judge(ours: &Outcome, theirs: &Outcome, ordered: bool, texts: bool) -> Verdict {
+    if TIME.contains(&ours.code()) || TIME.contains(&theirs.code()) {
+        return Verdict::Inconclusive;
+    }
+    let different = |what: &str| Verdict::Different(format!("{what}\n    pgusher: {}\n    direct:  {}", ours.summary(), theirs.summary()));
+    match (&ours.error, &theirs.error) {
+        (Some(our), Some(their)) if our.code == their.code && (!texts || alike(&our.message, &their.message)) => {
+            if ours.status == theirs.status { Verdict::SameError(our.code.clone()) } else { different("the transaction's status differs") }
+        }
+        (Some(our), _) if ["0A000", "54001", "54000"].contains(&our.code.as_str()) => Verdict::Refused(reason(&our.message)),
+        // Denied first, or for a table that stands in a part that PostgreSQL never runs: both are on the safe side.
+        (Some(our), their) if our.code == "42501" && their.as_ref().is_none_or(|t| t.code.starts_with("42")) => {
+            Verdict::Refused(format!("denied at once: {}", reason(&our.message)))
+        }
+        (None, None) => answers(ours, theirs, ordered).map_or(Verdict::Same, different),
+        _ => different("one of them failed, or both in different ways"),
+    }
+}
+
+fn answers(ours: &Outcome, theirs: &Outcome, ordered: bool) -> Option<&'static str> {
+    let plain = |o: &Outcome| o.columns.iter().map(|c| (c.name.clone(), c.type_oid, c.type_modifier, c.format)).collect::<Vec<_>>();
+    if plain(ours) != plain(theirs) {
+        return Some("columns differ");
+    }
+    let origins = |o: &Outcome| o.columns.iter().map(|c| c.origin).collect::<Vec<_>>();
+    if origins(ours) != origins(theirs) {
+        return Some("the columns' origins differ");
+    }
+    if ours.parameters != theirs.parameters {
+        return Some("parameter types differ");
+    }
+    if ours.tags != theirs.tags {
+        return Some("command tags differ");
+    }
+    if ours.status != theirs.status {
+        return Some("the transaction's status differs");
+    }
+    if ours.notices != theirs.notices {
+        return Some("notices differ");
+    }
+    if ours.rows == theirs.rows {
+        return None;
+    }
+    if ordered {
+        return Some("rows differ, or their order");
+    }
+    let (mut our, mut their) = (ours.rows.clone(), theirs.rows.clone());
+    our.sort();
+    their.sort();
+    (our != their).then_some("rows differ")
+}
+
+/// Whether the texts of errors agree; what we withhold from one may be anything in the other.
+fn alike(our: &str, their: &str) -> bool {
+    // Which types the arguments of an unknown function have is not known before PostgreSQL sees them.
+    let without_types = |t: &str| t.split_once('(').zip(t.split_once(')')).map(|((before, _), (_, after))| format!("{before}{after}"));
+    let before_values = |t: &str| t.split('"').next().map(str::to_owned);
+    our == their || our.contains('…') && before_values(our) == before_values(their) || without_types(their).is_some_and(|t| t == our)
+}
+
+/// A message without names and numbers.
+fn reason(message: &str) -> String {
+    let mut text = String::new();
+    let mut quoted = false;
+    for c in message.chars() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                if quoted {
+                    text.push('…');
+                }
+            }
+            _ if quoted => {}
+            '0'..='9' if text.ends_with('#') => {}
+            '0'..='9' => text.push('#'),
+            _ => text.push(c),
+        }
+    }
+    text
+}

@@ -1,0 +1,188 @@
+//! Runs of the generator: worlds of random policies, and in each of them random statements.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::compare::{Pair, Verdict};
+use super::grammar::{Catalog, Grammar, Script, Tape, shrink};
+use super::policies;
+use super::world::{Data, PEOPLE, World};
+use crate::harness::{Client, Mechanism, Upstream};
+
+/// The demo's shop, small, with a table of every type.
+pub const SHOP: Data = Data {
+    name: "small",
+    load: |root: &Client| {
+        root.run(&format!("SET shop.orders = 90; {}", include_str!("../../config/demo/shop.sql")));
+        root.run("RESET ROLE");
+        for statement in statements(&file("small.sql")) {
+            root.run(&statement);
+        }
+    },
+    readable: &[
+        "things", "orders", "employees", "regions", "customers", "products", "order_items", "shipments", "invoices", "recent_orders",
+        "order_totals", "staff_directory", "thing_notes",
+    ],
+    writable: &["order_items", "shipments", "things"],
+};
+
+/// A file of this folder. Read when it is needed: these are data.
+pub fn file(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The statements of a script in which each ends with a semicolon at the end of a line.
+pub fn statements(script: &str) -> Vec<String> {
+    let lines: Vec<&str> = script.lines().filter(|l| !l.trim_start().starts_with("--")).collect();
+    lines.join("\n").split(";\n").map(|s| s.trim().to_string()).filter(|s| !s.is_empty()).collect()
+}
+
+/// Figures of a run.
+#[derive(Default)]
+pub struct Figures {
+    pub worlds: usize,
+    pub statements: usize,
+    pub same: usize,
+    pub by_plan: usize,
+    pub inconclusive: usize,
+    pub errors: BTreeMap<String, usize>,
+    pub refusals: BTreeMap<String, (usize, String)>,
+    pub differences: Vec<String>,
+}
+
+impl Figures {
+    /// Counts a verdict; `text` is the statement.
+    pub fn count(&mut self, verdict: &Verdict, text: &str) {
+        self.statements += 1;
+        match verdict {
+            Verdict::Same => self.same += 1,
+            Verdict::SameError(code) => *self.errors.entry(code.clone()).or_default() += 1,
+            Verdict::SameByPlan => self.by_plan += 1,
+            Verdict::Inconclusive => self.inconclusive += 1,
+            Verdict::Refused(reason) => {
+                self.refusals.entry(reason.clone()).or_insert_with(|| (0, text.to_owned())).0 += 1;
+            }
+            Verdict::Different(_) => {}
+        }
+    }
+
+    /// How many were refused.
+    pub fn refused(&self) -> usize {
+        self.refusals.values().map(|(n, _)| n).sum()
+    }
+
+    /// The figures as text.
+    pub fn report(&self, name: &str) -> String {
+        let mut text = format!(
+            "{name}: {} worlds, {} statements: {} answers equal, {} errors equal, {} equal under another plan, {} refused, {} over the time limit, {} different\n",
+            self.worlds,
+            self.statements,
+            self.same,
+            self.errors.values().sum::<usize>(),
+            self.by_plan,
+            self.refused(),
+            self.inconclusive,
+            self.differences.len()
+        );
+        let errors: Vec<String> = self.errors.iter().map(|(code, n)| format!("{code} {n}")).collect();
+        text.push_str(&format!("  errors: {}\n", errors.join(", ")));
+        for (reason, (count, example)) in &self.refusals {
+            text.push_str(&format!("  refused {count}: {reason}   e.g. {}\n", example.chars().take(160).collect::<String>().replace('\n', " ")));
+        }
+        text
+    }
+}
+
+/// What a run is to do.
+pub struct Plan {
+    pub seed: u64,
+    pub worlds: u64,
+    /// Statements for each of the principals of a world.
+    pub statements: u64,
+    /// When to stop in any case.
+    pub limit: Duration,
+}
+
+/// A number of the environment.
+pub fn knob(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Compares random statements under random policies.
+pub fn run(plan: &Plan) -> Figures {
+    let started = Instant::now();
+    let mut figures = Figures::default();
+    let mut made: Vec<World> = Vec::new();
+    for n in 0..plan.worlds {
+        let seed = plan.seed.wrapping_add(n);
+        let mechanism = if seed % 2 == 0 { Mechanism::Rls } else { Mechanism::View };
+        let at = made.iter().position(|w| w.mechanism() == mechanism).unwrap_or_else(|| {
+            made.push(World::new(SHOP, mechanism));
+            made.len() - 1
+        });
+        let world = &mut made[at];
+        let set = policies::random(seed);
+        world.govern(&set);
+        figures.worlds += 1;
+        let catalog = Catalog::of(&world.truth(), SHOP.readable, SHOP.writable);
+        for (index, person) in PEOPLE.into_iter().enumerate() {
+            let mut pair = world.pair(person);
+            for k in 0..plan.statements {
+                if started.elapsed() > plan.limit {
+                    return figures;
+                }
+                let statement_seed = (seed << 24) ^ ((index as u64) << 20) ^ k;
+                let mut grammar = Grammar::new(&catalog, Tape::random(statement_seed));
+                let script = grammar.script();
+                let verdict = pair.compare(&script.steps, script.ordered);
+                figures.count(&verdict, &script.text());
+                if let Verdict::Different(_) = &verdict {
+                    let (small, why) = smaller(&mut pair, &catalog, &grammar.choices(), script);
+                    let policies = set.statements()[set.functions.len()..].join(";\n    ");
+                    figures.differences.push(format!(
+                        "seed {seed} ({mechanism:?}), {}, statement {k}:\n{}\n  {why}\n  policies:\n    {policies}",
+                        person.0,
+                        small.text()
+                    ));
+                    if figures.differences.len() >= knob("PGUSHER_DIFFERENCES").unwrap_or(5) as usize {
+                        return figures;
+                    }
+                }
+            }
+        }
+    }
+    figures
+}
+
+/// The smallest script found that still gives different answers, and what they are.
+fn smaller(pair: &mut Pair, catalog: &Catalog, choices: &[u32], script: Script) -> (Script, String) {
+    let mut best = (script, String::new());
+    let found = shrink(choices, 400, |choices| {
+        let script = Grammar::new(catalog, Tape::of(choices)).script();
+        matches!(pair.compare(&script.steps, script.ordered), Verdict::Different(_))
+    });
+    let script = Grammar::new(catalog, Tape::of(&found)).script();
+    if let Verdict::Different(why) = pair.compare(&script.steps, script.ordered) {
+        best = (script, why);
+    } else if let Verdict::Different(why) = pair.compare(&best.0.steps.clone(), best.0.ordered) {
+        best.1 = why;
+    }
+    best
+}
+
+/// The bounded run of every test run; a seed of one's own by PGUSHER_SEED.
+#[test]
+fn random_statements_answer_as_on_a_database_of_permitted_rows() {
+    Upstream::shared();
+    let plan = Plan {
+        seed: knob("PGUSHER_SEED").unwrap_or(1),
+        worlds: knob("PGUSHER_WORLDS").unwrap_or(4),
+        statements: knob("PGUSHER_STATEMENTS").unwrap_or(60),
+        limit: Duration::from_secs(knob("PGUSHER_SECONDS").unwrap_or(45)),
+    };
+    let figures = run(&plan);
+    println!("{}", figures.report("random statements"));
+    assert!(figures.differences.is_empty(), "{}", figures.differences.join("\n\n"));
+    assert!(figures.refused() * 20 <= figures.statements, "too much is refused: {}", figures.report("random statements"));
+}
