@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-upstreams installcheck bench setup-bench
+.PHONY: help setup demo test differential test-upstreams installcheck bench setup-bench
 
 DIR ?=
 PORT ?=
@@ -24,6 +24,10 @@ test: ## formatting, lints, documentation, doc tests, every test
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	cargo test --locked --doc
 	cargo test --locked --lib --bins --tests
+
+differential: setup ## the oracle's long run: tens of thousands of statements compared with PostgreSQL (an hour; PGUSHER_SEED=…)
+	@scripts/postgres-sources
+	PGUSHER_LONG=1 cargo test --locked --test all differential:: -- --nocapture --test-threads=2
 
 UPSTREAMS ?= 14 16 17 18
 FILTER ?=

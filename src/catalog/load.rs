@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::snapshot::{
-    CatalogParts, Column, Function, FunctionKind, Operator, Relation, RelationKind, Schema, Server, TypeKind, UserType,
+    CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, TypeKind, UserType,
 };
 use super::temporary::Temporaries;
 use crate::name::Name;
@@ -68,6 +68,7 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         servers: rest.servers.into_iter().map(|(oid, name)| Server { oid, name }).collect(),
         types: rest.types.into_iter().filter_map(user_type).collect(),
         unalterable_owners: rest.unalterable,
+        keys: rest.keys.into_iter().map(|(relation, columns, groupable)| PrimaryKey { relation, columns, groupable }).collect(),
     })
 }
 
@@ -268,6 +269,7 @@ struct RestRow {
     servers: Vec<(Oid, Name)>,
     types: Vec<TypeRow>,
     unalterable: Vec<Name>,
+    keys: Vec<(Oid, Vec<i16>, Vec<i16>)>,
 }
 
 /// Oid, schema, name, kind, owner, relation, types it is made of, functions it calls.
@@ -387,4 +389,11 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
      AND coalesce(k.relkind, 'c') = 'c' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid)
      AND t.typnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_%' OR n.nspname = 'information_schema')) AS types,
   (SELECT coalesce(pg_catalog.jsonb_agg(r.rolname ORDER BY r.oid), '[]'::pg_catalog.jsonb)
-   FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable";
+   FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, pg_catalog.to_jsonb(c.conkey),
+      (SELECT coalesce(pg_catalog.jsonb_agg(a.attnum ORDER BY a.attnum), '[]'::pg_catalog.jsonb)
+       FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem
+       WHERE a.attrelid = c.conrelid AND a.attnum > 0 AND NOT a.attisdropped AND t.typtype IN ('b', 'e') AND coalesce(e.typtype, 'b') IN ('b', 'e')
+         AND coalesce(e.typname, t.typname) NOT IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle')
+         AND t.typname NOT IN ('point', 'line', 'lseg', 'box'))) ORDER BY c.conrelid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'p' AND NOT c.condeferrable) AS keys";

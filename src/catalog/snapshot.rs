@@ -270,6 +270,19 @@ pub struct CatalogParts {
     pub types: Vec<UserType>,
     /// Upstream roles whose relations `pgusher_owner` may not alter: superusers, and roles it is no member of.
     pub unalterable_owners: Vec<Name>,
+    /// Primary keys of tables.
+    pub keys: Vec<PrimaryKey>,
+}
+
+/// A table's primary key, checked at once: grouped by it, every other column has one value in each group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrimaryKey {
+    /// The table.
+    pub relation: Oid,
+    /// The numbers of its columns.
+    pub columns: Vec<i16>,
+    /// The numbers of the table's columns that GROUP BY can name: types without equality left out.
+    pub groupable: Vec<i16>,
 }
 
 /// An immutable view of the catalog: what all sessions share, and what one session has of its own.
@@ -301,6 +314,7 @@ struct Index {
     types: HashMap<Oid, UserType>,
     type_by_name: HashMap<(Oid, Name), Oid>,
     unalterable_owners: HashSet<Name>,
+    keys: HashMap<Oid, PrimaryKey>,
 }
 
 impl Index {
@@ -332,6 +346,7 @@ impl Index {
             catalog.type_by_name.insert((one.schema, one.name.clone()), one.oid);
             catalog.types.insert(one.oid, one);
         }
+        catalog.keys.extend(parts.keys.into_iter().map(|key| (key.relation, key)));
         catalog.servers.extend(parts.servers.into_iter().map(|s| (s.oid, s)));
         catalog
     }
@@ -383,6 +398,11 @@ impl CatalogSnapshot {
                 self.shared.relation_by_name.get(&(schema, name.clone())).and_then(|oid| self.shared.relations.get(oid))
             }
         }
+    }
+
+    /// A table's primary key.
+    pub fn primary_key(&self, oid: Oid) -> Option<&PrimaryKey> {
+        self.shared.keys.get(&oid)
     }
 
     /// Every relation, in no order.

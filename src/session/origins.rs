@@ -50,9 +50,10 @@ fn columns(footing: &Footing) -> HashMap<(Oid, i16), (Oid, i16)> {
     for (oid, governed) in footing.governed.iter() {
         let Some(relation) = catalog.relation(*oid) else { continue };
         match governed {
-            Governed::Table(GovernedTable { read, write, .. }) => {
-                add(&mut columns, catalog, relation, read);
-                add(&mut columns, catalog, relation, write);
+            Governed::Table(GovernedTable { read, write, insert, .. }) => {
+                for view in [read, write, insert] {
+                    add(&mut columns, catalog, relation, view);
+                }
             }
             Governed::View { read } => add(&mut columns, catalog, relation, read),
             Governed::Derived | Governed::Refused(_) => {}
@@ -64,6 +65,8 @@ fn columns(footing: &Footing) -> HashMap<(Oid, i16), (Oid, i16)> {
 fn add(columns: &mut HashMap<(Oid, i16), (Oid, i16)>, catalog: &CatalogSnapshot, of: &Relation, view: &QualifiedName) {
     let view = catalog.schema_named(view.schema.as_str()).and_then(|schema| catalog.relation_in(schema.oid, &view.name));
     let Some(view) = view.filter(|view| view.oid != of.oid) else { return };
+    // Column 0 is the whole row.
+    columns.insert((view.oid, 0), (of.oid, 0));
     for column in &view.columns {
         if let Some(own) = of.column(column.name.as_str()) {
             columns.insert((view.oid, column.number), (of.oid, own.number));
@@ -93,9 +96,11 @@ mod tests {
     fn a_column_of_a_governed_view_is_told_as_the_tables() {
         let mut origins = Origins::default();
         origins.follow(&Arc::new(fixture::footing()));
-        let mut out = BytesMut::new();
-        origins.translate(&described(901, 3), &mut out);
-        assert_eq!(out, described(fixture::EMPLOYEES, 3));
+        for column in [3, 0] {
+            let mut out = BytesMut::new();
+            origins.translate(&described(901, column), &mut out);
+            assert_eq!(out, described(fixture::EMPLOYEES, column));
+        }
         for untouched in [described(fixture::ORDERS, 1), BytesMut::from(&b"\0\x01cut"[..]), BytesMut::from(&b"\0"[..])] {
             let mut out = BytesMut::new();
             origins.translate(&untouched, &mut out);

@@ -7,8 +7,8 @@ use super::{
     Effect, Limits, Permitted, Remembered, ResolveError, RewriteError, Rewritten, SessionObjects, Touched, parse, resolve, rewrite,
 };
 use crate::catalog::{
-    CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, Relation,
-    RelationKind, Schema, SearchPath, Server,
+    CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, PrimaryKey,
+    Relation, RelationKind, Schema, SearchPath, Server,
 };
 use crate::name::{Name, QualifiedName};
 use crate::policy::{
@@ -150,6 +150,7 @@ fn parts() -> CatalogParts {
         ],
         casts: vec![(Name::exact("rating"), 303)],
         servers: vec![Server { oid: 500, name: Name::exact("far") }],
+        keys: [EMPLOYEES, ORDERS].map(|relation| PrimaryKey { relation, columns: vec![1], groupable: vec![1, 2, 3, 4] }).to_vec(),
         ..CatalogParts::default()
     }
 }

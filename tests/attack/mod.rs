@@ -7,6 +7,7 @@ mod anonymous;
 mod cached_plans;
 mod classification;
 mod code_bodies;
+mod coverage;
 mod dangling;
 mod definitions;
 mod error_texts;
@@ -23,6 +24,7 @@ mod startup;
 mod statistics;
 mod strict;
 mod temporary;
+mod streams;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};

@@ -40,6 +40,8 @@ pub struct Pair {
     pub direct: Side,
     /// Whether the texts of errors are compared, or their codes alone.
     pub texts: bool,
+    /// Whether columns must come from the same tables.
+    pub origins: bool,
     /// Row types of the governed views, and those of the tables that they stand for.
     pub row_types: BTreeMap<u32, u32>,
 }
@@ -52,8 +54,20 @@ impl Pair {
         for (n, step) in steps.iter().enumerate() {
             self.proxied.ask(step);
             self.direct.ask(step);
-            let (mut ours, theirs) = (self.proxied.hear(), self.direct.hear());
-            for column in &mut ours.columns {
+            let (mut ours, mut theirs) = (self.proxied.hear(), self.direct.hear());
+            // PREPARE of what is not granted is denied at once; PostgreSQL says so when it is executed.
+            if step.sql().starts_with("PREPARE")
+                && ours.code() == "42501"
+                && theirs.error.is_none()
+                && let Some(execute) = steps.get(n + 1)
+            {
+                theirs = self.direct.run(execute);
+            }
+            let origins = theirs.columns.iter().map(|c| c.origin).chain(std::iter::repeat((0, 0)));
+            for (column, origin) in ours.columns.iter_mut().zip(origins) {
+                if !self.origins {
+                    column.origin = origin;
+                }
                 column.type_oid = *self.row_types.get(&column.type_oid).unwrap_or(&column.type_oid);
             }
             open = ours.status != 'I' || theirs.status != 'I';
@@ -112,21 +126,40 @@ impl Pair {
 /// Codes that say that something took too long.
 const TIME: [&str; 2] = ["57014", "53400"];
 
+/// System columns, which governed views do not have.
+const SYSTEM: [&str; 6] = ["\"ctid\"", "\"tableoid\"", "\"xmin\"", "\"xmax\"", "\"cmin\"", "\"cmax\""];
+
+/// How a denial is told where PostgreSQL does not deny: that may only be for what it does not run.
+pub const UNREAD: &str = "denied what PostgreSQL allows";
+
 /// Compares two answers.
 pub fn judge(ours: &Outcome, theirs: &Outcome, ordered: bool, texts: bool) -> Verdict {
     if TIME.contains(&ours.code()) || TIME.contains(&theirs.code()) {
         return Verdict::Inconclusive;
     }
-    let different = |what: &str| Verdict::Different(format!("{what}\n    pgusher: {}\n    direct:  {}", ours.summary(), theirs.summary()));
+    let different =
+        |what: &str| Verdict::Different(format!("{what}\n    pgusher: {}\n    direct:  {}", ours.summary(), theirs.summary()));
     match (&ours.error, &theirs.error) {
         (Some(our), Some(their)) if our.code == their.code && (!texts || alike(&our.message, &their.message)) => {
-            if ours.status == theirs.status { Verdict::SameError(our.code.clone()) } else { different("the transaction's status differs") }
+            if ours.status == theirs.status {
+                Verdict::SameError(our.code.clone())
+            } else {
+                different("the transaction's status differs")
+            }
         }
         (Some(our), _) if ["0A000", "54001", "54000"].contains(&our.code.as_str()) => Verdict::Refused(reason(&our.message)),
-        // Denied first, or for a table that stands in a part that PostgreSQL never runs: both are on the safe side.
-        (Some(our), their) if our.code == "42501" && their.as_ref().is_none_or(|t| t.code.starts_with("42")) => {
-            Verdict::Refused(format!("denied at once: {}", reason(&our.message)))
+        (Some(our), None) if our.code == "42703" && SYSTEM.iter().any(|c| our.message.contains(c)) => {
+            Verdict::Refused("a system column".into())
         }
+        // Grants are asked for before other mistakes are looked for, and for tables in parts that PostgreSQL leaves out, too.
+        (Some(our), Some(their)) if our.code == "42501" && their.code.starts_with("42") => {
+            Verdict::Refused(format!("denied before another mistake is found: {}", reason(&our.message)))
+        }
+        // So is what does not exist.
+        (Some(our), Some(their)) if our.code == "42P01" && their.code.starts_with("42") => {
+            Verdict::Refused("a missing relation is found before another mistake".into())
+        }
+        (Some(our), None) if our.code == "42501" => Verdict::Refused(format!("{UNREAD}: {}", reason(&our.message))),
         (None, None) => answers(ours, theirs, ordered).map_or(Verdict::Same, different),
         _ => different("one of them failed, or both in different ways"),
     }
@@ -168,9 +201,12 @@ fn answers(ours: &Outcome, theirs: &Outcome, ordered: bool) -> Option<&'static s
 /// Whether the texts of errors agree; what we withhold from one may be anything in the other.
 fn alike(our: &str, their: &str) -> bool {
     // Which types the arguments of an unknown function have is not known before PostgreSQL sees them.
-    let without_types = |t: &str| t.split_once('(').zip(t.split_once(')')).map(|((before, _), (_, after))| format!("{before}{after}"));
+    let without_types =
+        |t: &str| t.split_once('(').zip(t.split_once(')')).map(|((before, _), (_, after))| format!("{before}{after}"));
     let before_values = |t: &str| t.split('"').next().map(str::to_owned);
-    our == their || our.contains('…') && before_values(our) == before_values(their) || without_types(their).is_some_and(|t| t == our)
+    our == their
+        || our.contains('…') && before_values(our) == before_values(their)
+        || without_types(their).is_some_and(|t| t == our)
 }
 
 /// A message without names and numbers.

@@ -6,7 +6,9 @@
 mod compare;
 mod corpus;
 mod grammar;
+mod native;
 mod policies;
+mod regress;
 mod run;
 mod side;
 mod tpch;

@@ -21,14 +21,36 @@ const FILTERS: [(&str, &[&str]); 7] = [
     ("order_items", &["region = 'EMEA'", "order_id % 2 = 0", "quantity_seen(line)", "is_member('g1')"]),
     (
         "customers",
-        &["region <> 'APAC'", "city LIKE '%o%'", "is_member('g2') OR id < 40", "EXISTS (SELECT FROM public.region_desk AS d WHERE d.region = customers.region)"],
+        &[
+            "region <> 'APAC'",
+            "city LIKE '%o%'",
+            "is_member('g2') OR id < 40",
+            "EXISTS (SELECT FROM public.region_desk AS d WHERE d.region = customers.region)",
+        ],
     ),
-    ("employees", &["region = 'EMEA' OR manager_id IS NULL", "id % 2 = 1", "hired_on < date '2020-01-01'", "NOT is_member('g1') OR salary < 90000"]),
+    (
+        "employees",
+        &[
+            "region = 'EMEA' OR manager_id IS NULL",
+            "id % 2 = 1",
+            "hired_on < date '2020-01-01'",
+            "NOT is_member('g1') OR salary < 90000",
+        ],
+    ),
     ("products", &["price < 250.00", "id % 5 <> 0", "sku > 'SKU-00100'"]),
     ("shipments", &["region = 'EMEA'", "carrier <> 'Heron'", "shipped_on < date '2025-03-01'", "is_member('g1')", "id % 2 = 0"]),
     (
         "things",
-        &["flag", "flag IS NOT TRUE", "small > 0", "region = 'AMER' OR is_member('g2')", "tags @> '{red}'", "doc ->> 's' = 'a'", "cost / 2 > 10", "word IS NOT NULL AND word <> 'apple'"],
+        &[
+            "flag",
+            "flag IS NOT TRUE",
+            "small > 0",
+            "region = 'AMER' OR is_member('g2')",
+            "tags @> '{red}'",
+            "doc ->> 's' = 'a'",
+            "cost / 2 > 10",
+            "word IS NOT NULL AND word <> 'apple'",
+        ],
     ),
 ];
 
@@ -40,7 +62,11 @@ const MASKS: [(&str, &str, &[&str]); 21] = [
     ("customers", "email", &["'hidden'", "CASE WHEN is_member('g1') THEN email ELSE left(email, 1) || '***' END", "md5(email)"]),
     ("customers", "city", &["upper(city)", "CASE WHEN id % 2 = 0 THEN city ELSE 'Nowhere' END"]),
     ("customers", "phone", &["NULL", "right(phone, 4)"]),
-    ("employees", "salary", &["0", "salary / 10000 * 10000", "CASE WHEN current_user() = 'bob@example.com' THEN salary ELSE -1 END"]),
+    (
+        "employees",
+        "salary",
+        &["0", "salary / 10000 * 10000", "CASE WHEN current_user() = 'bob@example.com' THEN salary ELSE -1 END"],
+    ),
     ("employees", "ssn", &["'***-**-' || right(ssn, 4)", "NULL", "'x'"]),
     ("employees", "name", &["left(name, 1) || '.'", "initial(name)"]),
     ("employees", "title", &["lower(title)", "'Staff'"]),

@@ -20,8 +20,19 @@ pub const SHOP: Data = Data {
         }
     },
     readable: &[
-        "things", "orders", "employees", "regions", "customers", "products", "order_items", "shipments", "invoices", "recent_orders",
-        "order_totals", "staff_directory", "thing_notes",
+        "things",
+        "orders",
+        "employees",
+        "regions",
+        "customers",
+        "products",
+        "order_items",
+        "shipments",
+        "invoices",
+        "recent_orders",
+        "order_totals",
+        "staff_directory",
+        "thing_notes",
     ],
     writable: &["order_items", "shipments", "things"],
 };
@@ -88,7 +99,10 @@ impl Figures {
         let errors: Vec<String> = self.errors.iter().map(|(code, n)| format!("{code} {n}")).collect();
         text.push_str(&format!("  errors: {}\n", errors.join(", ")));
         for (reason, (count, example)) in &self.refusals {
-            text.push_str(&format!("  refused {count}: {reason}   e.g. {}\n", example.chars().take(160).collect::<String>().replace('\n', " ")));
+            text.push_str(&format!(
+                "  refused {count}: {reason}   e.g. {}\n",
+                example.chars().take(160).collect::<String>().replace('\n', " ")
+            ));
         }
         text
     }
@@ -107,6 +121,16 @@ pub struct Plan {
 /// A number of the environment.
 pub fn knob(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
+}
+
+/// Whether this is the run of `make differential`.
+pub fn long() -> bool {
+    knob("PGUSHER_LONG").is_some()
+}
+
+/// A knob with a value for the bounded run and one for the long run.
+pub fn extent(name: &str, bounded: u64, far: u64) -> u64 {
+    knob(name).unwrap_or(if long() { far } else { bounded })
 }
 
 /// Compares random statements under random policies.
@@ -171,15 +195,15 @@ fn smaller(pair: &mut Pair, catalog: &Catalog, choices: &[u32], script: Script) 
     best
 }
 
-/// The bounded run of every test run; a seed of one's own by PGUSHER_SEED.
+/// A seed of one's own by PGUSHER_SEED.
 #[test]
 fn random_statements_answer_as_on_a_database_of_permitted_rows() {
     Upstream::shared();
     let plan = Plan {
         seed: knob("PGUSHER_SEED").unwrap_or(1),
-        worlds: knob("PGUSHER_WORLDS").unwrap_or(4),
-        statements: knob("PGUSHER_STATEMENTS").unwrap_or(60),
-        limit: Duration::from_secs(knob("PGUSHER_SECONDS").unwrap_or(45)),
+        worlds: extent("PGUSHER_WORLDS", 3, 48),
+        statements: extent("PGUSHER_STATEMENTS", 60, 150),
+        limit: Duration::from_secs(extent("PGUSHER_SECONDS", 45, 7200)),
     };
     let figures = run(&plan);
     println!("{}", figures.report("random statements"));

@@ -12,8 +12,7 @@ use crate::harness::{ADMIN, Client, Mechanism, Proxy, ProxySettings, Upstream};
 pub type Person = (&'static str, &'static [&'static str]);
 
 /// Who there is in the worlds of this oracle.
-pub const PEOPLE: [Person; 3] =
-    [("ana@example.com", &["g1"]), ("bob@example.com", &["g1", "g2"]), ("eve@example.com", &[])];
+pub const PEOPLE: [Person; 3] = [("ana@example.com", &["g1"]), ("bob@example.com", &["g1", "g2"]), ("eve@example.com", &[])];
 
 /// Filters, masks and the functions that they use. Identity is asked for by `current_user()` and `is_member('…')`.
 #[derive(Clone, Debug, Default)]
@@ -32,15 +31,14 @@ impl Policies {
         let mut all = self.functions.clone();
         all.extend(self.filters.iter().map(|(table, filter)| format!("ALTER TABLE {table} SET ROW FILTER ({filter})")));
         all.extend(
-            self.masks
-                .iter()
-                .map(|((table, column), mask)| format!("ALTER TABLE {table} ALTER COLUMN {column} SET MASK ({mask})")),
+            self.masks.iter().map(|((table, column), mask)| format!("ALTER TABLE {table} ALTER COLUMN {column} SET MASK ({mask})")),
         );
         all
     }
 
     fn tables(&self) -> Vec<&str> {
-        let mut tables: Vec<&str> = self.filters.keys().map(String::as_str).chain(self.masks.keys().map(|(t, _)| t.as_str())).collect();
+        let mut tables: Vec<&str> =
+            self.filters.keys().map(String::as_str).chain(self.masks.keys().map(|(t, _)| t.as_str())).collect();
         tables.sort_unstable();
         tables.dedup();
         tables
@@ -147,6 +145,14 @@ impl World {
     /// A superuser of the governed database.
     pub fn truth(&self) -> Client {
         Upstream::shared().superuser(&self.governed)
+    }
+
+    /// Another copy of the plain database; its name.
+    pub fn beside(&self, purpose: &str) -> String {
+        let name = format!("{purpose}_{}_{}", self.data.name, NUMBER.fetch_add(1, Ordering::Relaxed));
+        Upstream::shared().copy_database(&self.plain, &name);
+        Upstream::shared().superuser(&name).run(IDENTITY);
+        name
     }
 
     /// Puts these policies in the place of those before, and makes an empty reference.
@@ -256,6 +262,7 @@ impl World {
             proxied: Side::through(self.proxy.port, &self.governed, name, &self.tokens[name]),
             direct: Side::direct(&upstream.directory, upstream.port, shadow, name),
             texts: true,
+            origins: true,
             row_types: self.row_types(),
         }
     }
@@ -282,6 +289,6 @@ GRANT USAGE ON SCHEMA oracle TO PUBLIC;
 CREATE TABLE oracle.me (principal text, groups text[]);
 INSERT INTO oracle.me VALUES ('', '{}');
 CREATE FUNCTION oracle.who() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT principal FROM oracle.me';
-CREATE FUNCTION oracle.is_member(g text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT g = ANY (groups) FROM oracle.me';
+CREATE FUNCTION oracle.is_member(g text) RETURNS boolean LANGUAGE sql STABLE STRICT SECURITY DEFINER AS 'SELECT g = ANY (groups) FROM oracle.me';
 CREATE FUNCTION public.is_member(g text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT oracle.is_member(g)';
 "#;

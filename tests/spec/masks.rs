@@ -117,4 +117,42 @@ every_mechanism! {
             }
         }
     }
+
+    /// PostgreSQL takes a table's other columns for granted where GROUP BY names its primary key, and Django, Rails and others count
+    /// on that. A view has no key.
+    fn a_masked_table_is_grouped_by_its_primary_key_alone(shop: shared) {
+        let (hana, truth) = (shop.hana(), shop.truth());
+        for query in [
+            "SELECT e.id, e.name, e.salary, count(o.id) FROM employees e LEFT JOIN orders o ON o.sales_rep = e.email GROUP BY e.id ORDER BY e.hired_on, e.id",
+            "SELECT e.*, count(*) FROM employees e GROUP BY e.id ORDER BY 1",
+            "SELECT id AS key, upper(title) FROM employees GROUP BY key HAVING max(ssn) > '5' ORDER BY 1",
+            "SELECT id, (SELECT r.name FROM regions r WHERE r.code = employees.region) FROM employees GROUP BY 1 ORDER BY 1",
+        ] {
+            assert_eq!(hana.rows(query), truth.rows(query), "{query}");
+        }
+        let (ana, query) = (shop.ana(), "SELECT id, salary FROM employees GROUP BY id ORDER BY id");
+        assert_eq!(ana.rows(query), truth.rows("SELECT id, 0 FROM employees ORDER BY id"));
+        ana.refused("SELECT name, salary FROM employees GROUP BY name", "42803");
+        ana.refused("SELECT id, salary FROM employees GROUP BY ROLLUP (id)", "42803");
+        for query in ["SELECT o.id, o.region, sum(i.quantity) FROM orders o JOIN order_items i ON i.order_id = o.id GROUP BY o.id ORDER BY 1"] {
+            assert_eq!(ana.rows(query), truth.rows(&query.replace("GROUP BY", "WHERE o.region = 'EMEA' GROUP BY")), "{query}");
+        }
+    }
+
+    /// What drivers ask for: the whole row of a masked table, and what a write returns, come from the table too.
+    fn whole_rows_and_returned_columns_come_from_the_table(shop: fresh) {
+        let truth = shop.truth();
+        let origin = |sql: &str| {
+            let mut raw = shop.raw("ana@example.com");
+            raw.send(&[crate::harness::frame::query(sql)]);
+            let described = raw.until_ready().into_iter().find(|f| f.tag == 'T').expect("a RowDescription");
+            let name = 2 + described.body[2..].iter().position(|b| *b == 0).expect("a name ends");
+            u32::from_be_bytes(described.body[name + 1..name + 5].try_into().expect("four bytes")).to_string()
+        };
+        assert_eq!(origin("SELECT e FROM employees e LIMIT 1"), truth.one("SELECT 'employees'::regclass::oid"));
+        assert_eq!(
+            origin("INSERT INTO orders (customer_id, region, sales_rep, status, ordered_on) VALUES (1, 'EMEA', 'ana@example.com', 'open', '2025-01-01') RETURNING id"),
+            truth.one("SELECT 'orders'::regclass::oid")
+        );
+    }
 }

@@ -35,6 +35,9 @@ impl Walk<'_> {
 
     /// Remembers that a write's target may be read by this reference.
     fn note_read(&mut self, names: &[String], star: bool) {
+        for references in &mut self.grouped {
+            references.push((names.to_vec(), star));
+        }
         let of_other = match names {
             [alias, _] if !star => Some(alias),
             [alias] if star => Some(alias),

@@ -47,6 +47,7 @@ impl Walk<'_> {
         let parts = 1 + usize::from(!name.schemaname.is_empty()) + usize::from(!name.catalogname.is_empty());
         let found = self.relation(name, Access::Read)?;
         let mut item = aliased(client_alias.as_ref(), &original, Some(found.columns()), start..self.log.len());
+        item.stands_for = (!found.in_place(self.ground.footing)).then_some(found.relation.oid);
         if client_alias.is_none() {
             item.bare = Some(Bare { oid: found.relation.oid, aliased: name.alias.is_some(), now: found.now });
         }

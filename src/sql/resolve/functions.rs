@@ -130,6 +130,7 @@ impl Walk<'_> {
             Verdict::Special(about) => self.special(name, about, call)?,
             Verdict::Unknown if !candidates.is_empty() => {}
             Verdict::Unknown if schema.is_none() && self.is_column_notation(call, name) => {}
+            Verdict::Unknown if call.args.len() == 1 && CALLED_AS_CASTS.contains(&name) => {}
             Verdict::Unknown => return Err(ResolveError::UndefinedFunction { name: name.to_owned(), position }),
         }
         self.need_execute(&candidates, position)
@@ -338,3 +339,7 @@ fn sentence(reason: &str) -> String {
     let mut letters = reason.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).chain(['.']).collect()).unwrap_or_default()
 }
+
+/// Types of pg_catalog without a function of their name: `tsquery('a & b')` is a cast by their input (PostgreSQL's parse_func.c).
+const CALLED_AS_CASTS: [&str; 11] =
+    ["bytea", "inet", "json", "jsonb", "jsonpath", "line", "pg_lsn", "tsquery", "tsvector", "uuid", "xid8"];

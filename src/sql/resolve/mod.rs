@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod from;
 mod functions;
+mod grouping;
 mod identity;
 pub(in crate::sql) mod leaves;
 pub(in crate::sql) mod names;

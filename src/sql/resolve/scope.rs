@@ -24,6 +24,8 @@ pub(super) struct Item {
     pub(super) twin: Option<Twin>,
     /// The relations read in it: a range of the walk's log.
     pub(super) read: std::ops::Range<usize>,
+    /// The governed table for which a view stands in the text: the view has no primary key of its own.
+    pub(super) stands_for: Option<Oid>,
     /// In a policy's expression: the columns that would hide the governed table's have been given other names.
     pub(super) renamed: bool,
 }
@@ -51,7 +53,7 @@ pub(super) struct Twin {
 impl Item {
     /// An item of which only the alias and columns are known.
     pub(super) fn plain(alias: impl Into<String>, columns: Option<Vec<String>>, read: std::ops::Range<usize>) -> Self {
-        Self { alias: alias.into(), columns, bare: None, twin: None, read, renamed: false }
+        Self { alias: alias.into(), columns, bare: None, twin: None, read, stands_for: None, renamed: false }
     }
 }
 

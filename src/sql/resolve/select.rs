@@ -60,13 +60,17 @@ impl Walk<'_> {
                 self.expressions(values_lists)?;
                 from_clause.iter_mut().try_for_each(|item| self.source_item(item))?;
                 self.locking(locking_clause)?;
+                let keyed = self.keyed_groups(group_clause, target_list);
                 self.expressions(target_list)?;
                 self.optional(where_clause)?;
                 self.expressions(group_clause)?;
                 self.optional(having_clause)?;
                 self.expressions(window_clause)?;
                 self.expressions(distinct_clause)?;
-                output_columns(target_list, values_lists)
+                let columns = output_columns(target_list, values_lists);
+                self.expressions(sort_clause)?;
+                self.complete_groups(keyed, group_clause)?;
+                columns
             }
             Ok(SetOperation::SetopUnion | SetOperation::SetopIntersect | SetOperation::SetopExcept) => {
                 if !locking_clause.is_empty() {
@@ -84,11 +88,11 @@ impl Walk<'_> {
                     Some(right) => self.select(right)?,
                     None => return Err(ResolveError::misplaced("set operation")),
                 };
+                self.expressions(sort_clause)?;
                 left
             }
             Ok(SetOperation::Undefined) | Err(_) => return Err(ResolveError::misplaced("set operation")),
         };
-        self.expressions(sort_clause)?;
         self.optional(limit_offset)?;
         self.optional(limit_count)?;
         self.scopes.pop();

@@ -91,6 +91,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) functions: Vec<Oid>,
     /// Write targets whose columns are read if a column is named: (alias, read).
     pub(super) targets: Vec<(String, bool)>,
+    /// References to columns in the grouped queries that are being walked, innermost last.
+    pub(super) grouped: Vec<Vec<(Vec<String>, bool)>>,
     /// Identity calls stay bare calls (defaults and checks cannot hold sub-selects).
     pub(super) bare_identity: bool,
     /// SELECT INTO is open for the query at the top.
@@ -127,6 +129,7 @@ impl<'a> Walk<'a> {
             governed: Vec::new(),
             functions: Vec::new(),
             targets: Vec::new(),
+            grouped: Vec::new(),
             bare_identity: false,
             into_open: false,
             temporary: false,

@@ -133,3 +133,5 @@ SELECT upper(id) FROM orders;
 SELECT 'x'::nosuch FROM orders;
 SELECT ssn COLLATE "nosuch" FROM employees;
 SELECT name COLLATE "C" < ssn COLLATE "POSIX" FROM employees;
+SELECT tsquery('a & b') @@ tsvector('a b'), jsonb('{}'), uuid('00000000-0000-0000-0000-000000000000'), inet('::1') FROM regions;
+SELECT tsquery('a', 'b');

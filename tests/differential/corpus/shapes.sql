@@ -116,7 +116,7 @@ SELECT CASE WHEN flag THEN small ELSE big END, CASE feel WHEN 'low' THEN 1 WHEN 
 SELECT CAST(cost AS integer), cost::text::numeric, small::boolean, flag::integer, flag::text, id::text::integer, '5'::text::int + id FROM things WHERE cost IS NOT NULL;
 SELECT ROW(id, word), (id, word) = (1, 'apple'), ROW(t.*) IS NULL, (ROW(t.*)).f1 FROM things t;
 SELECT t.* , t FROM things t;
-SELECT pg_typeof(t), pg_typeof(t.feel), pg_typeof(e) FROM things t, employees e LIMIT 1;
+SELECT pg_typeof(t.id), pg_typeof(t.feel), pg_typeof(e.salary) FROM things t, employees e LIMIT 1;
 SELECT count(t), count(t.*), count(DISTINCT t.region) FROM things t;
 SELECT array_agg(t ORDER BY t.id) FROM things t WHERE id < 5;
 SELECT json_build_object('t', t, 'n', t.nums) FROM things t;

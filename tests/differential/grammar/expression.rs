@@ -80,7 +80,9 @@ impl Grammar<'_> {
     fn any_type(&mut self, ty: Ty, depth: usize) -> String {
         let text = match self.tape.below(7) {
             0 => format!("COALESCE({}, {})", self.expr(ty, depth), self.expr(ty, depth)),
-            1 => format!("CASE WHEN {} THEN {} ELSE {} END", self.expr(Ty::Bool, depth), self.expr(ty, depth), self.expr(ty, depth)),
+            1 => {
+                format!("CASE WHEN {} THEN {} ELSE {} END", self.expr(Ty::Bool, depth), self.expr(ty, depth), self.expr(ty, depth))
+            }
             2 => format!("CASE WHEN {} THEN {} END", self.expr(Ty::Bool, depth), self.expr(ty, depth)),
             3 => format!("NULLIF({}, {})", self.expr(ty, depth), self.expr(ty, depth)),
             4 => self.scalar(ty, depth),
@@ -115,7 +117,11 @@ impl Grammar<'_> {
             2 => format!("({} % {})", self.expr(Ty::Int, depth), self.tape.one(&["2", "3", "7", "10"])),
             3 => format!("length({})", self.expr(Ty::Text, depth)),
             4 => format!("abs({} * {})", self.expr(Ty::Int, depth), self.tape.one(&["1", "2", "-3"])),
-            5 => format!("extract({} FROM {})::integer", self.tape.one(&["year", "month", "dow", "doy"]).to_owned(), self.expr(Ty::Date, depth)),
+            5 => format!(
+                "extract({} FROM {})::integer",
+                self.tape.one(&["year", "month", "dow", "doy"]).to_owned(),
+                self.expr(Ty::Date, depth)
+            ),
             6 => format!("position({} IN {})", self.expr(Ty::Text, depth), self.expr(Ty::Text, depth)),
             7 => format!("cardinality({})", self.expr(Ty::Texts, depth)),
             8 => format!("({})[{}]", self.expr(Ty::Ints, depth), self.tape.one(&["1", "2", "4"])),
@@ -196,7 +202,19 @@ impl Grammar<'_> {
     }
 
     fn comparable(&mut self) -> Ty {
-        *self.tape.one(&[Ty::Int, Ty::Text, Ty::Date, Ty::Num, Ty::Big, Ty::Stamp, Ty::Float, Ty::Texts, Ty::Ints, Ty::Json, Ty::Bool])
+        *self.tape.one(&[
+            Ty::Int,
+            Ty::Text,
+            Ty::Date,
+            Ty::Num,
+            Ty::Big,
+            Ty::Stamp,
+            Ty::Float,
+            Ty::Texts,
+            Ty::Ints,
+            Ty::Json,
+            Ty::Bool,
+        ])
     }
 
     pub(super) fn boolean(&mut self, depth: usize) -> String {
@@ -209,7 +227,13 @@ impl Grammar<'_> {
             4 => format!("(NOT {})", self.expr(Ty::Bool, depth)),
             5 => format!("({} IS {}NULL)", self.expr(ty, depth), self.tape.one(&["", "NOT "])),
             6 => format!("({} BETWEEN {} AND {})", self.expr(ty, depth), self.expr(ty, depth), self.expr(ty, depth)),
-            7 => format!("({} {}IN ({}, {}))", self.expr(ty, depth), self.tape.one(&["", "NOT "]).to_owned(), self.literal(ty), self.literal(ty)),
+            7 => format!(
+                "({} {}IN ({}, {}))",
+                self.expr(ty, depth),
+                self.tape.one(&["", "NOT "]).to_owned(),
+                self.literal(ty),
+                self.literal(ty)
+            ),
             8 => {
                 let pattern = *self.tape.one(&["'%a%'", "'E%'", "'_e%'", "'%-%'", "'***%'", "'%\\%%'"]);
                 format!("({} {} {pattern})", self.expr(Ty::Text, depth), self.tape.one(&["LIKE", "ILIKE", "NOT LIKE", "~~"]))
@@ -224,12 +248,20 @@ impl Grammar<'_> {
             }
             14 => format!("({} @> {})", self.expr(Ty::Json, depth), self.literal(Ty::Json)),
             15 => format!("({} ? {})", self.expr(Ty::Json, depth), self.tape.one(&["'k'", "'s'", "'nosuch'"])),
-            16 => format!("({} {} {})", self.expr(Ty::Texts, depth), self.tape.one(&["@>", "<@", "&&"]).to_owned(), self.literal(Ty::Texts)),
+            16 => format!(
+                "({} {} {})",
+                self.expr(Ty::Texts, depth),
+                self.tape.one(&["@>", "<@", "&&"]).to_owned(),
+                self.literal(Ty::Texts)
+            ),
             17 => format!("({} = ANY ({}))", self.expr(Ty::Int, depth), self.expr(Ty::Ints, depth)),
             18 => format!("is_member({})", self.tape.one(&["'g1'", "'g2'", "'g3'"])),
             19 => self.whole_row().map_or_else(|| "true".into(), |row| format!("({row} IS {}NULL)", self.tape.one(&["NOT ", ""]))),
             20 => format!("({} IS {})", self.expr(Ty::Bool, depth), self.tape.one(&["TRUE", "NOT TRUE", "UNKNOWN", "FALSE"])),
-            _ => self.whole_row().map_or_else(|| "true".into(), |row| format!("({row}::text LIKE {})", self.tape.one(&["'%1%'", "'%hidden%'", "'(2%'"]))),
+            _ => self.whole_row().map_or_else(
+                || "true".into(),
+                |row| format!("({row}::text LIKE {})", self.tape.one(&["'%1%'", "'%hidden%'", "'(2%'"])),
+            ),
         }
     }
 
@@ -237,7 +269,11 @@ impl Grammar<'_> {
         let from = self.open_scope(if depth > 1 { 2 } else { 1 });
         let condition = self.boolean(depth.saturating_sub(1));
         self.scopes.pop();
-        format!("{}EXISTS (SELECT {}FROM {from} WHERE {condition})", self.tape.one(&["", "NOT "]).to_owned(), self.tape.one(&["", "1 ", "* "]))
+        format!(
+            "{}EXISTS (SELECT {}FROM {from} WHERE {condition})",
+            self.tape.one(&["", "NOT "]).to_owned(),
+            self.tape.one(&["", "1 ", "* "])
+        )
     }
 
     fn membership(&mut self, ty: Ty, depth: usize) -> String {
@@ -255,7 +291,11 @@ impl Grammar<'_> {
     fn date(&mut self, depth: usize) -> String {
         match self.tape.below(5) {
             0 => format!("({} + {})", self.expr(Ty::Date, depth), self.tape.one(&["1", "30", "-365"])),
-            1 => format!("date_trunc({}, {})::date", self.tape.one(&["'month'", "'year'", "'week'"]).to_owned(), self.expr(Ty::Date, depth)),
+            1 => format!(
+                "date_trunc({}, {})::date",
+                self.tape.one(&["'month'", "'year'", "'week'"]).to_owned(),
+                self.expr(Ty::Date, depth)
+            ),
             2 => format!("{}::date", self.expr(Ty::Stamp, depth)),
             3 if self.dares() => format!("({})::date", self.expr(Ty::Text, depth)),
             _ => format!("({} + interval '1 month')::date", self.expr(Ty::Date, depth)),
@@ -264,7 +304,11 @@ impl Grammar<'_> {
 
     fn stamp(&mut self, depth: usize) -> String {
         match self.tape.below(3) {
-            0 => format!("({} + interval {})", self.expr(Ty::Stamp, depth), self.tape.one(&["'1 day'", "'-3 hours'", "'1 year 2 mons'"])),
+            0 => format!(
+                "({} + interval {})",
+                self.expr(Ty::Stamp, depth),
+                self.tape.one(&["'1 day'", "'-3 hours'", "'1 year 2 mons'"])
+            ),
             1 => format!("date_trunc('hour', {})", self.expr(Ty::Stamp, depth)),
             _ => format!("{}::timestamp", self.expr(Ty::Date, depth)),
         }

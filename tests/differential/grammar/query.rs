@@ -23,12 +23,19 @@ impl Grammar<'_> {
             3 => (format!("{wrapped} ORDER BY 1{}", if count > 1 { ", 2 DESC NULLS FIRST" } else { "" }), false),
             4 | 5 => (format!("{wrapped} ORDER BY s::text"), true),
             6 => {
-                let limit = self.tape.one(&["LIMIT 1", "LIMIT 5", "LIMIT 10 OFFSET 2", "OFFSET 3", "FETCH FIRST 4 ROWS ONLY", "LIMIT ALL"]);
+                let limit =
+                    self.tape.one(&["LIMIT 1", "LIMIT 5", "LIMIT 10 OFFSET 2", "OFFSET 3", "FETCH FIRST 4 ROWS ONLY", "LIMIT ALL"]);
                 (format!("{wrapped} ORDER BY s::text {limit}"), true)
             }
             7 => {
                 let outer = self.fresh("o");
-                (format!("SELECT {outer}.*, s::text AS row FROM ({query}) AS s({}) CROSS JOIN LATERAL (SELECT s.c1 AS again) AS {outer}", names.join(", ")), false)
+                (
+                    format!(
+                        "SELECT {outer}.*, s::text AS row FROM ({query}) AS s({}) CROSS JOIN LATERAL (SELECT s.c1 AS again) AS {outer}",
+                        names.join(", ")
+                    ),
+                    false,
+                )
             }
             _ => (format!("{wrapped} ORDER BY c1 FETCH FIRST 3 ROWS WITH TIES"), false),
         }
@@ -141,7 +148,8 @@ impl Grammar<'_> {
             }
         });
         let filter = self.condition(depth);
-        let having = if self.tape.chance(25) { format!(" HAVING count(*) > {}", self.tape.one(&["0", "1", "3"])) } else { String::new() };
+        let having =
+            if self.tape.chance(25) { format!(" HAVING count(*) > {}", self.tape.one(&["0", "1", "3"])) } else { String::new() };
         self.scopes.pop();
         let group = match (keys.len(), self.tape.below(8)) {
             (0, 0..6) => String::new(),
@@ -164,7 +172,8 @@ impl Grammar<'_> {
             String::new()
         };
         let ty = *self.tape.one(&[Ty::Int, Ty::Date, Ty::Num, Ty::Text]);
-        let window = format!("{partition}ORDER BY {}{}, {order}", self.expr(ty, depth), self.tape.one(&["", " DESC", " NULLS FIRST"]));
+        let window =
+            format!("{partition}ORDER BY {}{}, {order}", self.expr(ty, depth), self.tape.one(&["", " DESC", " NULLS FIRST"]));
         let frame = *self.tape.one(&[
             "",
             " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW",
@@ -285,7 +294,11 @@ impl Grammar<'_> {
                 }
                 (_, Some(shared), _) if n == 1 => format!(" USING ({shared})"),
                 (_, _, Some(link)) if join == "FULL JOIN" || !self.tape.chance(12) => {
-                    if join != "FULL JOIN" && self.tape.chance(25) { format!(" ON {link} AND {}", self.boolean(1)) } else { format!(" ON {link}") }
+                    if join != "FULL JOIN" && self.tape.chance(25) {
+                        format!(" ON {link} AND {}", self.boolean(1))
+                    } else {
+                        format!(" ON {link}")
+                    }
                 }
                 ("CROSS JOIN", _, None) => String::new(),
                 _ if n == 1 => format!(" ON {}", self.boolean(1)),
@@ -320,8 +333,12 @@ impl Grammar<'_> {
 
     fn shared_name(&mut self, source: &Source) -> Option<String> {
         let old = self.scopes.last()?.first()?;
-        let shared: Vec<String> =
-            source.columns.iter().filter(|b| old.columns.iter().any(|a| a.name == b.name && a.ty == b.ty)).map(|b| b.name.clone()).collect();
+        let shared: Vec<String> = source
+            .columns
+            .iter()
+            .filter(|b| old.columns.iter().any(|a| a.name == b.name && a.ty == b.ty))
+            .map(|b| b.name.clone())
+            .collect();
         if shared.is_empty() { None } else { Some(self.tape.one(&shared).clone()) }
     }
 

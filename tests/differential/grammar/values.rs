@@ -16,7 +16,11 @@ impl Grammar<'_> {
         }
         match ty {
             Ty::Int => {
-                if value.starts_with('-') { format!("({value})") } else { value }
+                if value.starts_with('-') {
+                    format!("({value})")
+                } else {
+                    value
+                }
             }
             Ty::Big => format!("({value})::bigint"),
             Ty::Bool => value,
@@ -35,15 +39,36 @@ impl Grammar<'_> {
             Ty::Float => (*self.tape.one(&["1", "0.5", "-2.25", "8", "100"])).into(),
             Ty::Bool => (*self.tape.one(&["true", "false"])).into(),
             Ty::Text => (*self.tape.one(&[
-                "a", "EMEA", "AMER", "APAC", "", "open", "paid", "shipped", "red", "apple", "12", "x%y", "o'hara", "Manager",
-                "ana@example.com", "g1", "hidden", "***-**-1007", "Falcon", "SKU-00007", "été",
+                "a",
+                "EMEA",
+                "AMER",
+                "APAC",
+                "",
+                "open",
+                "paid",
+                "shipped",
+                "red",
+                "apple",
+                "12",
+                "x%y",
+                "o'hara",
+                "Manager",
+                "ana@example.com",
+                "g1",
+                "hidden",
+                "***-**-1007",
+                "Falcon",
+                "SKU-00007",
+                "été",
             ]))
             .into(),
             Ty::Date => (*self.tape.one(&["2024-01-01", "2023-07-04", "2025-10-01", "2020-02-29"])).into(),
             Ty::Stamp => (*self.tape.one(&["2024-01-01 00:00:00", "2024-06-30 12:30:00", "2025-01-01 01:02:03"])).into(),
             Ty::Texts => (*self.tape.one(&["{}", "{red}", "{red,blue}", "{green,NULL}"])).into(),
             Ty::Ints => (*self.tape.one(&["{}", "{1}", "{1,2,3}", "{7,NULL}"])).into(),
-            Ty::Json => (*self.tape.one(&["{}", "1", "{\"k\": 1}", "{\"s\": \"a\"}", "[1, \"x\", null]", "{\"o\": {\"in\": true}}"])).into(),
+            Ty::Json => {
+                (*self.tape.one(&["{}", "1", "{\"k\": 1}", "{\"s\": \"a\"}", "[1, \"x\", null]", "{\"o\": {\"in\": true}}"])).into()
+            }
         }
     }
 }

@@ -205,7 +205,13 @@ fn orders(tape: &mut Tape, out: &mut Vec<(&'static str, String)>) {
                 comment(tape, 3)
             );
         }
-        let status = if open == 0 { "F" } else if done == 0 { "O" } else { "P" };
+        let status = if open == 0 {
+            "F"
+        } else if done == 0 {
+            "O"
+        } else {
+            "P"
+        };
         let about = if n % 50 == 0 { "special packages requests".to_owned() } else { comment(tape, 5) };
         let _ = writeln!(
             orders,
@@ -226,5 +232,8 @@ fn generated_data_follow_the_specification() {
     let count = |table: &str| tables.iter().find(|(t, _)| *t == table).map_or(0, |(_, rows)| rows.lines().count());
     assert_eq!((count("nation"), count("partsupp"), count("orders")), (25, 4 * PARTS, ORDERS));
     assert!((3 * ORDERS..5 * ORDERS).contains(&count("lineitem")));
-    assert_eq!((date(0), date(59), date(366), date(TODAY)), ("1992-01-01".into(), "1992-02-29".into(), "1993-01-01".into(), "1995-06-17".into()));
+    assert_eq!(
+        (date(0), date(59), date(366), date(TODAY)),
+        ("1992-01-01".into(), "1992-02-29".into(), "1993-01-01".into(), "1995-06-17".into())
+    );
 }

@@ -271,3 +271,39 @@ fn the_deepest_statements_that_parse_are_walked_without_running_out_of_stack() {
         }
     });
 }
+
+#[test]
+fn columns_that_hang_on_a_primary_key_are_grouped_where_a_view_stands_for_the_table() {
+    table(&[
+        (
+            "SELECT e.id, e.ssn, count(*) FROM employees e GROUP BY e.id",
+            "SELECT e.id, e.ssn, count(*) FROM \"pgusher_public\".\"employees\" e GROUP BY \"e\".\"ssn\", e.id",
+        ),
+        (
+            "SELECT id, ssn AS s FROM employees GROUP BY 1 HAVING max(salary) > 0 ORDER BY name",
+            "SELECT id, ssn AS s FROM \"pgusher_public\".\"employees\" GROUP BY \"employees\".\"name\", \"employees\".\"ssn\", \"employees\".\"salary\", 1 HAVING max(salary) > 0 ORDER BY name",
+        ),
+        (
+            "SELECT e.id AS key, e.ssn FROM employees e GROUP BY key",
+            "SELECT e.id AS key, e.ssn FROM \"pgusher_public\".\"employees\" e GROUP BY \"e\".\"ssn\", key",
+        ),
+        (
+            "SELECT o.region, (SELECT max(x) FROM (VALUES (e.name)) v(x)) FROM orders o JOIN employees e USING (id) GROUP BY o.region, e.id",
+            "SELECT o.region, (SELECT max(x) FROM (VALUES (e.name)) v(x)) FROM \"public\".\"orders\" o JOIN \"pgusher_public\".\"employees\" e USING (id) GROUP BY \"e\".\"name\", o.region, e.id",
+        ),
+        // Not where PostgreSQL would not either, and not where the table itself is read.
+        ("SELECT ssn FROM employees GROUP BY name", "SELECT ssn FROM \"pgusher_public\".\"employees\" GROUP BY name"),
+        ("SELECT ssn FROM employees GROUP BY ROLLUP (id)", "SELECT ssn FROM \"pgusher_public\".\"employees\" GROUP BY ROLLUP (id)"),
+        ("SELECT amount FROM orders GROUP BY id", "SELECT amount FROM \"public\".\"orders\" GROUP BY id"),
+        (
+            "SELECT f.b FROM employees f (a, b) GROUP BY f.a",
+            "SELECT f.b FROM \"pgusher_public\".\"employees\" f (a, b) GROUP BY \"f\".\"b\", f.a",
+        ),
+    ]);
+}
+
+#[test]
+fn a_type_called_as_a_function_is_a_cast() {
+    table(&[("SELECT tsquery('a & b'), jsonb('{}')", "SELECT tsquery('a & b'), jsonb('{}')")]);
+    assert!(matches!(refusal("SELECT tsquery('a', 'b')"), ResolveError::UndefinedFunction { .. }));
+}
