@@ -22,9 +22,9 @@ mod printers;
 mod side_doors;
 mod startup;
 mod statistics;
+mod streams;
 mod strict;
 mod temporary;
-mod streams;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};

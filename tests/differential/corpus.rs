@@ -1,7 +1,7 @@
 //! Written statements: TPC-H's queries, and what people have thought of to get at hidden rows.
 
 use super::compare::Verdict;
-use super::run::{Figures, SHOP, file, knob, long, statements};
+use super::run::{Figures, SHOP, file, knob, long, mechanisms, statements};
 use super::side::Step;
 use super::tpch::TPCH;
 use super::world::{PEOPLE, Person, Policies, World};
@@ -44,6 +44,7 @@ fn people(mechanism: Mechanism) -> Vec<Person> {
         _ if long() => PEOPLE.to_vec(),
         Mechanism::Rls => vec![PEOPLE[0]],
         Mechanism::View => vec![PEOPLE[1]],
+        Mechanism::Strict => vec![PEOPLE[2]],
     }
 }
 
@@ -85,7 +86,7 @@ fn tpch_queries_answer_as_on_a_database_of_permitted_rows() {
     let queries = statements(&file("corpus/tpch.sql"));
     assert_eq!(queries.len(), 22);
     let mut figures = Figures::default();
-    for mechanism in [Mechanism::Rls, Mechanism::View] {
+    for mechanism in mechanisms() {
         let mut world = World::new(TPCH, mechanism);
         world.govern(&set);
         figures.worlds += 1;
@@ -126,7 +127,7 @@ fn adversarial_statements_answer_as_on_a_database_of_permitted_rows() {
         ],
     );
     let mut figures = Figures::default();
-    for mechanism in [Mechanism::Rls, Mechanism::View] {
+    for mechanism in mechanisms() {
         let mut world = World::new(SHOP, mechanism);
         world.govern(&set);
         figures.worlds += 1;

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use super::compare::Verdict;
 use super::corpus::{finish, policies};
-use super::run::{Figures, extent};
+use super::run::{Figures, extent, mechanisms};
 use super::side::Step;
 use super::world::{Data, PEOPLE, World};
-use crate::harness::{Client, Mechanism, Upstream, program};
+use crate::harness::{Client, Upstream, program};
 
 /// Files whose queries read the tables that `test_setup.sql` makes.
 const FILES: [&str; 34] = [
@@ -171,7 +171,7 @@ fn the_regression_suites_queries_answer_as_on_a_database_of_permitted_rows() {
     );
     let share = extent("PGUSHER_REGRESS_SHARE", 12, 1);
     let mut figures = Figures::default();
-    for mechanism in [Mechanism::Rls, Mechanism::View] {
+    for mechanism in mechanisms() {
         let mut world = World::new(DATA, mechanism);
         world.govern(&set);
         figures.worlds += 1;
