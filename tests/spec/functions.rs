@@ -130,6 +130,30 @@ both_mechanisms! {
         ana.refused("SELECT is_fine('x')", "42501");
     }
 
+    /// Who asks is the person in bodies too: PostgreSQL's own words in SQL that came through pgusher, pgusher's elsewhere.
+    fn bodies_ask_who_is_there(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("CREATE FUNCTION public.who() RETURNS text LANGUAGE sql AS $$ SELECT current_user || ' ' || is_member('analysts') $$");
+        admin.run("CREATE FUNCTION public.who_pl() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN pgusher.session_user() || ' ' || pgusher.is_member('analysts'); END $$");
+        admin.run("GRANT EXECUTE ON SCHEMA public TO users");
+        for (person, answer) in [("ana@example.com", "ana@example.com true"), ("ivan@example.com", "ivan@example.com false")] {
+            let client = shop.connect(person);
+            assert_eq!(client.one("SELECT who()"), answer);
+            assert_eq!(client.one("SELECT who_pl()"), answer);
+            assert_eq!(client.one("SELECT count(*) FROM regions WHERE who() = '' OR who_pl() = ''").len(), 1);
+        }
+    }
+
+    /// The constructors of a range type are the server's own code.
+    fn range_constructors_need_no_execute(shop: fresh) {
+        let (truth, admin, ana) = (shop.truth(), shop.admin(), shop.ana());
+        truth.run("SET ROLE shop_owner; CREATE TYPE public.\"Span\" AS RANGE (subtype = float8, multirange_type_name = spans); CREATE FUNCTION public.probe() RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$; RESET ROLE");
+        until("the type to be found", || admin.try_rows("GRANT EXECUTE ON FUNCTION probe TO hr").ok());
+        assert_eq!(ana.one("SELECT \"Span\"(1, 2) @> 1.5::float8"), "t");
+        assert_eq!(ana.one("SELECT spans(public.\"Span\"(1, 2, '[]'))"), "{[1,2]}");
+        ana.refused("SELECT probe()", "42501");
+    }
+
     /// A channel that is not written out is looked at when the call runs.
     fn pg_notify_reaches_channels_that_are_not_ours(shop: shared) {
         let ana = shop.ana();

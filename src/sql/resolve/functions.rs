@@ -12,7 +12,7 @@ use super::identity::Hoist;
 use super::names::{offset, string};
 use super::settings::literal;
 use super::walk::{Purpose, Walk};
-use crate::catalog::Function;
+use crate::catalog::{Function, Schema};
 use crate::policy::{Oid, Privilege, Securable};
 
 /// The number and names of a call's arguments.
@@ -255,6 +255,9 @@ impl Walk<'_> {
 
     fn need_execute(&mut self, functions: &[Oid], position: Option<usize>) -> Result<(), ResolveError> {
         for oid in functions {
+            if self.is_constructor(*oid) {
+                continue;
+            }
             if self.builtins_only {
                 return Err(ResolveError::unsupported("a function outside pg_catalog here", position)
                     .because("The statement would run the function with the rights of the table's owner."));
@@ -262,6 +265,15 @@ impl Walk<'_> {
             self.need_function(*oid);
         }
         Ok(())
+    }
+
+    /// What PostgreSQL makes along with a range type, under the type's name: its code is the server's own, and it only builds values.
+    fn is_constructor(&self, oid: Oid) -> bool {
+        let catalog = &self.ground.footing.catalog;
+        catalog.function(oid).is_some_and(|function| {
+            let named = |schema: &Schema| format!("{}.{}", schema.name.quoted(), function.name.quoted()) == *function.result_type;
+            function.language.as_str() == "internal" && !function.security_definer && catalog.schema(function.schema).is_some_and(named)
+        })
     }
 
     /// A function that is named, not called: any of that name may be meant.
