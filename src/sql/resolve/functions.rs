@@ -271,7 +271,7 @@ impl Walk<'_> {
     fn is_constructor(&self, oid: Oid) -> bool {
         let catalog = &self.ground.footing.catalog;
         catalog.function(oid).is_some_and(|function| {
-            let named = |schema: &Schema| format!("{}.{}", schema.name.quoted(), function.name.quoted()) == *function.result_type;
+            let named = |schema: &Schema| format!("{}.{}", schema.name, function.name) == function.result_type.replace('"', "");
             function.language.as_str() == "internal" && !function.security_definer && catalog.schema(function.schema).is_some_and(named)
         })
     }
