@@ -272,7 +272,9 @@ impl Walk<'_> {
         let catalog = &self.ground.footing.catalog;
         catalog.function(oid).is_some_and(|function| {
             let named = |schema: &Schema| format!("{}.{}", schema.name, function.name) == function.result_type.replace('"', "");
-            function.language.as_str() == "internal" && !function.security_definer && catalog.schema(function.schema).is_some_and(named)
+            function.language.as_str() == "internal"
+                && !function.security_definer
+                && catalog.schema(function.schema).is_some_and(named)
         })
     }
 
