@@ -67,6 +67,9 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         casts: rest.casts,
         servers: rest.servers.into_iter().map(|(oid, name)| Server { oid, name }).collect(),
         types: rest.types.into_iter().filter_map(user_type).collect(),
+        references: rest.references,
+        of_ddl: rest.of_ddl,
+        view_calls: rest.view_calls,
         unalterable_owners: rest.unalterable,
         keys: rest.keys.into_iter().map(|(relation, columns, groupable)| PrimaryKey { relation, columns, groupable }).collect(),
     })
@@ -268,6 +271,9 @@ struct RestRow {
     casts: Vec<(Name, Oid)>,
     servers: Vec<(Oid, Name)>,
     types: Vec<TypeRow>,
+    references: Vec<(Oid, Oid)>,
+    of_ddl: Vec<Oid>,
+    view_calls: Vec<(Oid, Oid)>,
     unalterable: Vec<Name>,
     keys: Vec<(Oid, Vec<i16>, Vec<i16>)>,
 }
@@ -295,7 +301,7 @@ const RELATIONS: &str = r"SELECT c.oid::pg_catalog.int8 AS o, c.relnamespace::pg
   CASE WHEN c.relkind = 'v' AND c.reloptions IS NOT NULL THEN coalesce((
     SELECT o.option_value::pg_catalog.bool FROM pg_catalog.pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'security_invoker'), false)
   ELSE false END AS i,
-  c.relrowsecurity AS l, q.owned_by AS b, f.ftserver::pg_catalog.int8 AS f, c.relpersistence = 't' AS t
+  c.relrowsecurity AS l, coalesce(q.owned_by, x.indrelid::pg_catalog.int8) AS b, f.ftserver::pg_catalog.int8 AS f, c.relpersistence = 't' AS t
 FROM pg_catalog.pg_class AS c
 LEFT JOIN (
   SELECT a.attrelid, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.attnum, a.attname, a.atttypid::pg_catalog.int8,
@@ -326,6 +332,7 @@ LEFT JOIN (
   SELECT d.objid, min(d.refobjid::pg_catalog.int8) AS owned_by FROM pg_catalog.pg_depend AS d
   WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
     AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0 GROUP BY d.objid) AS q ON q.objid = c.oid AND c.relkind = 'S'
+LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = c.oid
 LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c', 'i', 'I') AND c.oid $range
   AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_toast%')
@@ -388,6 +395,17 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
    WHERE t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace AND t.typtype IN ('b', 'c', 'd', 'e', 'r', 'm')
      AND coalesce(k.relkind, 'c') = 'c' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid)
      AND t.typnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_%' OR n.nspname = 'information_schema')) AS types,
+  (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, c.confrelid::pg_catalog.int8)), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'f') AS references,
+  (SELECT coalesce(pg_catalog.jsonb_agg(o.oid::pg_catalog.int8), '[]'::pg_catalog.jsonb)
+   FROM (SELECT p.oid FROM pg_catalog.pg_proc AS p WHERE p.proowner = (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = 'pgusher_ddl')
+         UNION ALL
+         SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspowner = (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = 'pgusher_ddl')) AS o) AS of_ddl,
+  (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(w.ev_class::pg_catalog.int8, p.oid::pg_catalog.int8)), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_rewrite AS w ON w.oid = d.objid
+   LEFT JOIN pg_catalog.pg_operator AS o ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
+   JOIN pg_catalog.pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid ELSE o.oprcode::pg_catalog.oid END
+   WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS view_calls,
   (SELECT coalesce(pg_catalog.jsonb_agg(r.rolname ORDER BY r.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, pg_catalog.to_jsonb(c.conkey),

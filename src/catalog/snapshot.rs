@@ -116,7 +116,7 @@ pub struct Relation {
     pub security_invoker: bool,
     /// Row security is enabled on it.
     pub row_security: bool,
-    /// For a sequence: the table whose column owns it.
+    /// For a sequence: the table whose column owns it. For an index: its table.
     pub owned_by: Option<Oid>,
     /// For a foreign table: its server's oid.
     pub server: Option<Oid>,
@@ -268,6 +268,12 @@ pub struct CatalogParts {
     pub servers: Vec<Server>,
     /// Types outside pg_catalog.
     pub types: Vec<UserType>,
+    /// Foreign keys: (referencing table, referenced table).
+    pub references: Vec<(Oid, Oid)>,
+    /// Functions and schemas that `pgusher_ddl` owns upstream.
+    pub of_ddl: Vec<Oid>,
+    /// Functions outside pg_catalog that definitions of views call: (view, function).
+    pub view_calls: Vec<(Oid, Oid)>,
     /// Upstream roles whose relations `pgusher_owner` may not alter: superusers, and roles it is no member of.
     pub unalterable_owners: Vec<Name>,
     /// Primary keys of tables.
@@ -313,6 +319,9 @@ struct Index {
     servers: HashMap<Oid, Server>,
     types: HashMap<Oid, UserType>,
     type_by_name: HashMap<(Oid, Name), Oid>,
+    referencing: HashMap<Oid, Vec<Oid>>,
+    of_ddl: HashSet<Oid>,
+    view_calls: HashMap<Oid, Vec<Oid>>,
     unalterable_owners: HashSet<Name>,
     keys: HashMap<Oid, PrimaryKey>,
 }
@@ -342,6 +351,13 @@ impl Index {
             catalog.casts.entry(target).or_default().push(function);
         }
         catalog.unalterable_owners.extend(parts.unalterable_owners);
+        for (referencing, referenced) in parts.references {
+            catalog.referencing.entry(referenced).or_default().push(referencing);
+        }
+        catalog.of_ddl.extend(parts.of_ddl);
+        for (view, function) in parts.view_calls {
+            catalog.view_calls.entry(view).or_default().push(function);
+        }
         for one in parts.types {
             catalog.type_by_name.insert((one.schema, one.name.clone()), one.oid);
             catalog.types.insert(one.oid, one);
@@ -460,6 +476,21 @@ impl CatalogSnapshot {
     /// Every type outside pg_catalog, in no order.
     pub fn user_types(&self) -> impl Iterator<Item = &UserType> {
         self.shared.types.values()
+    }
+
+    /// The tables with a foreign key to this one.
+    pub fn referencing(&self, oid: Oid) -> &[Oid] {
+        self.shared.referencing.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// The functions outside pg_catalog that a view's definition calls.
+    pub fn called_by_view(&self, oid: Oid) -> &[Oid] {
+        self.shared.view_calls.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a function or schema belongs to `pgusher_ddl` upstream.
+    pub fn is_of_ddl(&self, oid: Oid) -> bool {
+        self.shared.of_ddl.contains(&oid)
     }
 
     /// A foreign server by oid.

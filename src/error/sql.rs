@@ -49,9 +49,10 @@ impl From<&ResolveError> for Report {
                 report.hint.clone_from(hint);
                 report
             }
-            ResolveError::AdministratorsOnly { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message)
-                .detail("Statements that change or maintain the database are open to administrators only.")
+            ResolveError::AdministratorsOnly { reason, .. } => Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .detail(*reason)
                 .hint("Ask an administrator, a member of the group admins."),
+            ResolveError::UndefinedObject { .. } => Self::error(SqlState::UNDEFINED_OBJECT, message),
             ResolveError::ProtectedSchema { .. } => Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message),
             ResolveError::ProtectedRelation { reason, .. }
             | ResolveError::ProtectedParameter { reason, .. }

@@ -12,7 +12,7 @@ pub mod resolve;
 pub mod rewrite;
 
 pub use authorize::{AuthorizeError, Permitted, authorize};
-pub use parse::{Limits, ParseError, Parsed, StatementKind, Support, parse};
+pub use parse::{Limits, ParseError, Parsed, StatementKind, parse};
 pub use resolve::{ResolveError, Resolved, resolve};
 pub use rewrite::{RewriteError, Rewritten, rewrite};
 

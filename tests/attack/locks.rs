@@ -6,7 +6,7 @@
 use pgusher::policy::{Mechanism, PrincipalId};
 use pgusher::upstream::owner::SigningKey;
 
-use crate::harness::{Bench, Client, NULL, block};
+use crate::harness::{Bench, Client, NULL, Upstream, block};
 
 /// Tables of an application, views and a copy among them.
 pub(crate) const TABLES: &str = "
@@ -134,7 +134,9 @@ fn the_write_twin_takes_raw_values_and_shows_masks() {
             assert_eq!(ana.rows(own), [["mine", "***"]]);
             assert_eq!(ana.copy_out("COPY public.emp (id, name) TO STDOUT").lines().count(), 5);
             ana.refused("COPY public.emp (id, ssn) TO STDOUT", "42501");
-            ana.run("MERGE INTO public.orders t USING (VALUES (2, 9), (3, 9)) v(id, n) ON t.id = v.id WHEN MATCHED THEN UPDATE SET amount = v.n");
+            if Upstream::shared().major() >= 15 {
+                ana.run("MERGE INTO public.orders t USING (VALUES (2, 9), (3, 9)) v(id, n) ON t.id = v.id WHEN MATCHED THEN UPDATE SET amount = v.n");
+            }
             ana.run("BEGIN; DECLARE c CURSOR FOR SELECT id FROM public.orders_low WHERE id = 8 FOR UPDATE; FETCH c; UPDATE public.orders_low SET amount = 0 WHERE CURRENT OF c; COMMIT");
             assert_eq!(ana.copy_out("COPY (SELECT count(*) FROM public.orders TABLESAMPLE BERNOULLI (100)) TO STDOUT"), "99\n");
         }
@@ -341,6 +343,8 @@ fn a_generated_column_over_a_masked_one_is_not_shown() {
 fn nobody_becomes_somebody_else() {
     both(|bench, _| {
         let ana = bench.session("ana");
+        // Before 15 everybody may create in public; init says so.
+        bench.superuser().run("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
         for attack in [
             "SELECT setval('pgusher.slot', 1)",
             "SELECT nextval('pgusher.slot')",

@@ -16,4 +16,5 @@ mod statements;
 mod temporary;
 mod tokens;
 mod transactions;
+mod versions;
 mod views;

@@ -6,6 +6,7 @@ mod kinds;
 pub mod lexer;
 mod limits;
 mod route;
+mod surface;
 mod tag;
 pub(in crate::sql) mod tree;
 
@@ -14,9 +15,10 @@ use std::sync::Arc;
 
 use pg_query::{Node, protobuf};
 
-pub use kinds::{StatementKind, Support};
+pub use kinds::StatementKind;
 pub use limits::Limits;
 pub use route::{Route, route, split_statements};
+pub use surface::{SURFACE, Support, Surface, statement, surface};
 pub use tag::command_tag;
 
 use lexer::{Lexer, Token, TokenKind};

@@ -42,6 +42,16 @@ fn created(kind: i32) -> &'static str {
     }
 }
 
+/// The tag of an object's ALTER; empty where there is none.
+pub(super) fn altered(kind: i32) -> &'static str {
+    object(kind).0
+}
+
+/// The tag of an object's DROP; empty where there is none.
+pub(super) fn dropped(kind: i32) -> &'static str {
+    object(kind).1
+}
+
 /// The tags of an object's ALTER and DROP.
 fn object(kind: i32) -> (&'static str, &'static str) {
     match Object::try_from(kind).unwrap_or(Object::Undefined) {

@@ -88,11 +88,23 @@ pub enum ResolveError {
         /// Where.
         position: Option<usize>,
     },
-    /// A statement kind that is open to administrators only.
-    #[error("{kind} is not supported for this principal")]
+    /// A statement that is open to administrators only.
+    #[error("must be administrator to run {statement}")]
     AdministratorsOnly {
-        /// The kind.
-        kind: String,
+        /// The statement, as its command tag.
+        statement: &'static str,
+        /// Why, a full sentence.
+        reason: &'static str,
+    },
+    /// A type or other object that does not exist.
+    #[error("{noun} \"{name}\" does not exist")]
+    UndefinedObject {
+        /// What it would be.
+        noun: &'static str,
+        /// As written.
+        name: String,
+        /// Where.
+        position: Option<usize>,
     },
     /// A schema that nobody may name.
     #[error("permission denied for schema {name}")]
@@ -203,12 +215,32 @@ impl ResolveError {
         self
     }
 
+    /// Something that is not there, by what it would be.
+    pub(in crate::sql) fn missing(noun: &'static str, name: &str) -> Self {
+        let name = name.to_owned();
+        match noun {
+            "relation" => Self::UndefinedRelation { name, position: None },
+            "schema" => Self::UndefinedSchema { name, position: None },
+            "function" => Self::UndefinedFunction { name, position: None },
+            noun => Self::UndefinedObject { noun, name, position: None },
+        }
+    }
+
+    /// The same, with a place when it has none.
+    pub(in crate::sql) fn at(mut self, place: Option<usize>) -> Self {
+        if let Self::UndefinedSchema { position, .. } | Self::UndefinedObject { position, .. } = &mut self {
+            *position = position.or(place);
+        }
+        self
+    }
+
     /// Where in the client's statement, in bytes from 0.
     pub fn position(&self) -> Option<usize> {
         match self {
             Self::UndefinedRelation { position, .. }
             | Self::UndefinedSchema { position, .. }
             | Self::UndefinedFunction { position, .. }
+            | Self::UndefinedObject { position, .. }
             | Self::UndefinedColumn { position, .. }
             | Self::HiddenColumn { position, .. }
             | Self::GovernedInPolicy { position, .. }

@@ -40,8 +40,9 @@ use std::sync::Arc;
 
 use pg_query::{Node, NodeEnum as Kind};
 
+use super::parse::{Support, Surface, surface};
 use super::rewrite::splice::Edits;
-use super::{Effect, Parsed, SessionObjects, StatementKind, Support, Touched};
+use super::{Effect, Parsed, SessionObjects, StatementKind, Touched};
 use crate::catalog::{Footing, SearchPath};
 use crate::policy::{Requirement, Subject};
 
@@ -94,12 +95,17 @@ pub fn resolve(
     let ground = Ground::of(footing, search_path, subject, objects);
     let mut walk = Walk::new(ground, Purpose::Statement, &sql);
     let temporary = walk.is_temporary(&parsed.tree);
-    match kind.support() {
+    match parsed.tree.node.as_ref().and_then(surface) {
         _ if temporary => {}
-        Support::Everyone => {}
-        Support::Admin if subject.admin => {}
-        Support::Admin => return Err(ResolveError::AdministratorsOnly { kind: kind.label().to_owned() }),
-        Support::Nobody(reason) => return Err(ResolveError::unsupported(kind.label(), None).because(reason)),
+        Some(Surface { support: Support::Everyone, .. }) => {}
+        Some(Surface { support: Support::Admins(_), .. }) if subject.admin => {}
+        Some(Surface { support: Support::Admins(reason), statement, .. }) => {
+            return Err(ResolveError::AdministratorsOnly { statement, reason });
+        }
+        Some(Surface { support: Support::Nobody(reason), statement, .. }) => {
+            return Err(ResolveError::unsupported(*statement, None).because(*reason));
+        }
+        None => return Err(ResolveError::unsupported(kind.label(), None)),
     }
     let effect = if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
     let requirements = walk.requirements.take().into();
@@ -109,11 +115,8 @@ pub fn resolve(
 
 impl Walk<'_> {
     fn statement(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
-        if kind.support() == Support::Admin {
-            return self.define_or_maintain(kind, tree);
-        }
         match tree.node.as_mut() {
-            Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() && self.ground.admin => self.select_into(tree),
+            Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() => self.define_or_maintain(kind, tree),
             Some(Kind::SelectStmt(inner)) => {
                 let (setting, checked) = settings::set_configs(inner)?;
                 self.set_configs = checked;
@@ -149,7 +152,7 @@ impl Walk<'_> {
             }
             Some(Kind::CallStmt(inner)) => self.call_procedure(inner),
             Some(Kind::UnlistenStmt(inner)) => self.channel(&inner.conditionname),
-            _ => Err(ResolveError::unsupported(kind.label(), None)),
+            _ => self.define_or_maintain(kind, tree),
         }
     }
 }

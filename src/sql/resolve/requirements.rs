@@ -32,6 +32,20 @@ impl Requirements {
         self.add(Requirement { holder, privilege, level, securable, schema, label: Arc::from(label), noun, columns: Vec::new() });
     }
 
+    /// The session's own, at a level.
+    pub(super) fn need_at(
+        &mut self,
+        level: Level,
+        privilege: Privilege,
+        securable: Securable,
+        schema: Option<Oid>,
+        label: &str,
+        noun: &'static str,
+    ) {
+        let (holder, label) = (Holder::Session, Arc::from(label));
+        self.add(Requirement { holder, privilege, level, securable, schema, label, noun, columns: Vec::new() });
+    }
+
     /// Adds the columns of a relation that a requirement is about, for the audit.
     pub(super) fn note_columns(&mut self, privilege: Privilege, securable: Securable, columns: &[String]) {
         for requirement in &mut self.found {

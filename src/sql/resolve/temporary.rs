@@ -176,7 +176,7 @@ impl Walk<'_> {
         self.inner_query(tree, Purpose::Statement)?;
         match tree.node.as_mut() {
             Some(Kind::SelectStmt(select)) => {
-                self.create_name(select.into_clause.as_deref_mut().and_then(|into| into.rel.as_mut()))
+                self.create_name(select.into_clause.as_deref_mut().and_then(|into| into.rel.as_mut())).map(|_| ())
             }
             _ => Err(ResolveError::misplaced("SELECT INTO")),
         }

@@ -17,7 +17,7 @@ use crate::catalog::{Footing, SearchPath};
 use crate::name::QualifiedName;
 use crate::policy::{Holder, Oid, Subject};
 use crate::sql::rewrite::splice::Edits;
-use crate::sql::{Remembered, SessionObjects, Touched};
+use crate::sql::{Executor, Remembered, SessionObjects, Touched};
 
 /// What the walk is for, which decides where reads go.
 #[derive(Clone, Copy)]
@@ -103,6 +103,10 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) defining: bool,
     /// Functions outside pg_catalog are refused: they would run with owner's rights.
     pub(super) builtins_only: bool,
+    /// The table that the statement makes.
+    pub(super) making: Option<QualifiedName>,
+    /// Who runs a definition when the session is no administrator's.
+    pub(super) by: Executor,
     /// Where calls of `set_config` stand whose arguments have been checked.
     pub(super) set_configs: Vec<i32>,
     /// The name that is replaced may take an alias (COPY and utility statements take none).
@@ -135,6 +139,8 @@ impl<'a> Walk<'a> {
             temporary: false,
             defining: false,
             builtins_only: false,
+            making: None,
+            by: Executor::Ddl,
             set_configs: Vec::new(),
             policy_table: None,
             hidden: Vec::new(),

@@ -5,9 +5,11 @@ use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{AlterFunctionStmt, CreateFunctionStmt, DefElem, Node, VariableSetKind, VariableSetStmt};
 
 use super::DEFINES;
-use crate::name::quote_literal;
+use crate::catalog::Function;
+use crate::name::{Name, quote_literal};
+use crate::policy::{Level, Oid, Privilege};
 use crate::sql::resolve::ResolveError;
-use crate::sql::resolve::names::{offset, string, string_node};
+use crate::sql::resolve::names::{offset, string, string_node, strings};
 use crate::sql::resolve::settings::literal;
 use crate::sql::resolve::walk::{Purpose, Walk};
 use crate::sql::rewrite::guard;
@@ -16,13 +18,21 @@ use crate::sql::{Effect, Limits, StatementKind, parse};
 impl<'a> Walk<'a> {
     pub(super) fn create_function(&mut self, statement: &mut CreateFunctionStmt) -> Result<Effect, ResolveError> {
         let CreateFunctionStmt { is_procedure, replace: _, funcname, parameters, return_type, options, sql_body } = statement;
+        // Whatever it does, it does with the rights of whoever calls it.
+        self.builtins_only = false;
         let keyword = if *is_procedure { "procedure" } else { "function" };
         let token = self.tokens().find_word(0, keyword).ok_or(ResolveError::misplaced("location"))?;
-        self.new_name_at(token + 1, funcname)?;
+        self.new_name_at(token + 1, funcname, Privilege::CreateNamedFunction)?;
         self.definitions(parameters)?;
-        return_type.as_mut().map_or(Ok(()), |name| self.type_name(name))?;
+        return_type.as_mut().map_or(Ok(()), |name| self.defined_type(name))?;
         // A SECURITY DEFINER function will run with owner's rights, where row security does not hold.
         let definer = options.iter().filter_map(element).any(is_definer);
+        if definer {
+            self.admins_only(
+                "CREATE FUNCTION",
+                "SECURITY DEFINER would give the rights of a role that others' objects belong to.",
+            )?;
+        }
         if definer && !options.iter().filter_map(element).any(keeps_its_path) {
             return Err(without_path());
         }
@@ -31,6 +41,15 @@ impl<'a> Walk<'a> {
         let language = language.and_then(string).map_or_else(|| "sql".to_owned(), str::to_ascii_lowercase);
         if matches!(language.as_str(), "c" | "internal") {
             return Err(ResolveError::unsupported(format!("LANGUAGE {language}"), None));
+        }
+        if language != "sql" {
+            self.admins_only("CREATE FUNCTION", "What a body in another language than SQL does cannot be seen here.")?;
+        }
+        // A name that somebody else's function has: calls of theirs could come to mean this one.
+        if let [schema, name] = strings(funcname)?.as_slice()
+            && let Some(schema) = self.ground.footing.catalog.schema_named(schema)
+        {
+            self.need_free_function_name(schema.oid, name);
         }
         for option in options.iter_mut() {
             self.option(option, &language, purpose)?;
@@ -41,9 +60,53 @@ impl<'a> Walk<'a> {
         Ok(DEFINES)
     }
 
+    /// Functions that have the name already must be one's own: what calls them would else find another.
+    pub(super) fn need_free_function_name(&mut self, schema: Oid, name: &str) {
+        let catalog = &self.ground.footing.catalog;
+        let there: Vec<&'a Function> = catalog.functions_named(name).filter(|f| f.schema == schema).collect();
+        there.into_iter().for_each(|function| self.need_on_function(function, Level::Ownership));
+    }
+
+    /// Asks for a level of rights on every function that a name with arguments can mean; whether there is any.
+    pub(super) fn functions_meant(&mut self, named: &Node, level: Level) -> Result<bool, ResolveError> {
+        let Some(Kind::ObjectWithArgs(object)) = named.node.as_ref() else { return Err(ResolveError::misplaced("function")) };
+        self.dotted_name(&object.objname)?;
+        let meant = self.functions_named(named)?;
+        meant.iter().for_each(|function| self.need_on_function(function, level));
+        Ok(!meant.is_empty())
+    }
+
+    pub(super) fn schemas_of_functions(&self, named: &Node) -> Result<Vec<Oid>, ResolveError> {
+        Ok(self.functions_named(named)?.iter().map(|f| f.schema).collect())
+    }
+
+    /// Those whose arguments can be the ones given; where that is unclear, all of the name.
+    fn functions_named(&self, named: &Node) -> Result<Vec<&'a Function>, ResolveError> {
+        let Some(Kind::ObjectWithArgs(object)) = named.node.as_ref() else { return Err(ResolveError::misplaced("function")) };
+        let mut names = strings(&object.objname)?;
+        let name = names.pop().ok_or(ResolveError::misplaced("function"))?;
+        let schema = names.pop();
+        let catalog = &self.ground.footing.catalog;
+        let found: Vec<&'a Function> =
+            catalog.functions_named(&name).filter(|f| self.is_found(f.schema, schema.as_deref())).collect();
+        if object.args_unspecified {
+            return Ok(found);
+        }
+        let given: Option<Vec<String>> = object.objargs.iter().map(type_spelled).collect();
+        let Some(given) = given else { return Ok(found) };
+        let fits = |f: &&&'a Function| {
+            f.arg_types.len() == given.len() && f.arg_types.iter().zip(&given).all(|(has, given)| last_part(has) == *given)
+        };
+        let fitting: Vec<&'a Function> = found.iter().filter(fits).copied().collect();
+        Ok(if fitting.is_empty() { found } else { fitting })
+    }
+
     pub(super) fn alter_function(&mut self, statement: &mut AlterFunctionStmt) -> Result<Effect, ResolveError> {
         let function = statement.func.as_ref().ok_or(ResolveError::misplaced("ALTER FUNCTION"))?;
-        self.dotted_name(&function.objname)?;
+        let named = Node { node: Some(Kind::ObjectWithArgs(function.clone())) };
+        if !self.functions_meant(&named, Level::Ownership)? {
+            self.unknown("function", &strings(&function.objname)?.join("."))?;
+        }
         let name = function.objname.last().and_then(string).unwrap_or_default();
         let definer = self.ground.footing.catalog.functions_named(name).any(|function| function.security_definer);
         for action in &mut statement.actions {
@@ -191,4 +254,36 @@ fn is_definer(option: &DefElem) -> bool {
             Some(Kind::Integer(number)) => number.ival != 0,
             _ => true,
         }
+}
+
+/// A type as `format_type` spells it, without its schema; nothing where that cannot be told.
+fn type_spelled(node: &Node) -> Option<String> {
+    let Some(Kind::TypeName(name)) = node.node.as_ref() else { return None };
+    if name.pct_type || !name.typmods.is_empty() {
+        return None;
+    }
+    let last = name.names.last().and_then(string)?;
+    let spelled = match last {
+        "int2" => "smallint",
+        "int4" => "integer",
+        "int8" => "bigint",
+        "float4" => "real",
+        "float8" => "double precision",
+        "bool" => "boolean",
+        "bpchar" => "character",
+        "varchar" => "character varying",
+        "varbit" => "bit varying",
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        "time" => "time without time zone",
+        "timetz" => "time with time zone",
+        other => other,
+    };
+    let spelled = if spelled == last { Name::exact(last).as_str().to_owned() } else { spelled.to_owned() };
+    Some(if name.array_bounds.is_empty() { spelled } else { format!("{spelled}[]") })
+}
+
+/// The last part of a type as `format_type` spells it.
+fn last_part(spelled: &str) -> String {
+    spelled.rsplit('.').next().unwrap_or(spelled).replace('"', "")
 }

@@ -25,7 +25,7 @@ impl Walk<'_> {
         if materialized {
             self.materialized_query(query)?;
         } else {
-            self.inner_query(query, Purpose::Statement)?;
+            self.with_functions(|walk| walk.inner_query(query, Purpose::Statement))?;
         }
         let into = statement.into.as_deref_mut().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
         let name = into.rel.as_mut().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
@@ -47,7 +47,7 @@ impl Walk<'_> {
         }
         let (inner, data) = self.query_range(location, parts)?;
         let query = statement.query.as_deref().ok_or(ResolveError::misplaced("CREATE TABLE AS"))?;
-        let fill = if materialized { self.refresh(&name)? } else { self.insert_of(&name, &inner, query)? };
+        let fill = if materialized { self.refresh_of(&name)? } else { self.insert_of(&name, &inner, query)? };
         self.edit(data, " WITH NO DATA");
         if let Some(into) = statement.into.as_deref_mut() {
             into.skip_data = true;
@@ -64,7 +64,7 @@ impl Walk<'_> {
         }
         self.inner_query(query, Purpose::Definition)?;
         if self.governed.is_empty() && !self.touched.filtered && !self.touched.masked {
-            return Ok(());
+            return self.views_call_nothing();
         }
         Err(ResolveError::unsupported("a materialized view over a relation with a row filter or masks", None)
             .because("It would keep the rows that one principal sees, for everybody.")
@@ -74,7 +74,7 @@ impl Walk<'_> {
     /// SELECT INTO at the top of a statement: it is sent as CREATE TABLE AS.
     pub(in crate::sql::resolve) fn select_into(&mut self, tree: &mut Node) -> Result<Effect, ResolveError> {
         self.into_open = true;
-        self.inner_query(tree, Purpose::Statement)?;
+        self.with_functions(|walk| walk.inner_query(tree, Purpose::Statement))?;
         self.aliases = false;
         let misplaced = || ResolveError::misplaced("SELECT INTO");
         let Some(Kind::SelectStmt(select)) = tree.node.as_mut() else { return Err(misplaced()) };
@@ -140,7 +140,7 @@ impl Walk<'_> {
         Ok(Fill::Insert(text))
     }
 
-    fn refresh(&mut self, name: &RangeVar) -> Result<Fill, ResolveError> {
+    fn refresh_of(&mut self, name: &RangeVar) -> Result<Fill, ResolveError> {
         let mut whole = template("REFRESH MATERIALIZED VIEW s.t")?;
         if let Some(Kind::RefreshMatViewStmt(refresh)) = whole.node.as_mut()
             && let Some(relation) = refresh.relation.as_mut()

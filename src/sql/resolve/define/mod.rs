@@ -1,12 +1,18 @@
-//! Administrators' statements that define or maintain objects: run upstream with owner's rights, so every query inside them
-//! reads governed views, and every name is written in full. What is not listed is refused.
+//! Statements that define or maintain objects: what they need, and who runs them upstream.
+//!
+//! They run with an owner's rights, so every query inside them reads governed views, every name is written in full, and for others
+//! than administrators whatever they would evaluate calls built-in functions only. What is not listed is refused.
 
 mod body;
-mod executor;
 mod fill;
+mod maintain;
 mod names;
+mod needs;
 mod objects;
+mod others;
 mod tables;
+mod types;
+mod views;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +20,7 @@ mod tests;
 pub(super) use names::object_strings;
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{Node, ViewStmt};
+use pg_query::protobuf::Node;
 
 use super::ResolveError;
 use super::select::Columns;
@@ -28,27 +34,31 @@ const ALONE: Effect = owned(false, true);
 
 /// Who runs it and its tag are said at the end, for all kinds alike.
 const fn owned(transactional: bool, ddl: bool) -> Effect {
-    Effect::AsOwner(Owned { transactional, ddl, by: Executor::Owner, tag: "", fill: None })
+    Effect::AsOwner(Owned { transactional, ddl, by: Executor::Ddl, tag: "", fill: None })
 }
 
 impl<'a> Walk<'a> {
-    /// Resolves an administrator's statement.
+    /// Resolves a statement that defines or maintains objects.
     pub(super) fn define_or_maintain(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
+        self.by = Executor::Ddl;
+        self.aliases = false;
+        self.bare_identity = true;
+        self.defining = !self.temporary;
+        self.builtins_only = self.defining && !self.ground.admin;
+        let tag = tree.node.as_ref().map_or("", command_tag);
         let mut effect = self.defined(kind, tree)?;
         if let Effect::AsOwner(owned) = &mut effect {
+            owned.by = self.by;
             if owned.tag.is_empty() {
-                owned.tag = tree.node.as_ref().map_or("", command_tag);
+                owned.tag = tag;
             }
-            owned.by = tree.node.as_ref().map_or(Executor::Owner, |node| self.executor(node));
         }
         Ok(effect)
     }
 
     fn defined(&mut self, kind: StatementKind, tree: &mut Node) -> Result<Effect, ResolveError> {
-        self.aliases = false;
-        self.bare_identity = true;
-        self.defining = !self.temporary;
         match tree.node.as_mut() {
+            Some(Kind::SelectStmt(_)) => self.select_into(tree),
             Some(Kind::CreateTableAsStmt(inner)) => self.create_table_as(inner),
             Some(Kind::ViewStmt(inner)) => self.create_view(inner),
             Some(Kind::CreateStmt(inner)) => self.create_table(inner),
@@ -58,31 +68,33 @@ impl<'a> Walk<'a> {
             Some(Kind::AlterSeqStmt(inner)) => self.alter_sequence(inner),
             Some(Kind::CreateTrigStmt(inner)) => self.create_trigger(inner),
             Some(Kind::CreateStatsStmt(inner)) => self.create_statistics(inner),
+            Some(Kind::AlterStatsStmt(inner)) => self.alter_statistics(inner),
             Some(Kind::CreateFunctionStmt(inner)) => self.create_function(inner),
             Some(Kind::AlterFunctionStmt(inner)) => self.alter_function(inner),
             Some(Kind::CreateSchemaStmt(inner)) => self.create_schema(inner),
             Some(Kind::CompositeTypeStmt(inner)) => self.create_composite(inner),
-            Some(Kind::CreateEnumStmt(inner)) => self.named_type(&mut inner.type_name, &mut []),
-            Some(Kind::CreateRangeStmt(inner)) => self.named_type(&mut inner.type_name, &mut inner.params),
-            Some(Kind::AlterEnumStmt(inner)) => self.named_type(&mut inner.type_name, &mut []),
-            Some(Kind::AlterTypeStmt(inner)) => self.named_type(&mut inner.type_name, &mut inner.options),
-            Some(Kind::DefineStmt(inner)) => self.define(inner),
+            Some(Kind::CreateEnumStmt(inner)) => self.create_enum(inner),
+            Some(Kind::CreateRangeStmt(inner)) => self.create_range(inner),
+            Some(Kind::AlterEnumStmt(inner)) => self.alter_enum(inner),
+            Some(Kind::AlterTypeStmt(inner)) => self.alter_type(inner),
             Some(Kind::CreateDomainStmt(inner)) => self.create_domain(inner),
             Some(Kind::AlterDomainStmt(inner)) => self.alter_domain(inner),
             Some(Kind::DropStmt(inner)) => self.drop(inner),
             Some(Kind::RenameStmt(inner)) => self.rename(inner),
             Some(Kind::AlterObjectSchemaStmt(inner)) => self.set_schema(inner),
             Some(Kind::CommentStmt(inner)) => self.comment(inner),
-            Some(Kind::TruncateStmt(inner)) => self.existing_all(&mut inner.relations).map(|()| MAINTAINS),
-            Some(Kind::LockStmt(inner)) => self.existing_all(&mut inner.relations).map(|()| MAINTAINS),
+            Some(Kind::TruncateStmt(inner)) => self.truncate(inner),
+            Some(Kind::LockStmt(inner)) => self.lock(inner),
             Some(Kind::VacuumStmt(inner)) => self.vacuum(inner),
             Some(Kind::ClusterStmt(inner)) => self.cluster(inner),
             Some(Kind::ReindexStmt(inner)) => self.reindex(inner),
-            Some(Kind::RefreshMatViewStmt(inner)) => {
-                let relation = inner.relation.as_mut().ok_or(ResolveError::misplaced("REFRESH"))?;
-                self.existing(relation, false)?;
-                Ok(MAINTAINS)
-            }
+            Some(Kind::RefreshMatViewStmt(inner)) => self.refresh(inner),
+            Some(Kind::DefineStmt(inner)) => self.define_other(inner),
+            Some(Kind::CreateCastStmt(inner)) => self.create_cast(inner),
+            Some(Kind::AlterOperatorStmt(inner)) => self.alter_operator(inner),
+            Some(Kind::AlterCollationStmt(inner)) => self.dotted_name(&inner.collname).map(|()| DEFINES),
+            Some(Kind::AlterTsdictionaryStmt(inner)) => self.alter_dictionary(inner),
+            Some(Kind::AlterTsconfigurationStmt(inner)) => self.alter_configuration(inner),
             _ => Err(ResolveError::unsupported(kind.label(), None).instead("Run it on the upstream itself.")),
         }
     }
@@ -96,20 +108,11 @@ impl<'a> Walk<'a> {
         columns
     }
 
-    /// CREATE VIEW: upstream it will belong to a role for which row security holds.
-    fn create_view(&mut self, statement: &mut ViewStmt) -> Result<Effect, ResolveError> {
-        let ViewStmt { view, aliases: _, query, replace: _, options, with_check_option: _ } = statement;
-        let query = query.as_deref_mut().ok_or(ResolveError::misplaced("CREATE VIEW"))?;
-        if !matches!(query.node, Some(Kind::SelectStmt(_))) {
-            return Err(ResolveError::misplaced("CREATE VIEW"));
-        }
-        self.inner_query(query, Purpose::Definition)?;
-        let temporary = |oid: &crate::policy::Oid| self.ground.footing.catalog.relation(*oid).is_some_and(|r| r.temporary);
-        if self.log.iter().any(temporary) {
-            return Err(ResolveError::unsupported("a view over a temporary table", None));
-        }
-        self.create_name(view.as_mut())?;
-        self.definitions(options)?;
-        Ok(DEFINES)
+    /// Functions outside pg_catalog may be called in what `within` walks: it runs with the rights of whoever asks later on.
+    fn with_functions<T>(&mut self, within: impl FnOnce(&mut Self) -> Result<T, ResolveError>) -> Result<T, ResolveError> {
+        let outer = std::mem::replace(&mut self.builtins_only, false);
+        let done = within(self);
+        self.builtins_only = outer;
+        done
     }
 }

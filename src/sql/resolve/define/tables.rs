@@ -2,15 +2,20 @@
 
 use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{
-    AlterSeqStmt, AlterTableStmt, AlterTableType, CreateSeqStmt, CreateStatsStmt, CreateStmt, CreateTrigStmt, IndexStmt,
+    AlterSeqStmt, AlterStatsStmt, AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, Constraint, CreateSeqStmt,
+    CreateStatsStmt, CreateStmt, CreateTrigStmt, IndexStmt, Node,
 };
 
+use super::needs::Need;
 use super::{ALONE, DEFINES};
+use crate::catalog::Relation;
+use crate::policy::Privilege;
 use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
+use crate::sql::resolve::names::{string, strings};
 use crate::sql::resolve::walk::Walk;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     pub(super) fn create_table(&mut self, statement: &mut CreateStmt) -> Result<Effect, ResolveError> {
         let CreateStmt {
             relation,
@@ -27,38 +32,42 @@ impl Walk<'_> {
             access_method: _,
             if_not_exists: _,
         } = statement;
-        self.create_name(relation.as_mut())?;
-        self.definitions(table_elts)?;
+        self.making = Some(self.create_name(relation.as_mut())?);
+        // Children and partitions are read and written with their parent.
         self.definitions(inh_relations)?;
+        self.definitions(table_elts)?;
         self.definitions(constraints)?;
         self.definitions(nnconstraints)?;
         self.definitions(options)?;
-        if let Some(bound) = partbound {
-            self.definitions(&mut bound.listdatums)?;
-            self.definitions(&mut bound.lowerdatums)?;
-            self.definitions(&mut bound.upperdatums)?;
-        }
+        partbound.as_mut().map_or(Ok(()), |bound| self.bound(bound))?;
         if let Some(spec) = partspec {
             self.definitions(&mut spec.part_params)?;
         }
-        of_typename.as_mut().map_or(Ok(()), |name| self.type_name(name))?;
+        of_typename.as_mut().map_or(Ok(()), |name| self.defined_type(name))?;
         Ok(DEFINES)
     }
 
     pub(super) fn alter_table(&mut self, statement: &mut AlterTableStmt) -> Result<Effect, ResolveError> {
         let AlterTableStmt { relation, cmds, objtype: _, missing_ok } = statement;
-        let relation = relation.as_mut().ok_or(ResolveError::misplaced("ALTER TABLE"))?;
-        self.existing(relation, *missing_ok)?;
+        let name = relation.as_mut().ok_or(ResolveError::misplaced("ALTER TABLE"))?;
+        let Some(relation) = self.existing(name, *missing_ok, Need::Change)? else { return Ok(self.nothing_there()) };
         // Expressions are evaluated for the rows that are there, with the rights of the table's owner.
         self.builtins_only = true;
         let mut effect = DEFINES;
         for cmd in cmds.iter_mut() {
             let Some(Kind::AlterTableCmd(inner)) = cmd.node.as_ref() else { return Err(ResolveError::misplaced("ALTER TABLE")) };
+            let kind = AlterTableType::try_from(inner.subtype).unwrap_or(AlterTableType::Undefined);
+            may_alter(kind)?;
             if inner.newowner.is_some() {
                 return Err(owner());
             }
-            let kind = AlterTableType::try_from(inner.subtype).unwrap_or(AlterTableType::Undefined);
-            may_alter(kind)?;
+            if evaluates(inner) {
+                self.need_reading(relation);
+            }
+            // Who may read the parent, reads it from now on.
+            if kind == AlterTableType::AtAddInherit {
+                self.need_on(relation, Need::Manage)?;
+            }
             let concurrent =
                 matches!(inner.def.as_deref().and_then(|d| d.node.as_ref()), Some(Kind::PartitionCmd(p)) if p.concurrent);
             if concurrent {
@@ -69,9 +78,19 @@ impl Walk<'_> {
         Ok(effect)
     }
 
+    /// A statement about something that is missing, which it allows: the session itself runs it, so that nothing happens with an owner's
+    /// rights should it be there by now.
+    pub(super) fn nothing_there(&self) -> Effect {
+        if self.ground.admin { DEFINES } else { Effect::None }
+    }
+
     pub(super) fn create_index(&mut self, statement: &mut IndexStmt) -> Result<Effect, ResolveError> {
-        let relation = statement.relation.as_mut().ok_or(ResolveError::misplaced("CREATE INDEX"))?;
-        self.existing(relation, false)?;
+        let name = statement.relation.as_mut().ok_or(ResolveError::misplaced("CREATE INDEX"))?;
+        let relation = self.existing(name, false, Need::Change)?;
+        let computed = |node: &Node| matches!(node.node.as_ref(), Some(Kind::IndexElem(element)) if element.expr.is_some());
+        if statement.where_clause.is_some() || statement.index_params.iter().any(computed) {
+            relation.into_iter().for_each(|relation| self.need_reading(relation));
+        }
         self.builtins_only = true;
         self.definitions(&mut statement.index_params)?;
         self.definitions(&mut statement.index_including_params)?;
@@ -89,41 +108,113 @@ impl Walk<'_> {
 
     pub(super) fn alter_sequence(&mut self, statement: &mut AlterSeqStmt) -> Result<Effect, ResolveError> {
         let sequence = statement.sequence.as_mut().ok_or(ResolveError::misplaced("ALTER SEQUENCE"))?;
-        self.existing(sequence, statement.missing_ok)?;
+        if self.existing(sequence, statement.missing_ok, Need::Change)?.is_none() {
+            return Ok(self.nothing_there());
+        }
         self.sequence_options(&mut statement.options)?;
         Ok(DEFINES)
     }
 
-    fn sequence_options(&mut self, options: &mut [pg_query::Node]) -> Result<(), ResolveError> {
-        for option in options.iter() {
-            if let Some(Kind::DefElem(option)) = option.node.as_ref()
-                && option.defname == "owned_by"
-                && let Some(Kind::List(list)) = option.arg.as_deref().and_then(|n| n.node.as_ref())
-            {
-                self.dotted_name(&list.items)?;
+    /// OWNED BY names a column, and is a change of its table.
+    fn sequence_options(&mut self, options: &mut [Node]) -> Result<(), ResolveError> {
+        for option in options.iter_mut() {
+            let Some(Kind::DefElem(element)) = option.node.as_mut() else { return Err(ResolveError::misplaced("option")) };
+            if element.defname != "owned_by" {
+                self.definition(option)?;
+                continue;
+            }
+            let token = self.tokens().at(element.location).ok_or(ResolveError::misplaced("location"))? + 2;
+            let Some(Kind::List(list)) = element.arg.as_deref_mut().and_then(|n| n.node.as_mut()) else {
+                return Err(ResolveError::misplaced("OWNED BY"));
+            };
+            let parts = list.items.len().saturating_sub(1);
+            if parts > 0 {
+                self.part_of(token, &mut list.items, parts, Need::Change)?;
             }
         }
-        self.definitions(options)
+        Ok(())
+    }
+
+    /// A dotted name of something of a relation, at a token: the relation is written in full, and what is done to it is asked for.
+    pub(super) fn part_of(
+        &mut self,
+        token: usize,
+        nodes: &mut Vec<Node>,
+        parts: usize,
+        need: Need,
+    ) -> Result<Option<&'a Relation>, ResolveError> {
+        let names = strings(nodes)?;
+        let (relation, _) = self.existing_at(token, nodes, parts)?;
+        match relation {
+            Some(relation) => self.need_on(relation, need).map(|()| Some(relation)),
+            None => {
+                let name = names.get(..parts).unwrap_or_default().join(".");
+                self.unknown("relation", &name).map(|()| None)
+            }
+        }
     }
 
     pub(super) fn create_trigger(&mut self, statement: &mut CreateTrigStmt) -> Result<Effect, ResolveError> {
-        let relation = statement.relation.as_mut().ok_or(ResolveError::misplaced("CREATE TRIGGER"))?;
-        self.existing(relation, false)?;
+        let name = statement.relation.as_mut().ok_or(ResolveError::misplaced("CREATE TRIGGER"))?;
+        self.existing(name, false, Need::Change)?;
         if let Some(other) = statement.constrrel.as_mut() {
-            self.existing(other, false)?;
+            self.existing(other, false, Need::Reference)?;
         }
         self.dotted_name(&statement.funcname)?;
+        if !self.ground.admin
+            && let Some(name) = statement.funcname.last().and_then(string)
+        {
+            // With ON DELETE CASCADE and its like, triggers run with the rights of the table's owner.
+            let known: Vec<_> = self.ground.footing.catalog.functions_named(name).map(|f| f.oid).collect();
+            known.into_iter().try_for_each(|function| self.need_support_function(function))?;
+        }
         self.definitions(&mut statement.args)?;
         self.optional(&mut statement.when_clause)?;
         Ok(DEFINES)
     }
 
     pub(super) fn create_statistics(&mut self, statement: &mut CreateStatsStmt) -> Result<Effect, ResolveError> {
-        self.dotted_name(&statement.defnames)?;
+        if !statement.defnames.is_empty() {
+            let at = self.tokens().find_word(0, "statistics").ok_or(ResolveError::misplaced("location"))? + 1;
+            let at = if self.tokens().is_word(at, "if") { at + 3 } else { at };
+            self.new_name_at(at, &mut statement.defnames, Privilege::Create)?;
+        }
         self.builtins_only = true;
-        self.existing_all(&mut statement.relations)?;
+        let computed = statement.exprs.iter().any(|n| matches!(n.node.as_ref(), Some(Kind::StatsElem(e)) if e.expr.is_some()));
+        for item in &mut statement.relations {
+            let Some(Kind::RangeVar(name)) = item.node.as_mut() else {
+                return Err(ResolveError::misplaced("CREATE STATISTICS"));
+            };
+            let relation = self.existing(name, false, Need::Change)?;
+            relation.into_iter().filter(|_| computed).for_each(|relation| self.need_reading(relation));
+        }
         self.definitions(&mut statement.exprs)?;
         Ok(DEFINES)
+    }
+
+    /// Which table they are about is not in the catalog here: whoever manages their schema.
+    pub(super) fn alter_statistics(&mut self, statement: &mut AlterStatsStmt) -> Result<Effect, ResolveError> {
+        self.need_on_schema_of(&statement.defnames)?;
+        Ok(DEFINES)
+    }
+}
+
+/// Whether it computes something from the rows that are there: what it says of them is a reading.
+fn evaluates(cmd: &AlterTableCmd) -> bool {
+    let computes = |constraint: &Constraint| {
+        matches!(
+            ConstrType::try_from(constraint.contype),
+            Ok(ConstrType::ConstrCheck | ConstrType::ConstrGenerated | ConstrType::ConstrExclusion)
+        )
+    };
+    let constraints = |column: &ColumnDef| {
+        column.constraints.iter().any(|c| matches!(c.node.as_ref(), Some(Kind::Constraint(inner)) if computes(inner)))
+    };
+    match cmd.def.as_deref().and_then(|d| d.node.as_ref()) {
+        Some(Kind::Constraint(constraint)) => computes(constraint),
+        Some(Kind::ColumnDef(column)) => column.raw_default.is_some() || constraints(column),
+        Some(_) => AlterTableType::try_from(cmd.subtype) == Ok(AlterTableType::AtSetExpression),
+        None => false,
     }
 }
 

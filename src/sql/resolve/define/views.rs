@@ -1,0 +1,77 @@
+//! Views and materialized views.
+
+use pg_query::NodeEnum as Kind;
+use pg_query::protobuf::{RefreshMatViewStmt, ViewStmt};
+
+use super::needs::Need;
+use super::{DEFINES, MAINTAINS};
+use crate::catalog::RelationKind;
+use crate::policy::{Holder, Oid, Privilege};
+use crate::sql::Effect;
+use crate::sql::resolve::ResolveError;
+use crate::sql::resolve::walk::{Purpose, Walk};
+
+impl Walk<'_> {
+    /// CREATE VIEW: upstream it will belong to a role for which row security holds. To put another definition into a view is for its
+    /// owner, with whose grants it reads.
+    pub(super) fn create_view(&mut self, statement: &mut ViewStmt) -> Result<Effect, ResolveError> {
+        let ViewStmt { view, aliases: _, query, replace, options, with_check_option: _ } = statement;
+        let query = query.as_deref_mut().ok_or(ResolveError::misplaced("CREATE VIEW"))?;
+        if !matches!(query.node, Some(Kind::SelectStmt(_))) {
+            return Err(ResolveError::misplaced("CREATE VIEW"));
+        }
+        self.with_functions(|walk| walk.inner_query(query, Purpose::Definition))?;
+        self.refuse_temporary()?;
+        let name = self.create_name(view.as_mut())?;
+        self.definitions(options)?;
+        if let Some(there) = self.already(&name).filter(|_| *replace) {
+            self.need_on(there, Need::Own)?;
+        }
+        Ok(DEFINES)
+    }
+
+    /// What stays may not read what goes with the session.
+    fn refuse_temporary(&self) -> Result<(), ResolveError> {
+        let temporary = |oid: &Oid| self.ground.footing.catalog.relation(*oid).is_some_and(|r| r.temporary);
+        if self.log.iter().any(temporary) {
+            return Err(ResolveError::unsupported("a view over a temporary table", None));
+        }
+        Ok(())
+    }
+
+    /// The views that it reads call no functions of the database's own: they would be called with the rights of its owner upstream.
+    pub(super) fn views_call_nothing(&self) -> Result<(), ResolveError> {
+        let catalog = &self.ground.footing.catalog;
+        let mut open = self.log.clone();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(oid) = open.pop() {
+            if !seen.insert(oid) {
+                continue;
+            }
+            let native = |f: &Oid| catalog.function(*f).is_some_and(|f| matches!(f.language.as_str(), "c" | "internal"));
+            if !catalog.called_by_view(oid).iter().all(native) {
+                return Err(ResolveError::unsupported(
+                    "a materialized view over a view that calls functions outside pg_catalog",
+                    None,
+                )
+                .because("The functions would run with owner's rights."));
+            }
+            open.extend(catalog.relation(oid).map_or(&[][..], |r| &r.reads));
+        }
+        Ok(())
+    }
+
+    /// REFRESH MATERIALIZED VIEW: by its owner, who still reads what it reads.
+    pub(super) fn refresh(&mut self, statement: &mut RefreshMatViewStmt) -> Result<Effect, ResolveError> {
+        let name = statement.relation.as_mut().ok_or(ResolveError::misplaced("REFRESH"))?;
+        if let Some(view) = self.existing(name, false, Need::Own)?
+            && view.kind == RelationKind::MaterializedView
+        {
+            let catalog = &self.ground.footing.catalog;
+            for read in view.reads.iter().filter_map(|oid| catalog.relation(*oid)) {
+                self.need_relation(read, Holder::OwnerOfView(view.oid), Privilege::Select);
+            }
+        }
+        Ok(MAINTAINS)
+    }
+}
