@@ -223,13 +223,21 @@ fn position(text: &str, message: &str) -> Option<usize> {
     if alike.len() > 1 && text.len() > SEARCHED_BYTES {
         return None;
     }
-    let refused = |t: &Token| raw(&text[..t.end]).is_err_and(|fault| fault == Fault::Message(message.to_owned()));
+    let refused_up_to = |end: usize| raw(&text[..end]).is_err_and(|fault| fault == Fault::Message(message.to_owned()));
+    if alike.is_empty() && text.len() <= SEARCHED_BYTES {
+        // The scanner itself complains, and quotes what is no token: `123a` of `123abc`.
+        return text.match_indices(quoted).take(SEARCHED_PLACES).find(|(at, _)| refused_up_to(at + quoted.len())).map(|(at, _)| at);
+    }
+    let refused = |t: &Token| refused_up_to(t.end);
     let first = if alike.len() > 1 { alike.partition_point(|t| !refused(t)) } else { 0 };
     alike.get(first).map(|t| t.start)
 }
 
 /// Longer texts are not searched for the place of a mistake: it takes several parses.
 const SEARCHED_BYTES: usize = 16 << 10;
+
+/// In how many places what the scanner quotes is looked for.
+const SEARCHED_PLACES: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -101,3 +101,10 @@ fn every_label_is_in_capitals() {
         assert_eq!(kind.label(), kind.label().to_ascii_uppercase());
     }
 }
+
+#[test]
+fn the_scanner_says_where_a_number_goes_wrong() {
+    assert_eq!(mistake("SELECT 12, 123abc").1, Some(11));
+    assert_eq!(mistake("SELECT 0.0e1a").1, Some(7));
+    assert_eq!(mistake("SELECT '123a', 123abc").1, Some(15));
+}
