@@ -189,6 +189,7 @@ fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {
         generated: false,
         computed_from: Vec::new(),
         identity: ' ',
+        default: None,
     };
     Relation {
         oid,
@@ -197,6 +198,7 @@ fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {
         kind: RelationKind::Table,
         owner: Name::exact("app"),
         columns: (1..).zip(columns).map(column).collect(),
+        arbiters: Vec::new(),
         parents: Vec::new(),
         reads: Vec::new(),
         security_invoker: false,

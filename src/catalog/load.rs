@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::snapshot::{
-    CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, TypeKind, UserType,
+    Arbiter, CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, TypeKind, UserType,
 };
 use super::temporary::Temporaries;
 use crate::name::Name;
@@ -163,8 +163,8 @@ struct TemporaryRow {
     oid: Option<Oid>,
 }
 
-/// Number, name, type, type as SQL, modifier, generated, identity, and for a generated one the columns it is computed from.
-type ColumnRow = (i16, Name, Oid, Arc<str>, i32, bool, String, Option<Vec<i16>>);
+/// Number, name, type, type as SQL, modifier, generated, identity, for a generated one the columns it is computed from, default.
+type ColumnRow = (i16, Name, Oid, Arc<str>, i32, bool, String, Option<Vec<i16>>, Option<Arc<str>>);
 
 /// Keys are short: this is by far the largest answer.
 #[derive(Deserialize)]
@@ -175,6 +175,8 @@ struct RelationRow {
     k: char,
     w: Name,
     c: Option<Vec<ColumnRow>>,
+    /// Constraints that ON CONFLICT may name, with their columns.
+    u: Option<Vec<(Name, Option<Vec<i16>>)>>,
     p: Option<Vec<Oid>>,
     r: Option<Vec<Oid>>,
     i: bool,
@@ -190,7 +192,7 @@ impl RelationRow {
             return None;
         }
         let columns = self.c.unwrap_or_default().into_iter().map(
-            |(number, name, type_oid, type_sql, type_modifier, generated, identity, computed_from)| Column {
+            |(number, name, type_oid, type_sql, type_modifier, generated, identity, computed_from, default)| Column {
                 number,
                 name,
                 type_oid,
@@ -199,6 +201,7 @@ impl RelationRow {
                 generated,
                 computed_from: computed_from.unwrap_or_default(),
                 identity: identity.chars().next().unwrap_or(' '),
+                default,
             },
         );
         Some(Relation {
@@ -208,6 +211,7 @@ impl RelationRow {
             kind: RelationKind::from_code(self.k)?,
             owner: self.w,
             columns: columns.collect(),
+            arbiters: self.u.unwrap_or_default().into_iter().map(|(name, columns)| Arbiter { name, columns }).collect(),
             parents: self.p.unwrap_or_default(),
             reads: self.r.unwrap_or_default(),
             security_invoker: self.i,
@@ -297,7 +301,7 @@ const TEMPORARY: &str = "SELECT pg_catalog.pg_my_temp_schema()::pg_catalog.int8 
 
 /// Nothing of toast. Operators are found in pg_catalog: every [`Source`] runs with `search_path = pg_catalog, pg_temp`.
 const RELATIONS: &str = r"SELECT c.oid::pg_catalog.int8 AS o, c.relnamespace::pg_catalog.int8 AS s, c.relname AS n, c.relkind AS k,
-  pg_catalog.pg_get_userbyid(c.relowner) AS w, a.columns AS c, p.parents AS p, v.reads AS r,
+  pg_catalog.pg_get_userbyid(c.relowner) AS w, a.columns AS c, u.arbiters AS u, p.parents AS p, v.reads AS r,
   CASE WHEN c.relkind = 'v' AND c.reloptions IS NOT NULL THEN coalesce((
     SELECT o.option_value::pg_catalog.bool FROM pg_catalog.pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'security_invoker'), false)
   ELSE false END AS i,
@@ -313,12 +317,18 @@ LEFT JOIN (
         WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum
           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid AND d.refobjsubid NOT IN (0, a.attnum)
           AND ((d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = e.oid)
-            OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum))) END)
+            OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum))) END,
+      CASE WHEN a.atthasdef AND a.attgenerated = '' THEN (
+        SELECT pg_catalog.pg_get_expr(e.adbin, e.adrelid) FROM pg_catalog.pg_attrdef AS e
+        WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum) END)
       ORDER BY a.attnum) AS columns
   FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid $range
     AND a.attrelid IN (SELECT k.oid FROM pg_catalog.pg_class AS k WHERE k.relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))
   GROUP BY a.attrelid) AS a ON a.attrelid = c.oid
+LEFT JOIN (
+  SELECT t.conrelid, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(t.conname, CASE WHEN t.contype <> 'x' THEN t.conkey END) ORDER BY t.oid) AS arbiters
+  FROM pg_catalog.pg_constraint AS t WHERE t.contype IN ('p', 'u', 'x') GROUP BY t.conrelid) AS u ON u.conrelid = c.oid
 LEFT JOIN (
   SELECT i.inhrelid, pg_catalog.jsonb_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) AS parents
   FROM pg_catalog.pg_inherits AS i GROUP BY i.inhrelid) AS p ON p.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')

@@ -90,6 +90,17 @@ pub struct Column {
     pub computed_from: Vec<i16>,
     /// GENERATED … AS IDENTITY: `a` always, `d` by default, blank none.
     pub identity: char,
+    /// Its DEFAULT as SQL with every name in full; generated and identity columns have none.
+    pub default: Option<Arc<str>>,
+}
+
+/// A constraint that ON CONFLICT may name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arbiter {
+    /// Its name.
+    pub name: Name,
+    /// The numbers of its columns; `None` for an exclusion constraint, which columns cannot stand for.
+    pub columns: Option<Vec<i16>>,
 }
 
 /// A relation.
@@ -107,6 +118,8 @@ pub struct Relation {
     pub owner: Name,
     /// Its columns in order; dropped and system columns left out.
     pub columns: Vec<Column>,
+    /// Its primary key, unique and exclusion constraints.
+    pub arbiters: Vec<Arbiter>,
     /// What it inherits from or is a partition of.
     pub parents: Vec<Oid>,
     /// For a view or materialized view: the relations its definition reads (pg_depend of its rule). For whatever has other rules: what
@@ -125,6 +138,11 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// Whether its rows have `ctid`, `xmin` and the like, all of them.
+    pub fn has_system_columns(&self) -> bool {
+        matches!(self.kind, RelationKind::Table | RelationKind::PartitionedTable)
+    }
+
     /// A column by name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name.as_str() == name)

@@ -182,8 +182,7 @@ impl From<&StartupError> for Report {
             }
             StartupError::TlsRequired { offered } => tls_required(*offered),
             StartupError::NoToken => {
-                Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "empty password returned by client")
-                    .hint("Give a token as the password.")
+                Report::fatal(SqlState::INVALID_PASSWORD, "empty password returned by client").hint("Give a token as the password.")
             }
             StartupError::Refused { user, refusal: _ } => {
                 Report::fatal(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))

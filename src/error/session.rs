@@ -118,6 +118,14 @@ pub enum Refusal {
     /// It could not be rewritten.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
+    /// The statement that a message refers to is refused: positions are in that one's text.
+    #[error("{refusal}")]
+    Elsewhere {
+        /// That text.
+        text: std::sync::Arc<str>,
+        /// Why.
+        refusal: Box<Refusal>,
+    },
     /// No governance command.
     #[error(transparent)]
     Governance(#[from] GovernanceError),
@@ -177,6 +185,27 @@ pub enum Refusal {
     DuringCopy(u8),
 }
 
+impl Refusal {
+    /// The same, of a text that is not the one being answered.
+    pub fn of(self, text: &std::sync::Arc<str>) -> Self {
+        match self {
+            located @ (Self::Parse(_) | Self::Resolve(_) | Self::Authorize(_) | Self::Rewrite(_)) => {
+                Self::Elsewhere { text: text.clone(), refusal: Box::new(located) }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether a privilege is missing.
+    pub fn is_denial(&self) -> bool {
+        match self {
+            Self::Authorize(_) => true,
+            Self::Elsewhere { refusal, .. } => refusal.is_denial(),
+            _ => false,
+        }
+    }
+}
+
 impl From<&Refusal> for Report {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
@@ -184,6 +213,7 @@ impl From<&Refusal> for Report {
             Refusal::Resolve(error) => Report::from(error),
             Refusal::Authorize(error) => Report::from(error),
             Refusal::Rewrite(error) => Report::from(error),
+            Refusal::Elsewhere { text: _, refusal } => Report::from(&**refusal),
             Refusal::Governance(error) => Report::from(error),
             Refusal::Told(report) => (**report).clone(),
             Refusal::Frame(error) => {

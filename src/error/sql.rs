@@ -37,6 +37,7 @@ impl From<&ResolveError> for Report {
             ResolveError::NoSchema => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),
             ResolveError::UndefinedColumn { .. } => Self::error(SqlState::UNDEFINED_COLUMN, message),
+            ResolveError::UndefinedConstraint { .. } => Self::error(SqlState::UNDEFINED_OBJECT, message),
             ResolveError::HiddenColumn { .. } => Self::error(SqlState::AMBIGUOUS_COLUMN, message).hint(HIDDEN),
             ResolveError::GovernedInPolicy { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),
             ResolveError::CrossDatabase { .. } => Self::error(SqlState::FEATURE_NOT_SUPPORTED, message),

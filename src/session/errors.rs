@@ -3,8 +3,9 @@
 //! Where a row filter or column mask applied, DETAIL, CONTEXT and internal queries may quote what the principal must not see, and
 //! are withheld. Names of governed views are given back as the table's, positions as those in the client's own text.
 
+use super::client_names::{ClientNames, replace_word};
 use super::script::Script;
-use crate::sql::Touched;
+use crate::sql::{Effect, Touched};
 
 /// The fields of an ErrorResponse or NoticeResponse.
 pub(super) type Fields = Vec<(u8, String)>;
@@ -14,27 +15,38 @@ pub(super) fn field(fields: &Fields, kind: u8) -> Option<&str> {
     fields.iter().find(|(k, _)| *k == kind).map(|(_, text)| text.as_str())
 }
 
-/// Makes an error or notice fit for the client. `sent` is the script whose text upstream complains of, with the part when it
-/// was sent alone.
-pub(super) fn sanitise(fields: &mut Fields, touched: Touched, sent: Option<(&Script, Option<usize>)>, principal: &str) {
-    if touched.filtered || touched.masked {
-        fields.retain(|(kind, _)| !WITHHELD.contains(kind));
+/// What an error or notice came of.
+pub(super) struct Setting<'a> {
+    /// What the transaction touched.
+    pub(super) touched: Touched,
+    /// The script whose text upstream complains of, with the part when it was sent alone.
+    pub(super) sent: Option<(&'a Script, Option<usize>)>,
+    /// Who asked.
+    pub(super) principal: &'a str,
+    /// The names of things.
+    pub(super) names: &'a ClientNames,
+}
+
+/// Makes an error or notice fit for the client.
+pub(super) fn sanitise(fields: &mut Fields, setting: &Setting) {
+    for kind in NAMING {
+        rewrite(fields, kind, |text| setting.names.translate(text));
+    }
+    copied_into(fields, setting);
+    let named = field(fields, SCHEMA).zip(field(fields, TABLE));
+    let governed = named.is_some_and(|(schema, table)| setting.names.is_governed(schema, table));
+    if governed || setting.touched.filtered || setting.touched.masked {
+        withhold(fields);
     } else {
         // An internal query that is ours says nothing to the client.
         let ours = field(fields, INTERNAL_QUERY).is_some_and(|query| query.contains("pgusher"));
         fields.retain(|(kind, _)| !ours || !INTERNAL.contains(kind));
     }
-    if touched.masked && field(fields, CODE).is_some_and(|code| code.starts_with("22")) {
-        rewrite(fields, MESSAGE, |message| Some(without_value(message)));
+    position(fields, setting.sent);
+    for kind in [MESSAGE, DETAIL, HINT, CONTEXT] {
+        rewrite(fields, kind, |text| client_roles(text, setting.principal));
     }
-    position(fields, sent);
-    for kind in NAMING {
-        rewrite(fields, kind, client_names);
-    }
-    for kind in [MESSAGE, DETAIL, HINT] {
-        rewrite(fields, kind, |text| client_roles(text, principal));
-    }
-    check_option(fields);
+    as_table(fields, setting.names);
     // Row security names a restrictive policy; ours has no name for the client.
     rewrite(fields, MESSAGE, |message| message.contains(POLICY).then(|| message.replace(POLICY, "")));
 }
@@ -60,6 +72,37 @@ pub(super) fn unwrap(fields: &mut Fields, statement: Option<&str>) {
         Some(before.get(..line)?.to_owned())
     });
     fields.retain(|(kind, text)| *kind != CONTEXT || !text.is_empty());
+}
+
+/// Takes out what may quote hidden values.
+fn withhold(fields: &mut Fields) {
+    let code = field(fields, CODE).unwrap_or_default();
+    // A value that stands in the client's own text, at a position there, is the client's.
+    let quotes = code.starts_with("22") && field(fields, POSITION).is_none();
+    // "Column … is a generated column."
+    let harmless = code == GENERATED_ALWAYS;
+    fields.retain(|(kind, text)| match *kind {
+        DETAIL => harmless,
+        CONTEXT => text.starts_with(COPYING),
+        kind => !WITHHELD.contains(&kind),
+    });
+    // Where COPY stood in the client's own data is told, and nothing below it.
+    rewrite(fields, CONTEXT, |text| text.split_once('\n').map(|(first, _)| first.to_owned()));
+    if quotes {
+        rewrite(fields, MESSAGE, |message| Some(without_value(message)));
+    }
+}
+
+/// The client's rows wait in a table of ours, which is called as the one that they are for.
+fn copied_into(fields: &mut Fields, setting: &Setting) {
+    let Some((script, _)) = setting.sent else { return };
+    for part in &script.parts {
+        if let Effect::CopyInGoverned(steps) = part.rewritten.effect() {
+            for kind in NAMING {
+                rewrite(fields, kind, |text| text.contains(WAITING).then(|| replace_word(text, WAITING, &steps.table)));
+            }
+        }
+    }
 }
 
 /// A position that upstream counted in what we sent, in what the client sent; taken out where there is none.
@@ -111,39 +154,6 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// Governed views under the table's name; `None` when nothing changes.
-fn client_names(text: &str) -> Option<String> {
-    if !(text.contains("pgusher_") || ENDS.iter().any(|end| text.contains(end))) {
-        return None;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("pgusher_") {
-        let (before, from) = rest.split_at(at);
-        out.push_str(before);
-        let word = from.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(from.len());
-        let (schema, after) = from.split_at(word);
-        // A schema of ours, as `pgusher_s.t`, `"pgusher_s".t` or alone: what it stands for is the schema s.
-        match (schema.strip_prefix("pgusher_"), after.starts_with('.') || after.starts_with("\".")) {
-            (Some(_), true) => {
-                let quoted = after.starts_with('"');
-                if quoted && out.ends_with('"') {
-                    out.pop();
-                }
-                rest = &after[if quoted { 2 } else { 1 }..];
-            }
-            (Some(_), false) | (None, _) => {
-                out.push_str(schema);
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    let out = ENDS.iter().fold(out, |out, end| out.replace(&format!("{end}\""), "\""));
-    let out = ENDS.iter().find_map(|end| out.strip_suffix(end)).map(str::to_owned).unwrap_or(out);
-    (out != text).then_some(out)
-}
-
 /// Our upstream logins stand for the principal.
 fn client_roles(text: &str, principal: &str) -> Option<String> {
     let mut out = None;
@@ -156,18 +166,30 @@ fn client_roles(text: &str, principal: &str) -> Option<String> {
     out
 }
 
-/// A write that a governed view's check refuses is told as row security would tell it.
-fn check_option(fields: &mut Fields) {
-    if field(fields, CODE) != Some("44000") {
+/// What upstream says of a governed view is told of its table: a view's check as row security's.
+fn as_table(fields: &mut Fields, names: &ClientNames) {
+    let viewed = |text: &str| {
+        let name = text.strip_prefix('"').and_then(|rest| rest.split_once('"')).map_or(text, |(name, _)| name);
+        names.is_viewed(name)
+    };
+    let message = field(fields, MESSAGE).unwrap_or_default().to_owned();
+    if let Some(table) = message.strip_prefix("new row violates check option for view ").filter(|table| viewed(table)) {
+        if field(fields, CODE) == Some("44000") {
+            let told = format!("new row violates row-level security policy for table {table}");
+            rewrite(fields, MESSAGE, |_| Some(told.clone()));
+            rewrite(fields, CODE, |_| Some("42501".to_owned()));
+            fields.retain(|(kind, _)| *kind != DETAIL);
+        }
         return;
     }
-    let Some(table) = field(fields, MESSAGE).and_then(|m| m.strip_prefix("new row violates check option for view ")) else {
-        return;
-    };
-    let message = format!("new row violates row-level security policy for table {table}");
-    rewrite(fields, MESSAGE, |_| Some(message.clone()));
-    rewrite(fields, CODE, |_| Some("42501".to_owned()));
-    fields.retain(|(kind, _)| *kind != DETAIL);
+    for (said, told) in [(" of view ", " of relation "), (" for view ", " for table "), (" into view ", " into table ")] {
+        if let Some((before, name)) = message.split_once(said).filter(|(_, name)| viewed(name)) {
+            let told = format!("{before}{told}{name}");
+            rewrite(fields, MESSAGE, |_| Some(told.clone()));
+            fields.retain(|(kind, _)| ![DETAIL, HINT].contains(kind));
+            return;
+        }
+    }
 }
 
 /// How row security's message calls the policy of a row filter.
@@ -177,27 +199,35 @@ const CODE: u8 = b'C';
 const MESSAGE: u8 = b'M';
 const DETAIL: u8 = b'D';
 const HINT: u8 = b'H';
+const CONTEXT: u8 = b'W';
+const SCHEMA: u8 = b's';
+const TABLE: u8 = b't';
 const POSITION: u8 = b'P';
 const INTERNAL_QUERY: u8 = b'q';
 const INTERNAL_POSITION: u8 = b'p';
-const CONTEXT: u8 = b'W';
 
 /// The functions that run statements in the client's stead.
 const OUR_FUNCTIONS: [&str; 3] = ["pgusher.define(", "pgusher.maintain(", "pgusher.run_settled("];
 
 /// DETAIL, CONTEXT, internal position and query.
-const WITHHELD: [u8; 4] = [DETAIL, b'W', b'p', INTERNAL_QUERY];
+const WITHHELD: [u8; 4] = [DETAIL, CONTEXT, b'p', INTERNAL_QUERY];
 
 /// CONTEXT, internal position and query.
-const INTERNAL: [u8; 3] = [b'W', b'p', INTERNAL_QUERY];
+const INTERNAL: [u8; 3] = [CONTEXT, b'p', INTERNAL_QUERY];
 
-/// The fields that name relations and columns: message, detail, hint, schema, table, column.
-const NAMING: [u8; 6] = [MESSAGE, DETAIL, HINT, b's', b't', b'c'];
-
-/// How the names of raw columns, write twins and insert views end.
-const ENDS: [&str; 3] = ["$raw", "$w", "$i"];
+/// The fields that name relations and columns: message, detail, hint, context, schema, table, column, type, constraint.
+const NAMING: [u8; 9] = [MESSAGE, DETAIL, HINT, CONTEXT, SCHEMA, TABLE, b'c', b'd', b'n'];
 
 const ROLES: [&str; 5] = ["pgusher_session", "pgusher_control", "pgusher_owner", "pgusher_viewer", "pgusher_ddl"];
+
+/// The table in which the rows of a COPY wait.
+const WAITING: &str = "pgusher_copy";
+
+/// How the context of an error in COPY's data begins.
+const COPYING: &str = "COPY ";
+
+/// A generated column was given a value.
+const GENERATED_ALWAYS: &str = "428C9";
 
 #[cfg(test)]
 mod tests {
@@ -208,59 +238,86 @@ mod tests {
     }
 
     const MASKED: Touched = Touched { filtered: false, masked: true };
+    const FILTERED: Touched = Touched { filtered: true, masked: false };
+
+    fn told(of: &[(u8, &str)], touched: Touched) -> Fields {
+        let mut names = ClientNames::default();
+        names.follow(&std::sync::Arc::new(crate::sql::fixture::footing()));
+        let mut error = fields(of);
+        sanitise(&mut error, &Setting { touched, sent: None, principal: "alice", names: &names });
+        error
+    }
 
     #[test]
-    fn where_a_mask_applied_nothing_that_quotes_values_gets_through() {
-        let mut error = fields(&[
-            (b'C', "22P02"),
-            (b'M', "invalid input syntax for type integer: \"123-45-6789\""),
-            (b'D', "Key (ssn)=(123) exists."),
-            (b'W', "SQL function"),
-            (b'q', "SELECT ssn"),
-        ]);
-        sanitise(&mut error, MASKED, None, "alice");
-        assert_eq!(error, fields(&[(b'C', "22P02"), (b'M', "invalid input syntax for type integer: \"…\"")]));
+    fn where_a_filter_or_mask_applied_nothing_that_quotes_values_gets_through() {
+        for touched in [MASKED, FILTERED] {
+            let error = told(
+                &[
+                    (b'C', "22P02"),
+                    (b'M', "invalid input syntax for type integer: \"123-45-6789\""),
+                    (b'D', "Key (ssn)=(123) exists."),
+                    (b'W', "SQL function"),
+                    (b'q', "SELECT ssn"),
+                ],
+                touched,
+            );
+            assert_eq!(error, fields(&[(b'C', "22P02"), (b'M', "invalid input syntax for type integer: \"…\"")]));
+        }
     }
 
     #[test]
     fn details_of_ungoverned_tables_are_kept() {
-        let mut error = fields(&[(b'C', "23505"), (b'M', "duplicate key"), (b'D', "Key (id)=(1) already exists.")]);
-        sanitise(&mut error, Touched::default(), None, "alice");
+        let error = told(&[(b'C', "23505"), (b'M', "duplicate key"), (b'D', "Key (id)=(1) already exists.")], Touched::default());
         assert_eq!(field(&error, b'D'), Some("Key (id)=(1) already exists."));
     }
 
+    /// A trigger, a foreign key or a cascade reaches a governed table from a statement that names none.
     #[test]
-    fn governed_views_are_called_by_the_tables_name() {
-        assert_eq!(client_names("relation \"pgusher_public.employees$w\"").as_deref(), Some("relation \"employees\""));
-        assert_eq!(
-            client_names("column \"ssn$raw\" of relation \"employees$w\"").as_deref(),
-            Some("column \"ssn\" of relation \"employees\"")
+    fn details_about_a_governed_table_are_withheld_whatever_was_touched() {
+        let error = told(
+            &[
+                (b'C', "23502"),
+                (b'M', "null value"),
+                (b'D', "Failing row contains (7, x)."),
+                (b'W', "SQL statement"),
+                (b's', "public"),
+                (b't', "orders"),
+            ],
+            Touched::default(),
         );
-        assert_eq!(client_names("\"pgusher_a\".\"t\" and pgusher_a.u").as_deref(), Some("\"t\" and u"));
-        assert_eq!(client_names("employees$w").as_deref(), Some("employees"));
-        assert_eq!(client_names("permission denied for view notes$i").as_deref(), Some("permission denied for view notes"));
-        assert_eq!(client_names("plain"), None);
+        assert_eq!(error, fields(&[(b'C', "23502"), (b'M', "null value"), (b's', "public"), (b't', "orders")]));
     }
 
     #[test]
-    fn a_check_option_reads_as_row_security() {
-        let mut error = fields(&[(b'C', "44000"), (b'M', "new row violates check option for view \"t$w\""), (b'D', "Failing row")]);
-        sanitise(&mut error, Touched { filtered: true, masked: false }, None, "alice");
-        assert_eq!(error, fields(&[(b'C', "42501"), (b'M', "new row violates row-level security policy for table \"t\"")]));
+    fn a_check_option_reads_as_row_security_for_governed_views_only() {
+        let error =
+            told(&[(b'C', "44000"), (b'M', "new row violates check option for view \"notes\""), (b'D', "Failing row")], FILTERED);
+        assert_eq!(error, fields(&[(b'C', "42501"), (b'M', "new row violates row-level security policy for table \"notes\"")]));
+        let own = &[(b'C', "44000"), (b'M', "new row violates check option for view \"mine\"")];
+        assert_eq!(told(own, FILTERED), fields(own));
+    }
+
+    #[test]
+    fn what_is_said_of_a_governed_view_is_told_of_its_table() {
+        let error = told(
+            &[(b'M', "cannot update column \"x\" of view \"employees$w\""), (b'H', "provide an INSTEAD OF UPDATE trigger")],
+            MASKED,
+        );
+        assert_eq!(error, fields(&[(b'M', "cannot update column \"x\" of relation \"employees\"")]));
     }
 
     #[test]
     fn the_policy_behind_a_row_filter_is_not_named() {
-        let mut error =
-            fields(&[(b'C', "42501"), (b'M', "new row violates row-level security policy \"pgusher_filter\" for table \"t\"")]);
-        sanitise(&mut error, Touched { filtered: true, masked: false }, None, "alice");
+        let error = told(
+            &[(b'C', "42501"), (b'M', "new row violates row-level security policy \"pgusher_filter\" for table \"t\"")],
+            FILTERED,
+        );
         assert_eq!(field(&error, b'M'), Some("new row violates row-level security policy for table \"t\""));
     }
 
     #[test]
     fn upstream_roles_are_not_shown() {
-        let mut error = fields(&[(b'C', "42501"), (b'M', "role \"pgusher_session\" may not")]);
-        sanitise(&mut error, Touched::default(), None, "alice");
+        let error = told(&[(b'C', "42501"), (b'M', "role \"pgusher_session\" may not")], Touched::default());
         assert_eq!(field(&error, b'M'), Some("role \"alice\" may not"));
     }
 }

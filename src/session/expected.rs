@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::script::{Part, Script};
 use crate::error::Report;
-use crate::sql::Effect;
+use crate::sql::{Effect, Transaction};
 
 /// One entry of the queue.
 #[derive(Debug)]
@@ -114,6 +114,22 @@ impl Running {
     pub(super) fn current(&self) -> Option<&Part> {
         self.script.as_ref().and_then(|script| script.parts.get(self.part))
     }
+
+    /// Whether it is a step of a COPY into a governed table.
+    pub(super) fn copies(&self) -> bool {
+        self.current().is_some_and(|part| matches!(part.rewritten.effect(), Effect::CopyInGoverned(_)))
+    }
+
+    /// Whether it ends a transaction, or what failed in one.
+    pub(super) fn ends_failure(&self) -> bool {
+        let ends = |part: &Part| {
+            matches!(
+                part.rewritten.effect(),
+                Effect::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_))
+            )
+        };
+        self.script.as_ref().is_some_and(|script| script.parts.iter().skip(self.part).any(ends))
+    }
 }
 
 impl Expected {
@@ -150,6 +166,11 @@ impl Expected {
             | Self::Local { .. }
             | Self::Refused(_) => None,
         }
+    }
+
+    /// Whether what comes after it may run although the transaction has failed now.
+    pub(super) fn ends_failure(&self) -> bool {
+        matches!(self, Self::Execute(running) | Self::Query(running) if running.ends_failure())
     }
 
     /// Whether ReadyForQuery ends it.

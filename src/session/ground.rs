@@ -25,6 +25,16 @@ pub(super) enum Stop {
     Over(SessionError),
 }
 
+impl Stop {
+    /// The same, of a text that is not the one being answered.
+    fn of(self, text: &Arc<str>) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(refusal.of(text)),
+            other @ (Self::Skipped | Self::Over(_)) => other,
+        }
+    }
+}
+
 impl<R: Into<Refusal>> From<R> for Stop {
     fn from(refusal: R) -> Self {
         Self::Refused(refusal.into())
@@ -297,7 +307,7 @@ impl Session {
     }
 
     async fn same_still(&mut self, name: &str, text: &Arc<str>, before: &Arc<str>) -> Result<(), Stop> {
-        match Box::pin(self.outline(text)).await? {
+        match Box::pin(self.outline(text)).await.map_err(|stop| stop.of(text))? {
             Outline::Together(script) if script.parts.first().is_some_and(|part| part.rewritten.text() == before) => Ok(()),
             Outline::Together(_) | Outline::Empty | Outline::Governance(_) | Outline::OneByOne(_) => {
                 Err(Refusal::OldPortal(name.to_owned()).into())
@@ -311,7 +321,7 @@ impl Session {
             // Its name may be that of another one, which must not be taken for it.
             self.quiesce_or_skip().await?;
         }
-        let Outline::Together(script) = Box::pin(self.outline(&old.text)).await? else {
+        let Outline::Together(script) = Box::pin(self.outline(&old.text)).await.map_err(|stop| stop.of(&old.text))? else {
             return Err(Refusal::UnknownStatement(name.to_owned()).into());
         };
         let body = match &old.body {

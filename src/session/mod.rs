@@ -21,6 +21,7 @@
 //! into governed tables, an unsure search path) first wait until the queue is empty.
 
 mod cache;
+mod client_names;
 mod copy;
 mod define;
 mod dispatch;

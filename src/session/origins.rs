@@ -68,10 +68,20 @@ fn add(columns: &mut HashMap<(Oid, i16), (Oid, i16)>, catalog: &CatalogSnapshot,
     // Column 0 is the whole row.
     columns.insert((view.oid, 0), (of.oid, 0));
     for column in &view.columns {
-        if let Some(own) = of.column(column.name.as_str()) {
-            columns.insert((view.oid, column.number), (of.oid, own.number));
-        }
+        let own = of.column(column.name.as_str()).map(|own| own.number).or_else(|| system_column(column.name.as_str()));
+        columns.insert((view.oid, column.number), own.map_or((0, 0), |number| (of.oid, number)));
     }
+}
+
+/// The number of a system column.
+fn system_column(name: &str) -> Option<i16> {
+    Some(match name {
+        "ctid" => -1,
+        "xmin" => -2,
+        "xmax" => -4,
+        "tableoid" => -6,
+        _ => return None,
+    })
 }
 
 /// What follows a column's name: table, column, type, length, modifier, format.

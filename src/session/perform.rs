@@ -111,7 +111,8 @@ impl Session {
             if !self.exchange.link.copy_step(&part.rewritten, step) {
                 return Err(SessionError::Broken("no COPY into a governed table").into());
             }
-            self.expect_step(Some((script.clone(), 0)), None);
+            // The texts of the other steps are ours.
+            self.expect_step((step == CopyStep::Copy).then(|| (script.clone(), 0)), None);
             self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
             self.quiesce().await?;
             if self.failures != failures {
@@ -138,7 +139,7 @@ impl Session {
         Ok(self.failures == failures)
     }
 
-    /// Expects what comes before a step's own answers.
+    /// Expects what comes before a step's own answers. `script`: where positions point.
     pub(super) fn expect_step(&mut self, script: Option<(Arc<Script>, usize)>, describe: Option<bool>) {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         self.expected.push_back(Expected::Close { shown: false, statement: None });

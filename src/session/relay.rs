@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::errors::{Fields, field, sanitise, unwrap};
+use super::errors::{Fields, Setting, field, sanitise, unwrap};
 use super::expected::{Completion, Expected, Running};
 use super::run::{Rest, Session};
 use super::state::{Batch, CopyIn, State, Within};
@@ -300,13 +300,11 @@ impl Session {
                 let code = field(&fields, b'C').unwrap_or_default().to_owned();
                 let reason = field(&fields, b'M').map(Into::into);
                 if let Some(Expected::Execute(running) | Expected::Query(running)) = self.expected.front()
-                    && running.ending != Completion::Swallowed
+                    && (running.ending != Completion::Swallowed || running.copies())
                 {
                     self.record(running, Outcome::Failed, &code, reason);
                 }
-                let sent = self.expected.front().and_then(Expected::sent);
-                unwrap(&mut fields, self.expected.front().and_then(Expected::stands_in));
-                sanitise(&mut fields, self.touched, sent, &self.who.name);
+                self.sanitise(&mut fields);
                 backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
             }
         }
@@ -318,6 +316,14 @@ impl Session {
             self.path.shake();
         }
         Ok(Verdict::Swallow)
+    }
+
+    fn sanitise(&mut self, fields: &mut Fields) {
+        unwrap(fields, self.expected.front().and_then(Expected::stands_in));
+        self.client_names.follow(&self.footing);
+        let sent = self.expected.front().and_then(Expected::sent);
+        let setting = Setting { touched: self.touched, sent, principal: &self.who.name, names: &self.client_names };
+        sanitise(fields, &setting);
     }
 
     /// Upstream skips what was sent up to the next Sync.
@@ -365,9 +371,7 @@ impl Session {
         if self.quiet && field(&fields, b'C') == Some("25001") {
             return Verdict::Swallow;
         }
-        let sent = self.expected.front().and_then(Expected::sent);
-        unwrap(&mut fields, self.expected.front().and_then(Expected::stands_in));
-        sanitise(&mut fields, self.touched, sent, &self.who.name);
+        self.sanitise(&mut fields);
         backend::write_notice(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
         Verdict::Swallow
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::cache::Cache;
+use super::client_names::ClientNames;
 use super::environment::Environment;
 use super::exchange::{Exchange, Waiting};
 use super::expected::Expected;
@@ -65,6 +66,7 @@ pub(super) struct Session {
     pub(super) outdated: bool,
     /// Where the columns of governed views come from.
     pub(super) origins: Origins,
+    pub(super) client_names: ClientNames,
     pub(super) subject: Subject,
     /// Counts changes of footing, subject and search path: what was analysed in an older epoch is analysed again.
     pub(super) epoch: u64,
@@ -153,6 +155,7 @@ impl Session {
             epoch: 0,
             cache: Cache::default(),
             origins: Origins::default(),
+            client_names: ClientNames::default(),
             replies: Replies::default(),
             touched: Touched::default(),
             dirty: false,

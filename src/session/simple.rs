@@ -163,6 +163,8 @@ impl Session {
     /// before the statement.
     pub(super) fn fail_quietly(&mut self, refusal: &Refusal, statement: Arc<str>, before: usize, started: Instant) {
         let report = self.report(refusal, &statement);
+        // What stands before the statement in its Query stands in no other text.
+        let before = if matches!(refusal, Refusal::Elsewhere { .. }) { 0 } else { before };
         let position = report.position.map(|position| position + before);
         let report = report.position(position);
         self.record_refusal(refusal, &report, statement, started);

@@ -107,18 +107,27 @@ impl Session {
             }
             Transaction::Commit { chain } | Transaction::Rollback { chain } => {
                 self.block = *chain;
+                self.mended(if *chain { Status::Transaction } else { Status::Idle });
                 self.path.rollback();
                 self.ended(false);
             }
             Transaction::Savepoint(name) => self.path.savepoint(name.clone()),
             Transaction::Release(name) => self.path.release(name),
             Transaction::RollbackTo(name) => {
+                self.mended(Status::Transaction);
                 self.path.rollback_to(name);
                 self.outdated |= self.dirty;
             }
         }
         if *self.path.current() != before {
             self.epoch += 1;
+        }
+    }
+
+    /// A failed transaction is none any more; ReadyForQuery will say so, too.
+    fn mended(&mut self, now: Status) {
+        if self.status == Status::Failed {
+            self.status = now;
         }
     }
 
@@ -222,13 +231,19 @@ impl Session {
         }
     }
 
+    /// Whether the transaction has failed, and nothing in flight mends that.
+    fn failed(&self) -> bool {
+        self.status == Status::Failed && !self.expected.iter().any(Expected::ends_failure)
+    }
+
     /// The report of a refusal: positions in characters of the client's text, and 25P02 where PostgreSQL would not have looked.
     pub(super) fn report(&self, refusal: &Refusal, text: &str) -> Report {
         let report = Report::from(refusal);
         match refusal {
+            Refusal::Elsewhere { text, refusal } => self.report(refusal, text),
             Refusal::Parse(_) => in_characters(report, text),
             Refusal::Governance(_) | Refusal::Several | Refusal::UnknownStatement(_) | Refusal::UnknownPortal(_) => report,
-            _ if self.status == Status::Failed => Report::from(&Refusal::Failed),
+            _ if self.failed() => Report::from(&Refusal::Failed),
             Refusal::Resolve(_) | Refusal::Authorize(_) | Refusal::Rewrite(_) => in_characters(report, text),
             Refusal::Told(_)
             | Refusal::Frame(_)
@@ -305,7 +320,7 @@ impl Session {
             principal: self.who.name.clone(),
             text,
             kind: "",
-            outcome: if matches!(refusal, Refusal::Authorize(_)) { Outcome::Denied } else { Outcome::Refused },
+            outcome: if refusal.is_denial() { Outcome::Denied } else { Outcome::Refused },
             sqlstate: report.code.code().into(),
             reason: Some(refusal.to_string().into()),
             versions: self.footing.versions(),

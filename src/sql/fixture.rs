@@ -7,7 +7,7 @@ use super::{
     Effect, Limits, Permitted, Remembered, ResolveError, RewriteError, Rewritten, SessionObjects, Touched, parse, resolve, rewrite,
 };
 use crate::catalog::{
-    CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, PrimaryKey,
+    Arbiter, CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, PrimaryKey,
     Relation, RelationKind, Schema, SearchPath, Server,
 };
 use crate::name::{Name, QualifiedName};
@@ -40,6 +40,7 @@ fn relation(oid: Oid, schema: Oid, name: &str, kind: RelationKind, columns: &[&s
             generated: false,
             computed_from: Vec::new(),
             identity: ' ',
+            default: None,
         })
         .collect();
     Relation {
@@ -49,6 +50,7 @@ fn relation(oid: Oid, schema: Oid, name: &str, kind: RelationKind, columns: &[&s
         kind,
         owner: Name::exact("app"),
         columns,
+        arbiters: Vec::new(),
         parents: Vec::new(),
         reads: Vec::new(),
         security_invoker: false,
@@ -74,6 +76,19 @@ fn function(oid: Oid, schema: Oid, name: &str, args: &[&str], language: &str) ->
         language: Name::exact(language),
         result_type: "text".into(),
         returns_set: false,
+    }
+}
+
+/// Constraints and defaults.
+fn give_constraints(employees: &mut Relation) {
+    let arbiter = |name: &str, columns: Option<Vec<i16>>| Arbiter { name: Name::exact(name), columns };
+    employees.arbiters = vec![
+        arbiter("employees_pkey", Some(vec![1])),
+        arbiter("employees_ssn_key", Some(vec![3])),
+        arbiter("employees_excl", None),
+    ];
+    for (column, default) in [(2, "'none'::text"), (3, "0")] {
+        employees.columns[column].default = Some(default.into());
     }
 }
 
@@ -109,6 +124,7 @@ fn relations() -> Vec<Relation> {
     ];
     for one in &mut all {
         match one.oid {
+            EMPLOYEES => give_constraints(one),
             104 => one.reads = vec![CUSTOMERS],
             105 => one.reads = vec![ORDERS],
             113 => one.reads = vec![104],

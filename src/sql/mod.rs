@@ -195,6 +195,8 @@ pub enum Discard {
 /// The steps of COPY FROM STDIN into a governed table. Each text has passed the guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyInGoverned {
+    /// What the target is called.
+    pub table: Arc<str>,
     /// CREATE TEMPORARY TABLE … ON COMMIT DROP for the incoming rows.
     pub create: Arc<str>,
     /// COPY into the temporary table, with the client's options.

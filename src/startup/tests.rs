@@ -354,7 +354,7 @@ async fn what_is_no_password_message_is_a_violation() {
         assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("08P01", message));
     }
     let (_, refusal) = scene.refusal(&[alice(), password(b"")].concat()).await;
-    assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("28000", "empty password returned by client"));
+    assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("28P01", "empty password returned by client"));
 }
 
 #[tokio::test]

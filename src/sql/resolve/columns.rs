@@ -5,7 +5,7 @@ use pg_query::protobuf::ColumnRef;
 
 use super::ResolveError;
 use super::names::{offset, string, string_node};
-use super::scope::Bare;
+use super::scope::{Bare, Twin, TwinRole};
 use super::walk::Walk;
 
 impl Walk<'_> {
@@ -18,11 +18,12 @@ impl Walk<'_> {
         }
         let position = offset(column.location);
         self.note_read(&names, star);
+        self.refuse_system_column(&names, star, position)?;
         match (names.as_slice(), star) {
-            ([], _) => Ok(()),
+            ([], _) => self.refuse_wide_star(position),
             ([name], false) => self.bare_reference(name, position),
             ([alias], true) => self.refuse_twin_row(alias, position),
-            ([alias, field], false) => self.field_reference(alias, field, position),
+            ([alias, field], false) => self.field_reference(column, alias, field, position),
             ([schema, relation], true) => self.qualified_reference(column, None, schema, relation, None),
             ([schema, relation, field], false) => self.qualified_reference(column, None, schema, relation, Some(field)),
             ([database, schema, relation], true) => self.qualified_reference(column, Some(database), schema, relation, None),
@@ -51,6 +52,24 @@ impl Walk<'_> {
         }
     }
 
+    /// System columns of a table that a view stands for.
+    fn refuse_system_column(&mut self, names: &[String], star: bool, position: Option<usize>) -> Result<(), ResolveError> {
+        let Some(field) = names.last().filter(|last| !star && SYSTEM_COLUMNS.contains(&last.as_str())) else { return Ok(()) };
+        let alias = names.len().checked_sub(2).and_then(|at| names.get(at));
+        let viewed = match alias {
+            Some(alias) => self.scopes.items(alias).next().filter(|item| item.viewed),
+            None => self.scopes.top().items.iter().find(|item| item.viewed),
+        };
+        match viewed {
+            Some(item) => {
+                let what = format!("system column \"{field}\" of \"{}\"", item.alias);
+                Err(ResolveError::unsupported(what, position)
+                    .because("The table has column masks, or a row filter that is enforced by a view."))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The raw columns of a write twin are no columns of the table.
     fn refuse_raw(&self, name: &str, position: Option<usize>) -> Result<(), ResolveError> {
         let Some(column) = name.strip_suffix("$raw") else { return Ok(()) };
@@ -72,24 +91,41 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// `*` where a write twin is read: it has more columns than its table.
+    fn refuse_wide_star(&mut self, position: Option<usize>) -> Result<(), ResolveError> {
+        let read = |twin: &Twin| matches!(twin.role, TwinRole::Read);
+        if self.scopes.top().items.iter().any(|item| item.twin.as_ref().is_some_and(read)) {
+            return Err(ResolveError::unsupported("\"*\" beside a system column", position)
+                .because("A table in FROM has column masks.")
+                .instead("Name the columns."));
+        }
+        Ok(())
+    }
+
     fn refuse_twin_row(&self, alias: &str, position: Option<usize>) -> Result<(), ResolveError> {
         let renamed = self.scopes.in_twin() && matches!(alias, "old" | "new") && self.scopes.items(alias).next().is_none();
         if renamed || self.scopes.twin(alias).is_some() {
             return Err(ResolveError::unsupported(format!("a reference to the whole row of \"{alias}\" here"), position)
-                .because("The table that is written to has column masks.")
+                .because("The table has column masks.")
                 .instead("Name the columns."));
         }
         Ok(())
     }
 
     /// `t.f`
-    fn field_reference(&mut self, alias: &str, field: &str, position: Option<usize>) -> Result<(), ResolveError> {
+    fn field_reference(
+        &mut self,
+        column: &mut ColumnRef,
+        alias: &str,
+        field: &str,
+        position: Option<usize>,
+    ) -> Result<(), ResolveError> {
         self.refuse_raw(field, position)?;
-        if let Some((_, twin)) = self.scopes.twin(alias)
-            && twin.excluded
-            && twin.masked.iter().any(|masked| masked == field)
+        if let Some((_, Twin { masked, role: TwinRole::Excluded(given) })) = self.scopes.twin(alias)
+            && masked.iter().any(|masked| masked == field)
         {
-            return Err(ResolveError::unsupported(format!("excluded.{field}"), position).because("The column has a mask."));
+            let given = given.iter().any(|name| name == field);
+            return self.excluded_reference(column, field, given);
         }
         if self.scopes.in_twin() && matches!(alias, "old" | "new") && self.scopes.items(alias).next().is_none() {
             return Err(ResolveError::unsupported(format!("{alias}.{field}"), position)
@@ -172,3 +208,6 @@ impl Walk<'_> {
         Ok(())
     }
 }
+
+/// The system columns.
+pub(super) const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];

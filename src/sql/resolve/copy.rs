@@ -6,6 +6,7 @@ use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{CopyStmt, Node, OverridingKind, RangeVar, ResTarget};
 
 use super::ResolveError;
+use super::leaves::{Leaf, leaves};
 use super::names::{offset, string, string_node};
 use super::relations::{Access, Found};
 use super::scope::Item;
@@ -97,12 +98,10 @@ impl Walk<'_> {
             }
         };
         refuse_options(options, position)?;
-        if where_clause.is_some() {
-            return Err(
-                ResolveError::unsupported("COPY FROM with WHERE here", position).because("The table has a row filter or masks.")
-            );
-        }
         let columns = copied(&found, attlist, position)?;
+        if let Some(condition) = where_clause.as_deref() {
+            refuse_others(condition, &columns, position)?;
+        }
         let waiting = QualifiedName::new(WAITING.0, WAITING.1);
         let (create, insert) = (create(table, &columns, &waiting)?, insert(&found, table, &columns, &waiting)?);
         let drop = drop_waiting()?;
@@ -110,8 +109,13 @@ impl Walk<'_> {
         self.aliases = false;
         self.replace_name(name, &waiting)?;
         let copy = self.edits.clone().apply(self.text).map_err(|_| ResolveError::misplaced("COPY"))?.text;
-        let effect =
-            CopyInGoverned { create: create.0.clone(), copy: Arc::from(copy), insert: insert.0.clone(), drop: drop.0.clone() };
+        let effect = CopyInGoverned {
+            table: Arc::from(found.relation.name.as_str()),
+            create: create.0.clone(),
+            copy: Arc::from(copy),
+            insert: insert.0.clone(),
+            drop: drop.0.clone(),
+        };
         self.companions.extend([create, insert, drop]);
         Ok(Effect::CopyInGoverned(effect))
     }
@@ -123,6 +127,26 @@ fn refuse_options(options: &[Node], position: Option<usize>) -> Result<(), Resol
         if matches!(option.defname.as_str(), "freeze" | "default") {
             let what = format!("COPY FROM with {} here", option.defname.to_ascii_uppercase());
             return Err(ResolveError::unsupported(what, position).because("The table has a row filter or masks."));
+        }
+    }
+    Ok(())
+}
+
+/// Rows wait in a table of the copied columns only, under another name.
+fn refuse_others(condition: &Node, columns: &[String], position: Option<usize>) -> Result<(), ResolveError> {
+    let refused = |position, hint: &str| {
+        Err(ResolveError::unsupported("this WHERE of COPY FROM", position)
+            .because("The table has a row filter or masks.")
+            .instead(hint))
+    };
+    let Some(found) = leaves(condition) else { return refused(position, "Use it without sub-queries.") };
+    for leaf in found {
+        match leaf {
+            Leaf::Column { names, location } => match names.as_slice() {
+                [only] if columns.contains(only) => {}
+                _ => return refused(offset(location), "Name copied columns, without the table's name."),
+            },
+            Leaf::Parameter { location, .. } => return refused(offset(location), "Use no parameters."),
         }
     }
     Ok(())

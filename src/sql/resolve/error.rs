@@ -42,6 +42,14 @@ pub enum ResolveError {
         /// Where.
         position: Option<usize>,
     },
+    /// A constraint that does not exist.
+    #[error("constraint \"{constraint}\" for table \"{relation}\" does not exist")]
+    UndefinedConstraint {
+        /// The constraint.
+        constraint: String,
+        /// The table.
+        relation: String,
+    },
     /// A column of the governed table that a column in a sub-select hides.
     #[error("column \"{column}\" means another column inside the sub-select")]
     HiddenColumn {
@@ -251,6 +259,7 @@ impl ResolveError {
             | Self::ProtectedRelation { position, .. }
             | Self::ProtectedFunction { position, .. } => *position,
             Self::NoSchema
+            | Self::UndefinedConstraint { .. }
             | Self::AdministratorsOnly { .. }
             | Self::ProtectedParameter { .. }
             | Self::ProtectedCommand { .. }

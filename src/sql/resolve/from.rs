@@ -6,11 +6,12 @@ use pg_query::protobuf::{
 };
 
 use super::ResolveError;
+use super::columns::SYSTEM_COLUMNS;
 use super::names::{offset, string};
-use super::relations::Access;
-use super::scope::{Bare, Item};
+use super::relations::{Access, Found};
+use super::scope::{Bare, Item, Twin};
 use super::select::{Columns, renamed};
-use super::walk::Walk;
+use super::walk::{Purpose, Walk};
 
 impl Walk<'_> {
     /// Walks an item of FROM and puts it into the innermost scope.
@@ -45,9 +46,14 @@ impl Walk<'_> {
         let original = name.relname.clone();
         let client_alias = name.alias.clone();
         let parts = 1 + usize::from(!name.schemaname.is_empty()) + usize::from(!name.catalogname.is_empty());
-        let found = self.relation(name, Access::Read)?;
+        let mut found = self.find(name, Access::Read)?;
+        let renames = client_alias.as_ref().is_some_and(|alias| !alias.colnames.is_empty());
+        let twin = if renames { None } else { self.twin_to_read(&mut found) };
+        self.replace_name(name, &found.now)?;
         let mut item = aliased(client_alias.as_ref(), &original, Some(found.columns()), start..self.log.len());
         item.stands_for = (!found.in_place(self.ground.footing)).then_some(found.relation.oid);
+        item.viewed = twin.is_none() && found.table.is_some() && !found.in_place(self.ground.footing);
+        item.twin = twin;
         if client_alias.is_none() {
             item.bare = Some(Bare { oid: found.relation.oid, aliased: name.alias.is_some(), now: found.now });
         }
@@ -56,6 +62,16 @@ impl Walk<'_> {
         }
         self.add_item(item);
         Ok(())
+    }
+
+    /// The read view of a masked table has no system columns. A statement that names one reads the write twin, which has them.
+    fn twin_to_read(&self, found: &mut Found) -> Option<Twin> {
+        let table = found.table.filter(|table| table.twin() && found.relation.has_system_columns())?;
+        if !matches!(self.purpose, Purpose::Statement) || !self.tokens().any_name(&SYSTEM_COLUMNS) {
+            return None;
+        }
+        found.now = table.write.clone();
+        Some(Twin::read(table))
     }
 
     fn join(&mut self, join: &mut JoinExpr) -> Result<(), ResolveError> {

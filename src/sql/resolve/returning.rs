@@ -68,24 +68,30 @@ impl Walk<'_> {
 
     /// `alias.*` for each other item.
     fn rest(&self, others: &[Node], position: Option<usize>) -> Result<Vec<(String, Node)>, ResolveError> {
-        others
-            .iter()
-            .map(|other| {
-                let alias = match other.node.as_ref() {
-                    Some(Kind::RangeVar(name)) => Some(name.alias.as_ref().map_or(&name.relname, |alias| &alias.aliasname)),
-                    Some(Kind::RangeSubselect(inner)) => inner.alias.as_ref().map(|alias| &alias.aliasname),
-                    Some(Kind::RangeFunction(inner)) => inner.alias.as_ref().map(|alias| &alias.aliasname),
-                    _ => None,
-                };
-                let alias = alias.ok_or_else(|| {
-                    ResolveError::unsupported("RETURNING * here", position)
-                        .because("The table has column masks, and FROM holds a join or an item without a name.")
-                        .instead("Name the columns.")
-                })?;
-                let star = Node { node: Some(Kind::AStar(AStar {})) };
-                Ok((format!("{}.*", quote_identifier(alias)), result(vec![string_node(alias), star])))
-            })
-            .collect()
+        let mut items = Vec::new();
+        for other in others {
+            let alias = match other.node.as_ref() {
+                Some(Kind::RangeVar(name)) => Some(name.alias.as_ref().map_or(&name.relname, |alias| &alias.aliasname)),
+                Some(Kind::RangeSubselect(inner)) => inner.alias.as_ref().map(|alias| &alias.aliasname),
+                Some(Kind::RangeFunction(inner)) => inner.alias.as_ref().map(|alias| &alias.aliasname),
+                Some(Kind::JoinExpr(join)) if join.alias.is_none() && join.using_clause.is_empty() && !join.is_natural => {
+                    for side in [&join.larg, &join.rarg].into_iter().flatten() {
+                        items.extend(self.rest(std::slice::from_ref(side), position)?);
+                    }
+                    continue;
+                }
+                Some(Kind::JoinExpr(join)) => join.alias.as_ref().map(|alias| &alias.aliasname),
+                _ => None,
+            };
+            let alias = alias.ok_or_else(|| {
+                ResolveError::unsupported("RETURNING * here", position)
+                    .because("The table has column masks, and FROM holds a join with USING or an item without a name.")
+                    .instead("Name the columns.")
+            })?;
+            let star = Node { node: Some(Kind::AStar(AStar {})) };
+            items.push((format!("{}.*", quote_identifier(alias)), result(vec![string_node(alias), star])));
+        }
+        Ok(items)
     }
 
     fn expand(

@@ -1,5 +1,6 @@
 //! What names mean where: CTEs, FROM items and write targets, innermost scope last.
 
+use crate::catalog::GovernedTable;
 use crate::name::QualifiedName;
 use crate::policy::Oid;
 
@@ -22,6 +23,8 @@ pub(super) struct Item {
     pub(super) bare: Option<Bare>,
     /// Set when it is a write twin (or `excluded` over one): its masked columns.
     pub(super) twin: Option<Twin>,
+    /// A view stands for the table, without its system columns.
+    pub(super) viewed: bool,
     /// The relations read in it: a range of the walk's log.
     pub(super) read: std::ops::Range<usize>,
     /// The governed table for which a view stands in the text: the view has no primary key of its own.
@@ -46,14 +49,46 @@ pub(super) struct Bare {
 pub(super) struct Twin {
     /// Its masked columns.
     pub(super) masked: Vec<String>,
-    /// It is `excluded`.
-    pub(super) excluded: bool,
+    /// What it is there for.
+    pub(super) role: TwinRole,
+}
+
+/// What a write twin is in scope for.
+#[derive(Clone, Debug)]
+pub(super) enum TwinRole {
+    /// It is written to.
+    Written,
+    /// It is read, because it has the table's system columns.
+    Read,
+    /// It is `excluded` over one: the columns for which the statement itself has values.
+    Excluded(Vec<String>),
+}
+
+impl Twin {
+    fn of(table: &GovernedTable, role: TwinRole) -> Self {
+        Self { masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(), role }
+    }
+
+    /// The target of a write.
+    pub(super) fn written(table: &GovernedTable) -> Self {
+        Self::of(table, TwinRole::Written)
+    }
+
+    /// A table of which system columns are read.
+    pub(super) fn read(table: &GovernedTable) -> Self {
+        Self::of(table, TwinRole::Read)
+    }
+
+    /// `excluded`.
+    pub(super) fn excluded(table: &GovernedTable, given: Vec<String>) -> Self {
+        Self::of(table, TwinRole::Excluded(given))
+    }
 }
 
 impl Item {
     /// An item of which only the alias and columns are known.
     pub(super) fn plain(alias: impl Into<String>, columns: Option<Vec<String>>, read: std::ops::Range<usize>) -> Self {
-        Self { alias: alias.into(), columns, bare: None, twin: None, read, stands_for: None, renamed: false }
+        Self { alias: alias.into(), columns, bare: None, twin: None, viewed: false, read, stands_for: None, renamed: false }
     }
 }
 

@@ -7,6 +7,7 @@ use super::ResolveError;
 use super::names::string;
 use super::scope::Cte;
 use super::walk::Walk;
+use crate::catalog::Governed;
 use crate::policy::Privilege;
 
 /// The columns of a query's result, where they are known.
@@ -171,6 +172,10 @@ impl Walk<'_> {
                 .collect();
             let locked: Vec<_> = ranges.into_iter().flat_map(|range| self.log.get(range).unwrap_or_default().to_vec()).collect();
             for oid in locked {
+                if matches!(self.ground.footing.governed(oid), Some(Governed::View { .. })) {
+                    return Err(ResolveError::unsupported("FOR UPDATE and its like here", None)
+                        .because("A view in FROM reads tables under a row filter or mask."));
+                }
                 if let Some(relation) = self.ground.footing.catalog.relation(oid) {
                     self.need_relation(relation, self.holder(), Privilege::Modify);
                 }

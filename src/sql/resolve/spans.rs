@@ -33,6 +33,18 @@ impl<'a> Tokens<'a> {
         self.get(index).is_some_and(|t| t.is_word(self.text, keyword))
     }
 
+    /// Whether any of these names, which hold nothing but small letters, stands anywhere.
+    pub(super) fn any_name(&self, names: &[&str]) -> bool {
+        let quotes: &[char] = &['"'];
+        (0..self.list.len()).any(|index| {
+            names.iter().any(|name| self.is_word(index, name))
+                || self
+                    .list
+                    .get(index)
+                    .is_some_and(|t| t.kind.is_name() && names.contains(&t.spelling(self.text).trim_matches(quotes)))
+        })
+    }
+
     pub(super) fn is_symbol(&self, index: usize, symbol: &str) -> bool {
         self.get(index).is_some_and(|t| t.spelling(self.text) == symbol && !t.kind.is_name())
     }

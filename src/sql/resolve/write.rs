@@ -1,13 +1,10 @@
-//! INSERT, UPDATE, DELETE, MERGE.
+//! INSERT, UPDATE, DELETE.
 //!
 //! A table filtered by row security is written in place. A table with masks is written through its write twin, where a masked column `c` is
 //! writable as `c$raw` and readable, as the mask, under its own name.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{
-    DeleteStmt, InferClause, InsertStmt, MergeStmt, MergeWhenClause, Node, OnConflictAction, OnConflictClause, RangeVar, ResTarget,
-    UpdateStmt,
-};
+use pg_query::protobuf::{DeleteStmt, InsertStmt, Node, RangeVar, ResTarget, UpdateStmt};
 
 use super::ResolveError;
 use super::names::offset;
@@ -34,11 +31,11 @@ impl<'a> Target<'a> {
         self.found.table.filter(|table| table.twin())
     }
 
-    fn masks(&self, column: &str) -> bool {
+    pub(super) fn masks(&self, column: &str) -> bool {
         self.twin().is_some_and(|table| table.masks(column))
     }
 
-    fn by_view(&self) -> bool {
+    pub(super) fn by_view(&self) -> bool {
         self.found.table.is_some_and(GovernedTable::by_view) || self.found.derived
     }
 }
@@ -53,9 +50,8 @@ impl<'a> Walk<'a> {
         let alias = client_alias.as_ref().map_or(original, |alias| alias.aliasname.clone());
         let target = Target { in_place: found.in_place(self.ground.footing), found, alias };
         let mut item = Item::plain(&target.alias, Some(target.found.columns()), start..self.log.len());
-        item.twin = target
-            .twin()
-            .map(|table| Twin { masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(), excluded: false });
+        item.twin = target.twin().map(Twin::written);
+        item.viewed = item.twin.is_none() && target.found.table.is_some() && !target.in_place;
         if client_alias.is_none() {
             let now = target.found.now.clone();
             item.bare = Some(Bare { oid: target.found.relation.oid, aliased: name.alias.is_some(), now });
@@ -64,7 +60,7 @@ impl<'a> Walk<'a> {
         Ok(target)
     }
 
-    fn need_select(&mut self, target: &Target<'a>) {
+    pub(super) fn need_select(&mut self, target: &Target<'a>) {
         self.need_relation(target.found.relation, self.holder(), Privilege::Select);
     }
 
@@ -74,14 +70,16 @@ impl<'a> Walk<'a> {
             statement;
         self.scopes.push();
         self.with(with_clause.as_mut())?;
-        if let Some(rows) = select_stmt.as_deref_mut() {
-            self.query(rows)?;
-        }
+        let width = match select_stmt.as_deref_mut() {
+            Some(rows) => self.query(rows)?.map(|columns| columns.len()),
+            None => Some(0),
+        };
         let target = self.target(relation.as_mut(), Access::Insert)?;
         self.note_target_columns(&target, cols);
+        let given = given(&target, cols, select_stmt.as_deref(), width);
         self.assignments(&target, cols)?;
         if let Some(conflict) = on_conflict_clause.as_deref_mut()
-            && self.on_conflict(&target, conflict)?
+            && self.on_conflict(&target, conflict, given)?
         {
             self.need_select(&target);
         }
@@ -129,54 +127,16 @@ impl<'a> Walk<'a> {
         Ok(columns)
     }
 
-    /// MERGE: into tables themselves only.
-    pub(super) fn merge(&mut self, statement: &mut MergeStmt) -> Result<Columns, ResolveError> {
-        let MergeStmt { relation, source_relation, join_condition, merge_when_clauses, returning_clause, with_clause } = statement;
-        let position = relation.as_ref().and_then(|r| offset(r.location));
-        self.scopes.push();
-        self.with(with_clause.as_mut())?;
-        let target = self.target(relation.as_mut(), Access::Write)?;
-        if !target.in_place || target.by_view() {
-            return Err(ResolveError::unsupported(format!("MERGE into \"{}\"", target.found.relation.name), position)
-                .because("The table has column masks, or a row filter that is enforced by a view.")
-                .instead("Use INSERT and UPDATE."));
-        }
-        match source_relation.as_deref_mut() {
-            Some(source) => self.source_item(source)?,
-            None => return Err(ResolveError::misplaced("MERGE without a source")),
-        }
-        self.optional(join_condition)?;
-        for clause in merge_when_clauses.iter_mut() {
-            let Some(Kind::MergeWhenClause(clause)) = clause.node.as_mut() else {
-                return Err(ResolveError::misplaced("MERGE clause"));
-            };
-            let MergeWhenClause { match_kind: _, command_type: _, r#override: _, condition, target_list, values } = &mut **clause;
-            self.optional(condition)?;
-            self.assignments(&target, target_list)?;
-            self.expressions(values)?;
-        }
-        self.need_select(&target);
-        let sources: Vec<Node> = source_relation.as_deref().cloned().into_iter().collect();
-        let columns = self.returning(&target, returning_clause.as_mut(), &sources)?;
-        self.scopes.pop();
-        Ok(columns)
-    }
-
-    fn note_target_columns(&mut self, target: &Target, columns: &[Node]) {
-        let names: Vec<String> = columns
-            .iter()
-            .filter_map(|node| match node.node.as_ref() {
-                Some(Kind::ResTarget(column)) => Some(column.name.clone()),
-                _ => None,
-            })
-            .collect();
+    pub(super) fn note_target_columns(&mut self, target: &Target, columns: &[Node]) {
+        let names: Vec<String> = columns.iter().filter_map(named).map(str::to_owned).collect();
         self.requirements.note_columns(Privilege::Modify, Securable::Relation(target.found.relation.oid), &names);
     }
 
     /// The column list of INSERT and the SET list of UPDATE: masked columns become their raw ones.
-    fn assignments(&mut self, target: &Target, columns: &mut [Node]) -> Result<(), ResolveError> {
+    pub(super) fn assignments(&mut self, target: &Target, columns: &mut [Node]) -> Result<(), ResolveError> {
         let mut shared = None;
-        for column in columns {
+        let names: Vec<String> = columns.iter().filter_map(named).map(str::to_owned).collect();
+        for (index, column) in columns.iter_mut().enumerate() {
             let Some(Kind::ResTarget(column)) = column.node.as_mut() else { return Err(ResolveError::misplaced("assignment")) };
             let ResTarget { name, indirection, val, location } = &mut **column;
             if target.twin().is_some() && target.found.relation.column(name).is_none() {
@@ -203,9 +163,19 @@ impl<'a> Walk<'a> {
                 Some(Kind::MultiAssignRef(part)) if part.colno > 1 => part.source.clone_from(&shared),
                 Some(Kind::MultiAssignRef(part)) => {
                     self.optional(&mut part.source)?;
+                    if let Some(Kind::RowExpr(row)) = part.source.as_deref_mut().and_then(|node| node.node.as_mut()) {
+                        for (value, column) in row.args.iter_mut().zip(names.iter().skip(index)) {
+                            self.spell_default(target, column, value)?;
+                        }
+                    }
                     shared.clone_from(&part.source);
                 }
-                _ => self.optional(val)?,
+                _ => {
+                    self.optional(val)?;
+                    if let (Some(value), Some(column)) = (val.as_deref_mut(), names.get(index)) {
+                        self.spell_default(target, column, value)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -232,58 +202,34 @@ impl<'a> Walk<'a> {
         }
         self.optional(condition)
     }
+}
 
-    /// ON CONFLICT. Gives back whether it reads the target.
-    fn on_conflict(&mut self, target: &Target, clause: &mut OnConflictClause) -> Result<bool, ResolveError> {
-        let OnConflictClause { action, infer, target_list, where_clause, location } = clause;
-        let position = offset(*location);
-        let mut reads = false;
-        if let Some(infer) = infer.as_deref_mut() {
-            reads = true;
-            self.inference(target, infer, position)?;
-        }
-        match OnConflictAction::try_from(*action) {
-            Ok(OnConflictAction::OnconflictNothing) => return Ok(reads),
-            Ok(OnConflictAction::OnconflictUpdate) => {}
-            Ok(OnConflictAction::Undefined | OnConflictAction::OnconflictNone) | Err(_) => {
-                return Err(ResolveError::misplaced("ON CONFLICT action"));
-            }
-        }
-        if target.by_view() {
-            return Err(ResolveError::unsupported("ON CONFLICT DO UPDATE here", position)
-                .because(format!("The row filter of \"{}\" is enforced by a view.", target.found.relation.name)));
-        }
-        let mut excluded = Item::plain("excluded", Some(target.found.columns()), 0..0);
-        excluded.twin = target
-            .twin()
-            .map(|table| Twin { masked: table.masked.iter().map(|m| m.as_str().to_owned()).collect(), excluded: true });
-        self.scopes.top().items.push(excluded);
-        self.note_target_columns(target, target_list);
-        self.assignments(target, target_list)?;
-        self.optional(where_clause)?;
-        // RETURNING does not see `excluded`.
-        self.scopes.top().items.pop();
-        Ok(true)
+/// The column of an assignment.
+fn named(node: &Node) -> Option<&str> {
+    match node.node.as_ref() {
+        Some(Kind::ResTarget(column)) => Some(&column.name),
+        _ => None,
     }
+}
 
-    fn inference(&mut self, target: &Target, infer: &mut InferClause, position: Option<usize>) -> Result<(), ResolveError> {
-        let InferClause { index_elems, where_clause, conname, location: _ } = infer;
-        if !conname.is_empty() && !target.in_place {
-            return Err(ResolveError::unsupported("ON CONFLICT ON CONSTRAINT here", position)
-                .because("The table has column masks, or a row filter that is enforced by a view.")
-                .instead("Name the columns of the constraint."));
-        }
-        for element in index_elems.iter_mut() {
-            let Some(Kind::IndexElem(index)) = element.node.as_ref() else { return Err(ResolveError::misplaced("ON CONFLICT")) };
-            if target.masks(&index.name) || (target.twin().is_some() && index.expr.is_some()) {
-                return Err(ResolveError::unsupported(format!("ON CONFLICT on \"{}\"", target.found.relation.name), position)
-                    .because("It would compare the values under a column mask."));
+/// The columns for which an INSERT brings values of its own, and not their defaults. `width` is how many its source has.
+fn given(target: &Target, columns: &[Node], source: Option<&Node>, width: Option<usize>) -> Vec<String> {
+    let listed: Vec<String> = if columns.is_empty() {
+        target.found.columns().into_iter().take(width.unwrap_or(0)).collect()
+    } else {
+        columns.iter().filter_map(named).map(str::to_owned).collect()
+    };
+    let rows = match source.and_then(|node| node.node.as_ref()) {
+        Some(Kind::SelectStmt(select)) => select.values_lists.as_slice(),
+        _ => &[],
+    };
+    let defaulted = |index: usize| {
+        rows.iter().any(|row| match row.node.as_ref() {
+            Some(Kind::List(row)) => {
+                matches!(row.items.get(index).and_then(|n| n.node.as_ref()), Some(Kind::SetToDefault(_)) | None)
             }
-            self.expression(element)?;
-        }
-        if where_clause.is_some() && target.twin().is_some() {
-            return Err(ResolveError::unsupported("ON CONFLICT with WHERE here", position).because("The table has column masks."));
-        }
-        self.optional(where_clause)
-    }
+            _ => true,
+        })
+    };
+    listed.into_iter().enumerate().filter(|(index, _)| !defaulted(*index)).map(|(_, name)| name).collect()
 }

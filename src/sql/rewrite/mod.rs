@@ -29,8 +29,8 @@ pub struct Rewritten {
     touched: Touched,
     requirements: Arc<[Requirement]>,
     reasons: Vec<Allowed>,
-    /// (offset in `text`, what to add to an upstream byte offset from there on to get the client's), ascending.
-    shifts: Vec<(usize, isize)>,
+    /// Where offsets into `text` lead back to.
+    shifts: Vec<splice::Shift>,
 }
 
 impl Rewritten {
@@ -66,8 +66,7 @@ impl Rewritten {
 
     /// Turns a byte offset into the sent text into one into the client's statement.
     pub fn client_offset(&self, sent: usize) -> usize {
-        let shift = self.shifts.iter().take_while(|(at, _)| *at <= sent).last().map_or(0, |(_, by)| *by);
-        sent.saturating_add_signed(shift)
+        splice::original(&self.shifts, sent)
     }
 }
 

@@ -22,8 +22,28 @@ struct Edit {
 pub struct Spliced {
     /// The text.
     pub text: String,
-    /// (offset in `text`, what to add to an offset from there on to get the original's), ascending.
-    pub shifts: Vec<(usize, isize)>,
+    /// Where offsets lead back to, ascending.
+    pub shifts: Vec<Shift>,
+}
+
+/// From an offset on, until the next one, what offsets into the text lead back to in the original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// The offset.
+    at: usize,
+    /// What it is in the original.
+    original: usize,
+    /// What follows is not the original's: all of it leads back to the one place.
+    ours: bool,
+}
+
+/// The place in the original.
+pub fn original(shifts: &[Shift], sent: usize) -> usize {
+    match shifts.iter().take_while(|shift| shift.at <= sent).last() {
+        Some(shift) if shift.ours => shift.original,
+        Some(shift) => shift.original.saturating_add(sent - shift.at),
+        None => sent,
+    }
 }
 
 impl Edits {
@@ -73,9 +93,10 @@ impl Edits {
                 return Err(RewriteError::Guard);
             }
             spliced.text.push_str(text.get(from..range.start).ok_or(RewriteError::Guard)?);
+            spliced.shift(range.start, true);
             spliced.text.push_str(&replacement);
             from = range.end;
-            spliced.shift(range.end);
+            spliced.shift(range.end, false);
         }
         spliced.text.push_str(text.get(from..).ok_or(RewriteError::Guard)?);
         Ok(spliced)
@@ -84,14 +105,11 @@ impl Edits {
 
 impl Spliced {
     /// From here on, offsets belong to `original` and what follows it.
-    fn shift(&mut self, original: usize) {
-        let at = self.text.len();
-        let by = original.cast_signed().wrapping_sub(at.cast_signed());
+    fn shift(&mut self, original: usize, ours: bool) {
+        let shift = Shift { at: self.text.len(), original, ours };
         match self.shifts.last_mut() {
-            Some(last) if last.0 == at => last.1 = by,
-            Some(last) if last.1 == by => {}
-            None if by == 0 => {}
-            _ => self.shifts.push((at, by)),
+            Some(last) if last.at == shift.at => *last = shift,
+            Some(_) | None => self.shifts.push(shift),
         }
     }
 }
@@ -117,10 +135,8 @@ mod tests {
         edits.replace(7..8, "aaaa");
         edits.replace(14..15, "");
         let spliced = edits.apply(text).unwrap();
-        let back = |sent: usize| {
-            let by = spliced.shifts.iter().take_while(|(at, _)| *at <= sent).last().map_or(0, |(_, by)| *by);
-            sent.saturating_add_signed(by)
-        };
+        let back = |sent: usize| original(&spliced.shifts, sent);
+        assert_eq!((back(7), back(9)), (7, 7), "all of what is ours leads back to what it stands for");
         assert_eq!(back(0), 0);
         assert_eq!(back(spliced.text.find("FROM").unwrap()), text.find("FROM").unwrap());
         assert_eq!(back(spliced.text.find("WHERE").unwrap()), text.find("WHERE").unwrap());

@@ -100,6 +100,7 @@ fn relation(oid: Oid, name: &str, kind: RelationKind, columns: &[&str]) -> Relat
         generated: false,
         computed_from: Vec::new(),
         identity: ' ',
+        default: None,
     };
     Relation {
         oid,
@@ -108,6 +109,7 @@ fn relation(oid: Oid, name: &str, kind: RelationKind, columns: &[&str]) -> Relat
         kind,
         owner: Name::exact("shop_owner"),
         columns: columns.iter().enumerate().map(column).collect(),
+        arbiters: Vec::new(),
         parents: Vec::new(),
         reads: Vec::new(),
         security_invoker: false,

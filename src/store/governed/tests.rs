@@ -36,6 +36,7 @@ impl World {
             generated: false,
             computed_from: Vec::new(),
             identity: ' ',
+            default: None,
         };
         let mut relation = Relation {
             oid,
@@ -44,6 +45,7 @@ impl World {
             kind,
             owner: Name::exact("app"),
             columns: vec![column(1, "id"), column(2, "ssn")],
+            arbiters: Vec::new(),
             parents: Vec::new(),
             reads: Vec::new(),
             security_invoker: false,

@@ -130,8 +130,13 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
         grants: vec![grant],
     };
     let in_place = by_view && writable && !twin;
-    let access = if in_place { "SELECT, UPDATE, DELETE" } else { "SELECT" };
-    let mut views = vec![view(MadeKind::Read, read, &columns.read, checked, access.to_owned())];
+    let access = match relation.columns.first() {
+        _ if in_place => "SELECT, UPDATE, DELETE".to_owned(),
+        // FOR UPDATE asks for UPDATE on any column. What the write twin takes, this may take.
+        Some(first) if twin && writable => format!("SELECT, UPDATE ({})", first.name.quoted()),
+        Some(_) | None => "SELECT".to_owned(),
+    };
+    let mut views = vec![view(MadeKind::Read, read, &columns.read, checked, access)];
     if twin && writable {
         let Columns { readable, written, .. } = &columns;
         let inserted = if by_view { String::new() } else { format!("INSERT ({written}), ") };
@@ -150,6 +155,12 @@ pub(super) fn table(footing: &Footing, actual: &Actual, relation: &Relation, eff
 struct Shown {
     expression: String,
     shape: Shape,
+}
+
+impl Shown {
+    fn system((name, type_oid): &(&str, Oid)) -> Self {
+        Self { expression: (*name).to_owned(), shape: Shape { name: Name::exact(name), type_oid: *type_oid, type_modifier: -1 } }
+    }
 }
 
 /// The columns of a table's governed views.
@@ -183,14 +194,17 @@ impl Columns {
             let Shown { expression, shape } = plain(c);
             Shown { expression, shape: Shape { name: raw(c), ..shape } }
         });
+        // A twin shows the system columns, for statements that name them.
+        let twin = !effective.masks.is_empty() && relation.has_system_columns();
+        let system = if twin { &SYSTEM[..] } else { &[] };
         let check = |(column, mask): &(Name, Arc<str>)| {
             let (column, mask) = (quote_literal(column.as_str()), quote_literal(mask));
             format!("SELECT pgusher.check_mask({}, {column}, {mask})", relation.oid)
         };
         Self {
             read: all().map(|c| masked(c).unwrap_or_else(|| plain(c))).collect(),
-            write: named_raw.chain(all().filter_map(masked)).collect(),
-            readable: list(&mut all().map(|c| c.name.clone())),
+            write: named_raw.chain(all().filter_map(masked)).chain(system.iter().map(Shown::system)).collect(),
+            readable: list(&mut all().map(|c| c.name.clone()).chain(system.iter().map(|(name, _)| Name::exact(name)))),
             written: list(&mut all().filter(|c| mask(c).is_none() || !c.generated).map(raw)),
             checks: effective.masks.iter().map(check).collect(),
         }
@@ -393,3 +407,5 @@ fn mask_expression(actual: &Actual, relation: &Relation, column: &Column, mask: 
 
 const BPCHAR: Oid = 1042;
 const VARCHAR: Oid = 1043;
+/// The system columns that a write twin shows, with their types.
+const SYSTEM: [(&str, Oid); 4] = [("ctid", 27), ("xmin", 28), ("xmax", 28), ("tableoid", 26)];

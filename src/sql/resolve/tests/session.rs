@@ -58,7 +58,9 @@ fn copy_of_a_masked_table_is_a_query_over_its_governed_view() {
         "COPY employees FROM PROGRAM 'id'",
         "COPY (SELECT 1) TO PROGRAM 'id'",
         "COPY BINARY employees TO STDOUT",
-        "COPY orders FROM STDIN WHERE id = '1'",
+        "COPY orders (id) FROM STDIN WHERE region = '1'",
+        "COPY orders FROM STDIN WHERE orders.region = '1'",
+        "COPY orders FROM STDIN WHERE tableoid = 1",
         "COPY orders FROM STDIN WITH (FREEZE)",
         "COPY v_orders FROM STDIN",
     ] {
@@ -84,6 +86,8 @@ fn copy_into_a_governed_table_goes_through_a_temporary_one() {
     );
     assert_eq!(&*steps.drop, "DROP TABLE pg_temp.pgusher_copy");
     assert_eq!(done.needs, ["MODIFY employees"]);
+    let some = analyse("COPY orders FROM STDIN WHERE id = '1'").unwrap();
+    assert_eq!(some.text, "COPY \"pg_temp\".\"pgusher_copy\" FROM STDIN WHERE id = '1'");
     let all = analyse("COPY orders FROM STDIN").unwrap();
     assert!(
         matches!(all.effect, Effect::CopyInGoverned(ref s) if s.insert.starts_with("INSERT INTO \"public\".\"orders\" (\"id\", \"owner\","))

@@ -52,6 +52,38 @@ fn writes_to_masked_tables_go_to_the_twin() {
             "MERGE INTO \"public\".\"orders\" o USING \"public\".\"customers\" c ON o.id = c.id WHEN MATCHED THEN DELETE",
         ),
         (
+            "UPDATE employees SET name = 'x' FROM orders o JOIN customers c ON true RETURNING *",
+            &format!(
+                "UPDATE {twin} SET name = 'x' FROM \"public\".\"orders\" o JOIN \"public\".\"customers\" c ON true RETURNING {all}, \"o\".*, \"c\".*"
+            ),
+        ),
+        (
+            "INSERT INTO employees (id, ssn) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn WHERE excluded . \"ssn\" <> ''",
+            &format!(
+                "INSERT INTO {twin} (id, \"ssn$raw\") VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.\"ssn$raw\" WHERE excluded . \"ssn$raw\" <> ''"
+            ),
+        ),
+        (
+            "INSERT INTO employees VALUES (1, 'n', 's') ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
+            &format!("INSERT INTO {twin} VALUES (1, 'n', 's') ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.\"ssn$raw\""),
+        ),
+        (
+            "INSERT INTO employees VALUES (1) ON CONFLICT ON CONSTRAINT employees_pkey DO NOTHING",
+            &format!("INSERT INTO {twin} VALUES (1) ON CONFLICT (\"id\") DO NOTHING"),
+        ),
+        (
+            "UPDATE employees SET ssn = DEFAULT, name = DEFAULT, (salary, region) = (DEFAULT, 'x')",
+            &format!("UPDATE {twin} SET \"ssn$raw\" = ('none'::text), name = DEFAULT, (\"salary$raw\", region) = ((0), 'x')"),
+        ),
+        ("INSERT INTO employees (ssn) VALUES (DEFAULT)", &format!("INSERT INTO {twin} (\"ssn$raw\") VALUES (DEFAULT)")),
+        ("UPDATE orders SET amount = DEFAULT", "UPDATE \"public\".\"orders\" SET amount = DEFAULT"),
+        ("SELECT e.ctid, e.ssn FROM employees e", "SELECT e.ctid, e.ssn FROM \"pgusher_public\".\"employees$w\" e"),
+        (
+            "DELETE FROM employees WHERE ctid = ANY (ARRAY(SELECT ctid FROM employees LIMIT 1)) RETURNING tableoid",
+            &format!("DELETE FROM {twin} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {twin} LIMIT 1)) RETURNING tableoid"),
+        ),
+        ("SELECT id FROM employees FOR UPDATE", "SELECT id FROM \"pgusher_public\".\"employees\" FOR UPDATE"),
+        (
             "WITH d AS (DELETE FROM employees RETURNING *) SELECT * FROM d",
             &format!("WITH d AS (DELETE FROM {twin} RETURNING {all}) SELECT * FROM d"),
         ),
@@ -78,7 +110,17 @@ fn writes_that_a_view_cannot_carry_are_refused() {
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (ssn) DO NOTHING",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT ((ssn || '')) DO NOTHING",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) WHERE ssn = 'x' DO NOTHING",
-        "INSERT INTO employees (id) VALUES (1) ON CONFLICT ON CONSTRAINT employees_pkey DO NOTHING",
+        "INSERT INTO employees (id, ssn) VALUES (1, 'x'), (2, DEFAULT) ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
+        "INSERT INTO employees SELECT * FROM orders ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
+        "INSERT INTO employees (id, ssn) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = excluded::text",
+        "INSERT INTO employees (id) VALUES (1) ON CONFLICT ON CONSTRAINT employees_excl DO NOTHING",
+        "INSERT INTO employees (id) VALUES (1) ON CONFLICT ON CONSTRAINT employees_ssn_key DO NOTHING",
+        "SELECT ctid FROM notes",
+        "UPDATE notes SET body = 'x' WHERE notes.ctid = '(0,1)'",
+        "SELECT ctid, * FROM employees",
+        "SELECT e.xmin, e.* FROM employees e",
+        "SELECT tableoid, row_to_json(employees) FROM employees",
+        "SELECT id FROM v_orders FOR UPDATE",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = excluded::text",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET name = (excluded.*)::text",
@@ -89,7 +131,7 @@ fn writes_that_a_view_cannot_carry_are_refused() {
         "MERGE INTO notes e USING orders o ON true WHEN MATCHED THEN DELETE",
         "DELETE FROM employees WHERE CURRENT OF c",
         "UPDATE notes SET body = 'x' WHERE CURRENT OF c",
-        "UPDATE employees SET name = 'x' FROM orders o JOIN customers c ON true RETURNING *",
+        "UPDATE employees SET name = 'x' FROM orders o JOIN customers c USING (id) RETURNING *",
     ] {
         assert!(matches!(refusal(sql), ResolveError::Unsupported { .. }), "{sql}: {:?}", refusal(sql));
     }
@@ -110,4 +152,28 @@ fn raw_columns_of_a_twin_cannot_be_named() {
     ] {
         assert!(matches!(refusal(sql), ResolveError::UndefinedColumn { .. }), "{sql}: {:?}", refusal(sql));
     }
+}
+
+#[test]
+fn a_constraint_that_is_not_there_is_not_there() {
+    let error = refusal("INSERT INTO employees (id) VALUES (1) ON CONFLICT ON CONSTRAINT nosuch DO NOTHING");
+    assert_eq!(error.to_string(), "constraint \"nosuch\" for table \"employees\" does not exist");
+}
+
+#[test]
+fn merge_takes_views_from_postgresql_17_on() {
+    use crate::catalog::SearchPath;
+    use crate::sql::fixture::{alice, analyse_as, footing_with};
+    let new = footing_with(|catalog| catalog.server_version = 170_004);
+    let merge = |sql: &str| analyse_as(sql, &alice(), &new, &SearchPath::default()).map(|analysed| analysed.text);
+    let masked = "MERGE INTO employees e USING orders o ON e.id = o.id WHEN MATCHED THEN UPDATE SET ssn = 'x', name = e.ssn WHEN NOT MATCHED THEN INSERT (id, ssn) VALUES (1, '2') RETURNING e.*";
+    assert_eq!(
+        merge(masked).unwrap(),
+        "MERGE INTO \"pgusher_public\".\"employees$w\" e USING \"public\".\"orders\" o ON e.id = o.id WHEN MATCHED THEN UPDATE SET \"ssn$raw\" = 'x', name = e.ssn WHEN NOT MATCHED THEN INSERT (id, \"ssn$raw\") VALUES (1, '2') RETURNING \"e\".\"id\", \"e\".\"name\", \"e\".\"ssn\", \"e\".\"salary\", \"e\".\"region\""
+    );
+    assert!(merge("MERGE INTO notes n USING orders o ON n.id = o.id WHEN MATCHED THEN DELETE").is_ok());
+    assert!(
+        merge("MERGE INTO notes n USING orders o ON n.id = o.id WHEN NOT MATCHED THEN INSERT VALUES (1)").is_err(),
+        "it could take over hidden rows"
+    );
 }
