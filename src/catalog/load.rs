@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::snapshot::{
-    Arbiter, CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, TypeKind, UserType,
+    Arbiter, CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, TypeKind,
+    UserType,
 };
 use super::temporary::Temporaries;
 use crate::name::Name;

@@ -10,7 +10,7 @@ mod temporary;
 
 pub use footing::{Footing, Governed, GovernedTable, SearchPath, governed_schema, reads_by_view};
 pub use snapshot::{
-    Arbiter, CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server,
-    TypeKind, UserType,
+    Arbiter, CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema,
+    Server, TypeKind, UserType,
 };
 pub use temporary::Temporaries;

@@ -40,6 +40,8 @@ pub struct Refusal {
     pub context: Option<String>,
     /// In characters from 1.
     pub position: Option<u32>,
+    /// The schema, table, column, type and constraint that it names, as far as it does.
+    pub names: Vec<String>,
 }
 
 impl fmt::Display for Refusal {
@@ -68,6 +70,7 @@ impl From<tokio_postgres::Error> for Refusal {
                 Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(*at),
                 _ => None,
             },
+            names: [db.schema(), db.table(), db.column(), db.datatype(), db.constraint()].into_iter().flatten().map(Into::into).collect(),
         }
     }
 }
@@ -143,6 +146,22 @@ impl Client {
     pub fn affected(&self, sql: &str) -> u64 {
         let messages = answered(self.inner.simple_query(sql)).unwrap_or_else(|refusal| panic!("{sql}\n{refusal}"));
         messages.iter().filter_map(|m| if let SimpleQueryMessage::CommandComplete(n) = m { Some(*n) } else { None }).sum()
+    }
+
+    /// Rows as text, and the number of rows that the statement says it touched; or the refusal.
+    pub fn try_run(&self, sql: &str) -> Result<(Vec<Vec<String>>, u64), Refusal> {
+        let messages = answered(self.inner.simple_query(sql))?;
+        let (mut rows, mut count) = (Vec::new(), 0);
+        for message in &messages {
+            match message {
+                SimpleQueryMessage::Row(row) => {
+                    rows.push((0..row.len()).map(|i| row.get(i).unwrap_or(NULL).to_string()).collect());
+                }
+                SimpleQueryMessage::CommandComplete(n) => count = *n,
+                _ => {}
+            }
+        }
+        Ok((rows, count))
     }
 
     /// Runs text that must fail with this SQLSTATE.

@@ -18,3 +18,5 @@ mod tokens;
 mod transactions;
 mod versions;
 mod views;
+mod writes;
+mod writes_values;

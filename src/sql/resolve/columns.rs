@@ -23,7 +23,7 @@ impl Walk<'_> {
             ([], _) => self.refuse_wide_star(position),
             ([name], false) => self.bare_reference(name, position),
             ([alias], true) => self.refuse_twin_row(alias, position),
-            ([alias, field], false) => self.field_reference(column, alias, field, position),
+            ([alias, field], false) => self.field_reference(alias, field, position),
             ([schema, relation], true) => self.qualified_reference(column, None, schema, relation, None),
             ([schema, relation, field], false) => self.qualified_reference(column, None, schema, relation, Some(field)),
             ([database, schema, relation], true) => self.qualified_reference(column, Some(database), schema, relation, None),
@@ -113,20 +113,8 @@ impl Walk<'_> {
     }
 
     /// `t.f`
-    fn field_reference(
-        &mut self,
-        column: &mut ColumnRef,
-        alias: &str,
-        field: &str,
-        position: Option<usize>,
-    ) -> Result<(), ResolveError> {
+    fn field_reference(&mut self, alias: &str, field: &str, position: Option<usize>) -> Result<(), ResolveError> {
         self.refuse_raw(field, position)?;
-        if let Some((_, Twin { masked, role: TwinRole::Excluded(given) })) = self.scopes.twin(alias)
-            && masked.iter().any(|masked| masked == field)
-        {
-            let given = given.iter().any(|name| name == field);
-            return self.excluded_reference(column, field, given);
-        }
         if self.scopes.in_twin() && matches!(alias, "old" | "new") && self.scopes.items(alias).next().is_none() {
             return Err(ResolveError::unsupported(format!("{alias}.{field}"), position)
                 .because("The table that is written to has column masks."));

@@ -5,20 +5,19 @@ use pg_query::protobuf::{ColumnRef, InferClause, Node, OnConflictAction, OnConfl
 
 use super::ResolveError;
 use super::copy::template;
-use super::names::{offset, string_node};
-use super::scope::{Item, Twin};
+use super::names::{offset, string};
+use super::scope::{Item, Proposed, Twin, TwinRole};
 use super::walk::Walk;
 use super::write::Target;
-use crate::catalog::GovernedTable;
 use crate::name::quote_identifier;
 
 impl Walk<'_> {
-    /// ON CONFLICT. Gives back whether it reads the target. `given` are the columns for which the statement itself has values.
+    /// ON CONFLICT. Gives back whether it reads the target. `given` are the values that the statement itself proposes.
     pub(super) fn on_conflict(
         &mut self,
         target: &Target,
         clause: &mut OnConflictClause,
-        given: Vec<String>,
+        given: Vec<Proposed>,
     ) -> Result<bool, ResolveError> {
         let OnConflictClause { action, infer, target_list, where_clause, location } = clause;
         let position = offset(*location);
@@ -96,27 +95,47 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// `excluded.c` of a masked column: what the statement itself proposes. What a default or the like proposes stays hidden.
-    pub(super) fn excluded_reference(&mut self, column: &mut ColumnRef, field: &str, given: bool) -> Result<(), ResolveError> {
-        let position = offset(column.location);
-        if !given {
-            return Err(ResolveError::unsupported(format!("excluded.{field}"), position)
-                .because("The column has a mask, and the statement gives no value for it."));
+    /// `excluded.c` of a masked column. Upstream, reading it takes the right to read the column raw; so what the statement proposes
+    /// for it is spelled out again, where that is a constant or a parameter.
+    pub(super) fn proposed(&mut self, column: &ColumnRef) -> Result<Option<Node>, ResolveError> {
+        let [alias, field] = column.fields.as_slice() else { return Ok(None) };
+        let (Some("excluded"), Some(field)) = (string(alias), string(field)) else { return Ok(None) };
+        let Some((_, Twin { masked, role: TwinRole::Excluded(given) })) = self.scopes.twin("excluded") else { return Ok(None) };
+        if !masked.iter().any(|masked| masked == field) {
+            return Ok(None);
         }
-        let raw = GovernedTable::raw_column(field);
+        let found = given.iter().find(|proposed| proposed.column == field);
+        let Some(Proposed { type_sql, value, .. }) = found.cloned() else {
+            return Err(ResolveError::unsupported(format!("excluded.{field}"), offset(column.location))
+                .because("The column has a mask, and no single row of VALUES gives a constant or parameter for it."));
+        };
+        let (text, tree) = self.as_type(&value, &type_sql).ok_or(ResolveError::misplaced("location"))?;
         let tokens = self.tokens();
         let range = tokens
             .at(column.location)
-            .and_then(|at| {
-                let ends = tokens.name_ends(at, 2)?;
-                tokens.range(ends.first()? + 1, *ends.last()?)
-            })
+            .and_then(|at| tokens.range(at, *tokens.name_ends(at, 2)?.last()?))
             .ok_or(ResolveError::misplaced("location"))?;
-        self.edit(range, quote_identifier(&raw));
-        if let Some(last) = column.fields.last_mut() {
-            *last = string_node(&raw);
-        }
-        Ok(())
+        self.edit(range, text);
+        Ok(Some(tree))
+    }
+
+    /// A constant or parameter of the text as a value of a type: as SQL and as tree.
+    fn as_type(&self, value: &Node, type_sql: &str) -> Option<(String, Node)> {
+        let location = match value.node.as_ref()? {
+            Kind::AConst(constant) => constant.location,
+            Kind::ParamRef(parameter) => parameter.location,
+            _ => return None,
+        };
+        let tokens = self.tokens();
+        let at = tokens.at(location)?;
+        let last = if tokens.is_symbol(at, "-") { at + 1 } else { at };
+        let given = self.text.get(tokens.range(at, tokens.after_token(last))?)?;
+        let Some(Kind::SelectStmt(select)) = template(&format!("SELECT (NULL)::{type_sql}")).ok()?.node else { return None };
+        let Some(Kind::ResTarget(target)) = select.target_list.into_iter().next()?.node else { return None };
+        let mut tree = *target.val?;
+        let Some(Kind::TypeCast(cast)) = tree.node.as_mut() else { return None };
+        cast.arg = Some(Box::new(value.clone()));
+        Some((format!("({given})::{type_sql}"), tree))
     }
 }
 

@@ -1,5 +1,9 @@
 //! What names mean where: CTEs, FROM items and write targets, innermost scope last.
 
+use std::sync::Arc;
+
+use pg_query::protobuf::Node;
+
 use crate::catalog::GovernedTable;
 use crate::name::QualifiedName;
 use crate::policy::Oid;
@@ -60,8 +64,19 @@ pub(super) enum TwinRole {
     Written,
     /// It is read, because it has the table's system columns.
     Read,
-    /// It is `excluded` over one: the columns for which the statement itself has values.
-    Excluded(Vec<String>),
+    /// It is `excluded` over one: the constants and parameters that the statement itself proposes, by column.
+    Excluded(Vec<Proposed>),
+}
+
+/// What an INSERT proposes for a column.
+#[derive(Clone, Debug)]
+pub(super) struct Proposed {
+    /// The column.
+    pub(super) column: String,
+    /// Its type as SQL.
+    pub(super) type_sql: Arc<str>,
+    /// A constant or parameter.
+    pub(super) value: Node,
 }
 
 impl Twin {
@@ -80,7 +95,7 @@ impl Twin {
     }
 
     /// `excluded`.
-    pub(super) fn excluded(table: &GovernedTable, given: Vec<String>) -> Self {
+    pub(super) fn excluded(table: &GovernedTable, given: Vec<Proposed>) -> Self {
         Self::of(table, TwinRole::Excluded(given))
     }
 }

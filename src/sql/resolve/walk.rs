@@ -226,6 +226,12 @@ impl<'a> Walk<'a> {
             let hoist = self.call(call)?;
             return hoist.map_or(Ok(()), |hoist| self.hoist_membership(hoist, node));
         }
+        if let Kind::ColumnRef(column) = kind
+            && let Some(value) = self.proposed(column)?
+        {
+            *node = value;
+            return Ok(());
+        }
         self.plain_expression(kind)
     }
 

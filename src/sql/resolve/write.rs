@@ -9,7 +9,7 @@ use pg_query::protobuf::{DeleteStmt, InsertStmt, Node, RangeVar, ResTarget, Upda
 use super::ResolveError;
 use super::names::offset;
 use super::relations::{Access, Found};
-use super::scope::{Bare, Item, Twin};
+use super::scope::{Bare, Item, Proposed, Twin};
 use super::select::Columns;
 use super::walk::Walk;
 use crate::catalog::GovernedTable;
@@ -70,13 +70,12 @@ impl<'a> Walk<'a> {
             statement;
         self.scopes.push();
         self.with(with_clause.as_mut())?;
-        let width = match select_stmt.as_deref_mut() {
-            Some(rows) => self.query(rows)?.map(|columns| columns.len()),
-            None => Some(0),
-        };
+        if let Some(rows) = select_stmt.as_deref_mut() {
+            self.query(rows)?;
+        }
         let target = self.target(relation.as_mut(), Access::Insert)?;
         self.note_target_columns(&target, cols);
-        let given = given(&target, cols, select_stmt.as_deref(), width);
+        let given = given(&target, cols, select_stmt.as_deref());
         self.assignments(&target, cols)?;
         if let Some(conflict) = on_conflict_clause.as_deref_mut()
             && self.on_conflict(&target, conflict, given)?
@@ -212,24 +211,20 @@ fn named(node: &Node) -> Option<&str> {
     }
 }
 
-/// The columns for which an INSERT brings values of its own, and not their defaults. `width` is how many its source has.
-fn given(target: &Target, columns: &[Node], source: Option<&Node>, width: Option<usize>) -> Vec<String> {
-    let listed: Vec<String> = if columns.is_empty() {
-        target.found.columns().into_iter().take(width.unwrap_or(0)).collect()
-    } else {
-        columns.iter().filter_map(named).map(str::to_owned).collect()
-    };
+/// The constants and parameters that an INSERT of a single row brings, by column.
+fn given(target: &Target, columns: &[Node], source: Option<&Node>) -> Vec<Proposed> {
     let rows = match source.and_then(|node| node.node.as_ref()) {
         Some(Kind::SelectStmt(select)) => select.values_lists.as_slice(),
         _ => &[],
     };
-    let defaulted = |index: usize| {
-        rows.iter().any(|row| match row.node.as_ref() {
-            Some(Kind::List(row)) => {
-                matches!(row.items.get(index).and_then(|n| n.node.as_ref()), Some(Kind::SetToDefault(_)) | None)
-            }
-            _ => true,
-        })
+    let [only] = rows else { return Vec::new() };
+    let Some(Kind::List(row)) = only.node.as_ref() else { return Vec::new() };
+    let listed: Vec<String> =
+        if columns.is_empty() { target.found.columns() } else { columns.iter().filter_map(named).map(str::to_owned).collect() };
+    let proposed = |(name, value): (String, &Node)| {
+        let type_sql = target.found.relation.column(&name)?.type_sql.clone();
+        let plain = matches!(value.node.as_ref(), Some(Kind::AConst(_) | Kind::ParamRef(_)));
+        plain.then(|| Proposed { column: name, type_sql, value: value.clone() })
     };
-    listed.into_iter().enumerate().filter(|(index, _)| !defaulted(*index)).map(|(_, name)| name).collect()
+    listed.into_iter().zip(&row.items).filter_map(proposed).collect()
 }

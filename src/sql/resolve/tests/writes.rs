@@ -58,14 +58,16 @@ fn writes_to_masked_tables_go_to_the_twin() {
             ),
         ),
         (
-            "INSERT INTO employees (id, ssn) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn WHERE excluded . \"ssn\" <> ''",
+            "INSERT INTO employees (id, ssn, salary) VALUES (1, $2, -5) ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn, salary = excluded.salary WHERE excluded . \"ssn\" <> ''",
             &format!(
-                "INSERT INTO {twin} (id, \"ssn$raw\") VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.\"ssn$raw\" WHERE excluded . \"ssn$raw\" <> ''"
+                "INSERT INTO {twin} (id, \"ssn$raw\", \"salary$raw\") VALUES (1, $2, -5) ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = ($2)::text, \"salary$raw\" = (-5)::text WHERE ($2)::text <> ''"
             ),
         ),
         (
-            "INSERT INTO employees VALUES (1, 'n', 's') ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
-            &format!("INSERT INTO {twin} VALUES (1, 'n', 's') ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = excluded.\"ssn$raw\""),
+            "INSERT INTO employees VALUES (1, 'n', U&'s!0041' UESCAPE '!') ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn, name = excluded.name",
+            &format!(
+                "INSERT INTO {twin} VALUES (1, 'n', U&'s!0041' UESCAPE '!') ON CONFLICT (id) DO UPDATE SET \"ssn$raw\" = (U&'s!0041' UESCAPE '!')::text, name = excluded.name"
+            ),
         ),
         (
             "INSERT INTO employees VALUES (1) ON CONFLICT ON CONSTRAINT employees_pkey DO NOTHING",
@@ -110,7 +112,8 @@ fn writes_that_a_view_cannot_carry_are_refused() {
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (ssn) DO NOTHING",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT ((ssn || '')) DO NOTHING",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT (id) WHERE ssn = 'x' DO NOTHING",
-        "INSERT INTO employees (id, ssn) VALUES (1, 'x'), (2, DEFAULT) ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
+        "INSERT INTO employees (id, ssn) VALUES (1, lower('x')) ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
+        "INSERT INTO employees (id, ssn) VALUES (1, 'x'), (2, 'y') ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
         "INSERT INTO employees SELECT * FROM orders ON CONFLICT (id) DO UPDATE SET ssn = excluded.ssn",
         "INSERT INTO employees (id, ssn) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = excluded::text",
         "INSERT INTO employees (id) VALUES (1) ON CONFLICT ON CONSTRAINT employees_excl DO NOTHING",
