@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::script::{Part, Script};
 use crate::error::Report;
+use crate::name::Name;
 use crate::sql::{Effect, Transaction};
 
 /// One entry of the queue.
@@ -22,6 +23,8 @@ pub(super) enum Expected {
     },
     /// BindComplete.
     Bind {
+        /// The statement bound, which upstream may look at again.
+        script: Option<Arc<Script>>,
         /// The client's: it is shown, and confirms the portal that waits.
         shown: bool,
     },
@@ -141,12 +144,18 @@ impl Expected {
             Self::Execute(Running { ending: Completion::Filled, .. }) => None,
             Self::Execute(running) => running.script.as_deref().map(|script| (script, Some(running.part))),
             Self::Query(running) => running.script.as_deref().map(|script| (script, None)),
-            Self::Bind { .. }
-            | Self::Describe { .. }
-            | Self::Close { .. }
-            | Self::Sync { .. }
-            | Self::Local { .. }
-            | Self::Refused(_) => None,
+            Self::Bind { script, .. } => script.as_deref().map(|script| (script, Some(0))),
+            Self::Describe { .. } | Self::Close { .. } | Self::Sync { .. } | Self::Local { .. } | Self::Refused(_) => None,
+        }
+    }
+
+    /// The prepared statement that it executes by SQL, without parameters: upstream may look at that one's text again.
+    pub(super) fn executes(&self) -> Option<&Name> {
+        let (Self::Execute(running) | Self::Query(running)) = self else { return None };
+        let part = running.current()?;
+        match part.rewritten.effect() {
+            Effect::Execute { name } if !part.text.contains('(') => Some(name),
+            _ => None,
         }
     }
 

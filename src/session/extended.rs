@@ -136,9 +136,10 @@ impl Session {
                 }
             }
         }
+        let script = prepared.script().cloned();
         self.names.expect_portal(portal, prepared);
         self.exchange.link.pass(Passing::Bind, length, body);
-        self.sent(Expected::Bind { shown: true });
+        self.sent(Expected::Bind { script, shown: true });
         Ok(true)
     }
 

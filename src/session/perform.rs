@@ -144,7 +144,7 @@ impl Session {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         self.expected.push_back(Expected::Parse { script, shown: false });
-        self.expected.push_back(Expected::Bind { shown: false });
+        self.expected.push_back(Expected::Bind { script: None, shown: false });
         if let Some(rows_only) = describe {
             self.expected.push_back(Expected::Describe { rows_only });
         }

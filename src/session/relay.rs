@@ -162,7 +162,7 @@ impl Session {
                 }
                 (shown, true)
             }
-            (BackendTag::BindComplete, Expected::Bind { shown }) => {
+            (BackendTag::BindComplete, Expected::Bind { shown, .. }) => {
                 let shown = *shown;
                 if shown {
                     self.names.confirm_portal();
@@ -321,7 +321,14 @@ impl Session {
     fn sanitise(&mut self, fields: &mut Fields) {
         unwrap(fields, self.expected.front().and_then(Expected::stands_in));
         self.client_names.follow(&self.footing);
-        let sent = self.expected.front().and_then(Expected::sent);
+        let mut waiting = self.expected.iter();
+        // What is described or bound is what is executed next.
+        let front = waiting.find(|expected| !matches!(expected, Expected::Describe { .. } | Expected::Bind { script: None, .. }));
+        let executed = front.and_then(Expected::executes).and_then(|name| self.names.prepared(name.as_str()));
+        let sent = match executed.and_then(|prepared| prepared.script()) {
+            Some(script) => Some((&**script, Some(0))),
+            None => front.and_then(Expected::sent),
+        };
         let setting = Setting { touched: self.touched, sent, principal: &self.who.name, names: &self.client_names };
         sanitise(fields, &setting);
     }
@@ -337,11 +344,11 @@ impl Session {
             }
             match self.expected.pop_front() {
                 Some(Expected::Parse { shown: true, .. } | Expected::Local { confirms: true, .. }) => self.names.give_up(),
-                Some(Expected::Bind { shown: true }) => self.names.give_up_portal(),
+                Some(Expected::Bind { shown: true, .. }) => self.names.give_up_portal(),
                 Some(
                     Expected::Parse { shown: false, .. }
                     | Expected::Local { confirms: false, .. }
-                    | Expected::Bind { shown: false }
+                    | Expected::Bind { shown: false, .. }
                     | Expected::Describe { .. }
                     | Expected::Close { .. }
                     | Expected::Execute(_)

@@ -70,7 +70,11 @@ impl From<tokio_postgres::Error> for Refusal {
                 Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(*at),
                 _ => None,
             },
-            names: [db.schema(), db.table(), db.column(), db.datatype(), db.constraint()].into_iter().flatten().map(Into::into).collect(),
+            names: [db.schema(), db.table(), db.column(), db.datatype(), db.constraint()]
+                .into_iter()
+                .flatten()
+                .map(Into::into)
+                .collect(),
         }
     }
 }

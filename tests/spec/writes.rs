@@ -63,13 +63,22 @@ impl Takes {
 const FORMS: &[(Takes, &str)] = &[
     // INSERT
     (Takes::Nothing, "INSERT INTO {t} (owner, name, badge) VALUES ('ana', 'n', 500)"),
-    (Takes::Nothing, "INSERT INTO {t} (owner, name, badge) VALUES ('ana', 'n', 500) RETURNING id, owner, name, badge, tags, home, doubled, number, boss"),
+    (
+        Takes::Nothing,
+        "INSERT INTO {t} (owner, name, badge) VALUES ('ana', 'n', 500) RETURNING id, owner, name, badge, tags, home, doubled, number, boss",
+    ),
     (Takes::Nothing, "INSERT INTO {t} VALUES (200, 'ana', 'n', 9, 'cc', 500, '{x}', ROW('a', 'b')) RETURNING home, number"),
-    (Takes::Nothing, "INSERT INTO {t} VALUES (201, 'ana', 'n', DEFAULT, DEFAULT, 501), (202, 'ana', 'm', 6, 'dd', DEFAULT) RETURNING id, doubled"),
+    (
+        Takes::Nothing,
+        "INSERT INTO {t} VALUES (201, 'ana', 'n', DEFAULT, DEFAULT, 501), (202, 'ana', 'm', 6, 'dd', DEFAULT) RETURNING id, doubled",
+    ),
     (Takes::Nothing, "INSERT INTO {t} DEFAULT VALUES"),
     (Takes::Nothing, "INSERT INTO {t} (id, owner, name) OVERRIDING SYSTEM VALUE VALUES (300, 'ana', 'n') RETURNING id"),
     (Takes::Nothing, "INSERT INTO {t} (id, owner, name) OVERRIDING USER VALUE VALUES (300, 'ana', 'n') RETURNING id"),
-    (Takes::Nothing, "INSERT INTO {t} (owner, name, pay) SELECT 'ana', name || code, pay + 1 FROM {t} WHERE id < 4 ORDER BY id RETURNING name"),
+    (
+        Takes::Nothing,
+        "INSERT INTO {t} (owner, name, pay) SELECT 'ana', name || code, pay + 1 FROM {t} WHERE id < 4 ORDER BY id RETURNING name",
+    ),
     (Takes::Nothing, "INSERT INTO {t} (owner, name, doubled) VALUES ('ana', 'n', 3)"),
     (Takes::Nothing, "INSERT INTO {t} (owner, name, doubled, pay) VALUES ('ana', 'n', DEFAULT, DEFAULT) RETURNING doubled"),
     (Takes::Nothing, "INSERT INTO {t} AS x (owner, name) VALUES ('ana', 'n') RETURNING x.id, x.name || x.owner AS both"),
@@ -84,14 +93,29 @@ const FORMS: &[(Takes, &str)] = &[
     (Takes::Nothing, "INSERT INTO {t} (owner) VALUES ('ana', 'more')"),
     // ON CONFLICT
     (Takes::Nothing, "INSERT INTO {t} (id, owner, name) VALUES (1, 'ana', 'n') ON CONFLICT DO NOTHING RETURNING id"),
-    (Takes::Nothing, "INSERT INTO {t} (id, owner, name) VALUES (1, 'ana', 'n'), (600, 'ana', 'm') ON CONFLICT (id) DO NOTHING RETURNING id"),
+    (
+        Takes::Nothing,
+        "INSERT INTO {t} (id, owner, name) VALUES (1, 'ana', 'n'), (600, 'ana', 'm') ON CONFLICT (id) DO NOTHING RETURNING id",
+    ),
     (Takes::Nothing, "INSERT INTO {t} (id, owner, name) VALUES (1, 'ana', 'n') ON CONFLICT ON CONSTRAINT {t}_pkey DO NOTHING"),
     (Takes::Nothing, "INSERT INTO {t} (id, owner, name) VALUES (1, 'ana', 'n') ON CONFLICT ON CONSTRAINT nosuch DO NOTHING"),
     (Takes::Nothing, "INSERT INTO {t} (id, owner, name) VALUES (1, 'ana', 'n') ON CONFLICT (name) DO NOTHING"),
-    (Takes::NoFilterView, "INSERT INTO {t} (owner, name, badge) VALUES ('ana', 'n', 103) ON CONFLICT ON CONSTRAINT {t}_badge_key DO UPDATE SET name = 'up' RETURNING id, name"),
-    (Takes::NoFilterView, "INSERT INTO {t} AS x (id, owner, name, pay) VALUES (1, 'ana', 'n', 77) ON CONFLICT (id) DO UPDATE SET pay = excluded.pay, name = excluded.name || x.name || x.code || excluded.pay RETURNING id, name"),
-    (Takes::NoFilterView, "INSERT INTO {t} AS x VALUES (3, 'ana', 'n', 78) ON CONFLICT (id) DO UPDATE SET name = 'q', pay = DEFAULT WHERE x.pay < 10 RETURNING id, name"),
-    (Takes::NoFilterView, "INSERT INTO {t} AS x VALUES (3, 'ana', 'n', 78) ON CONFLICT (id) DO UPDATE SET (name, pay) = (SELECT 'sub', 4) WHERE x.pay > 10"),
+    (
+        Takes::NoFilterView,
+        "INSERT INTO {t} (owner, name, badge) VALUES ('ana', 'n', 103) ON CONFLICT ON CONSTRAINT {t}_badge_key DO UPDATE SET name = 'up' RETURNING id, name",
+    ),
+    (
+        Takes::NoFilterView,
+        "INSERT INTO {t} AS x (id, owner, name, pay) VALUES (1, 'ana', 'n', 77) ON CONFLICT (id) DO UPDATE SET pay = excluded.pay, name = excluded.name || x.name || x.code || excluded.pay RETURNING id, name",
+    ),
+    (
+        Takes::NoFilterView,
+        "INSERT INTO {t} AS x VALUES (3, 'ana', 'n', 78) ON CONFLICT (id) DO UPDATE SET name = 'q', pay = DEFAULT WHERE x.pay < 10 RETURNING id, name",
+    ),
+    (
+        Takes::NoFilterView,
+        "INSERT INTO {t} AS x VALUES (3, 'ana', 'n', 78) ON CONFLICT (id) DO UPDATE SET (name, pay) = (SELECT 'sub', 4) WHERE x.pay > 10",
+    ),
     // UPDATE
     (Takes::Nothing, "UPDATE {t} SET pay = pay + 1, name = name || pay WHERE id = 1 RETURNING name"),
     (Takes::Nothing, "UPDATE {t} SET name = 'rich' WHERE pay > 5"),
@@ -99,9 +123,18 @@ const FORMS: &[(Takes, &str)] = &[
     (Takes::Nothing, "UPDATE {t} SET (pay, name) = (3, code) WHERE id < 4 RETURNING id, name"),
     (Takes::Nothing, "UPDATE {t} SET (pay, name) = (SELECT 4, y.name || y.code FROM {t} y WHERE y.id = {t}.id) WHERE id < 4"),
     (Takes::Nothing, "UPDATE {t} SET (name, pay, noted) = ROW ('r', DEFAULT, DEFAULT) WHERE id = 1 RETURNING name"),
-    (Takes::Nothing, "UPDATE {t} SET owner = DEFAULT, pay = DEFAULT, number = DEFAULT, code = DEFAULT WHERE id = 1 RETURNING owner, number"),
-    (Takes::Nothing, "UPDATE {t} x SET name = y.name || y.pay, pay = y.pay + 10 FROM {t} y WHERE y.id = x.id + 2 RETURNING x.id, y.name, y.pay"),
-    (Takes::Nothing, "UPDATE ONLY {t} SET name = r.name FROM regions r JOIN regions s ON r.code = s.code WHERE r.code = 'EMEA' AND {t}.id = 1 RETURNING {t}.id, r.*, s.name"),
+    (
+        Takes::Nothing,
+        "UPDATE {t} SET owner = DEFAULT, pay = DEFAULT, number = DEFAULT, code = DEFAULT WHERE id = 1 RETURNING owner, number",
+    ),
+    (
+        Takes::Nothing,
+        "UPDATE {t} x SET name = y.name || y.pay, pay = y.pay + 10 FROM {t} y WHERE y.id = x.id + 2 RETURNING x.id, y.name, y.pay",
+    ),
+    (
+        Takes::Nothing,
+        "UPDATE ONLY {t} SET name = r.name FROM regions r JOIN regions s ON r.code = s.code WHERE r.code = 'EMEA' AND {t}.id = 1 RETURNING {t}.id, r.*, s.name",
+    ),
     (Takes::Nothing, "UPDATE {t} SET tags[1] = 'q', home.city = code WHERE id = 1 RETURNING tags, home"),
     (Takes::Nothing, "UPDATE {t} SET badge = 103 WHERE id = 1"),
     (Takes::Nothing, "UPDATE {t} SET doubled = 4 WHERE id = 1"),
@@ -112,25 +145,49 @@ const FORMS: &[(Takes, &str)] = &[
     (Takes::Table, "UPDATE {t} SET doubled = DEFAULT, id = DEFAULT WHERE id = 1 RETURNING doubled"),
     // DELETE
     (Takes::Nothing, "DELETE FROM {t} WHERE id < 3"),
-    (Takes::Nothing, "DELETE FROM {t} USING regions r WHERE r.code = 'EMEA' AND {t}.id = 1 RETURNING {t}.name, r.name, 'x' || {t}.badge"),
+    (
+        Takes::Nothing,
+        "DELETE FROM {t} USING regions r WHERE r.code = 'EMEA' AND {t}.id = 1 RETURNING {t}.name, r.name, 'x' || {t}.badge",
+    ),
     (Takes::Nothing, "DELETE FROM {t} x USING {t} y WHERE x.id = 1 AND y.id = 3 RETURNING x.name, y.pay, y.code"),
     (Takes::Nothing, "DELETE FROM ONLY {t} WHERE code = 'real1'"),
     (Takes::Nothing, "DELETE FROM {t} WHERE EXISTS (SELECT 1 FROM {t} y WHERE y.pay = {t}.pay AND y.id > {t}.id)"),
     // In other statements
     (Takes::Nothing, "WITH n AS (INSERT INTO {t} (owner, name) VALUES ('ana', 'n') RETURNING name, badge) SELECT * FROM n"),
-    (Takes::Nothing, "WITH n AS (UPDATE {t} SET name = 'w' WHERE id = 1 RETURNING *), d AS (DELETE FROM {t} WHERE id = 3 RETURNING id, name) SELECT n.name, d.name FROM n, d"),
-    (Takes::Nothing, "WITH old AS (SELECT * FROM {t} WHERE id = 5) UPDATE {t} SET name = old.code FROM old WHERE {t}.id = 7 RETURNING {t}.name"),
+    (
+        Takes::Nothing,
+        "WITH n AS (UPDATE {t} SET name = 'w' WHERE id = 1 RETURNING *), d AS (DELETE FROM {t} WHERE id = 3 RETURNING id, name) SELECT n.name, d.name FROM n, d",
+    ),
+    (
+        Takes::Nothing,
+        "WITH old AS (SELECT * FROM {t} WHERE id = 5) UPDATE {t} SET name = old.code FROM old WHERE {t}.id = 7 RETURNING {t}.name",
+    ),
     (Takes::Nothing, "PREPARE p AS UPDATE {t} SET name = $1 WHERE code = $2 RETURNING id"),
     // Locks, samples and system columns
     (Takes::Nothing, "SELECT id, pay, code FROM {t} WHERE id < 4 ORDER BY id FOR UPDATE"),
     (Takes::Nothing, "SELECT x.id, x.code FROM {t} x, regions r WHERE x.id < 4 ORDER BY 1 FOR NO KEY UPDATE OF x SKIP LOCKED"),
     (Takes::Nothing, "SELECT count(*) FROM (SELECT 1 FROM {t} FOR KEY SHARE) q"),
     (Takes::Table, "SELECT id FROM {t} TABLESAMPLE BERNOULLI (100) ORDER BY id"),
-    (Takes::SystemColumns, "SELECT id, code, pay, ctid IS NULL, xmin = '0', xmax IS NULL, {t}.tableoid = 0 FROM {t} WHERE id < 4 ORDER BY id"),
-    (Takes::SystemColumns, "DELETE FROM {t} WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM {t} AS x WHERE x.code = 'c5')) RETURNING id, tableoid = 0"),
-    (Takes::Table, "MERGE INTO {t} x USING (VALUES (1, 'm')) s (id, v) ON x.id = s.id WHEN MATCHED AND x.ctid IS NOT NULL THEN UPDATE SET doubled = DEFAULT"),
-    (Takes::MergeIntoViews, "MERGE INTO {t} x USING (VALUES (1, 'm'), (50, 'new')) s (id, v) ON x.id = s.id WHEN MATCHED AND x.pay < 10 THEN UPDATE SET name = s.v || x.code, pay = x.pay + 1 WHEN NOT MATCHED THEN INSERT (id, owner, name, pay) VALUES (s.id, 'ana', s.v, DEFAULT)"),
-    (Takes::MergeIntoViews, "MERGE INTO {t} x USING {t} y ON x.id = y.id WHEN MATCHED AND x.code = y.code THEN DELETE WHEN NOT MATCHED THEN DO NOTHING"),
+    (
+        Takes::SystemColumns,
+        "SELECT id, code, pay, ctid IS NULL, xmin = '0', xmax IS NULL, {t}.tableoid = 0 FROM {t} WHERE id < 4 ORDER BY id",
+    ),
+    (
+        Takes::SystemColumns,
+        "DELETE FROM {t} WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM {t} AS x WHERE x.code = 'c5')) RETURNING id, tableoid = 0",
+    ),
+    (
+        Takes::Table,
+        "MERGE INTO {t} x USING (VALUES (1, 'm')) s (id, v) ON x.id = s.id WHEN MATCHED AND x.ctid IS NOT NULL THEN UPDATE SET doubled = DEFAULT",
+    ),
+    (
+        Takes::MergeIntoViews,
+        "MERGE INTO {t} x USING (VALUES (1, 'm'), (50, 'new')) s (id, v) ON x.id = s.id WHEN MATCHED AND x.pay < 10 THEN UPDATE SET name = s.v || x.code, pay = x.pay + 1 WHEN NOT MATCHED THEN INSERT (id, owner, name, pay) VALUES (s.id, 'ana', s.v, DEFAULT)",
+    ),
+    (
+        Takes::MergeIntoViews,
+        "MERGE INTO {t} x USING {t} y ON x.id = y.id WHEN MATCHED AND x.code = y.code THEN DELETE WHEN NOT MATCHED THEN DO NOTHING",
+    ),
 ];
 
 /// The same for a partitioned table and for a parent with a child: fewer columns, no constraints on them.
@@ -150,7 +207,8 @@ const COLUMNS: &str = "id integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, 
     badge integer CONSTRAINT {t}_badge_key UNIQUE, tags text[], home public.w_address, doubled integer GENERATED ALWAYS AS (badge * 2) STORED,
     number serial, boss integer REFERENCES public.{t}, noted date DEFAULT '2020-02-02'";
 
-const ROWS: &str = "SELECT n, CASE WHEN n % 2 = 1 THEN 'ana' ELSE 'bob' END AS owner, 'name' || n AS name, 1000 + n AS pay, 'real' || n AS code,
+const ROWS: &str =
+    "SELECT n, CASE WHEN n % 2 = 1 THEN 'ana' ELSE 'bob' END AS owner, 'name' || n AS name, 1000 + n AS pay, 'real' || n AS code,
     100 + n AS badge, ARRAY['a' || n, 'b'] AS tags, ROW('s' || n, 'c')::public.w_address AS home FROM generate_series(1, 10) n";
 
 /// What the shadow of a table holds.
