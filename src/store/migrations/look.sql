@@ -16,7 +16,7 @@ BEGIN
       SELECT coalesce(jsonb_agg(jsonb_build_object(
         'o', c.oid::int8, 's', c.relnamespace::int8, 'n', c.relname, 'k', c.relkind, 'w', pg_get_userbyid(c.relowner),
         'c', (SELECT jsonb_agg(jsonb_build_array(a.attnum, a.attname, a.atttypid::int8, format_type(a.atttypid, a.atttypmod),
-                  a.atttypmod, a.attgenerated <> '', a.attidentity, NULL) ORDER BY a.attnum)
+                  a.atttypmod, a.attgenerated <> '', a.attidentity, NULL, NULL) ORDER BY a.attnum)
               FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
         'p', (SELECT jsonb_agg(i.inhparent::int8 ORDER BY i.inhseqno) FROM pg_inherits AS i WHERE i.inhrelid = c.oid),
         'r', (SELECT jsonb_agg(DISTINCT d.refobjid::int8)
