@@ -563,7 +563,7 @@ public class Jdbc {
             refused("42883", () -> statement.executeQuery("SELECT no_such_function(1)"));
             refused("22012", () -> statement.executeQuery("SELECT 1 / 0"));
             refused("22P02", () -> statement.executeQuery("SELECT 'x'::integer"));
-            refused("0A000", () -> statement.execute("CREATE TABLE mine (id integer)"));
+            refused("42501", () -> statement.execute("CREATE TABLE mine (id integer)"));
             refused("42501", () -> statement.execute("SET ROLE postgres"));
             PSQLException syntax = (PSQLException) refused("42601", () -> statement.executeQuery("SELECT FROM FROM customers"));
             equal(13, syntax.getServerErrorMessage().getPosition());

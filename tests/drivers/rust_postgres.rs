@@ -250,7 +250,7 @@ both_mechanisms! {
             assert!(said.detail().is_some_and(|d| d.contains("SELECT")) && said.hint().is_some(), "{said:?}");
             refused(ivan.query("SELECT * FROM nowhere", &[]).await, &SqlState::UNDEFINED_TABLE);
             refused(ivan.query("SELECT 1 / $1::integer", &[&0_i32]).await, &SqlState::DIVISION_BY_ZERO);
-            refused(ivan.batch_execute("CREATE TABLE mine (id integer)").await, &SqlState::FEATURE_NOT_SUPPORTED);
+            refused(ivan.batch_execute("CREATE TABLE mine (id integer)").await, &SqlState::INSUFFICIENT_PRIVILEGE);
             let mut wrong = settings(shop, "ivan@example.com");
             let refusal = wrong.password("pgu_wrong").connect(NoTls).await.err().expect("a wrong token");
             assert_eq!(code(&refusal), "28P01");

@@ -37,6 +37,7 @@ BEGIN
 END
 $pgusher$;
 
+REVOKE ALL ON FUNCTION pgusher.fill_target() FROM PUBLIC;
 CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.filter FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 CREATE OR REPLACE TRIGGER fill_target BEFORE INSERT OR UPDATE ON pgusher.mask FOR EACH ROW EXECUTE FUNCTION pgusher.fill_target();
 
