@@ -2,7 +2,7 @@
 //! from this list.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{CommentStmt, ObjectType as Object, TransactionStmtKind};
+use pg_query::protobuf::{ObjectType as Object, TransactionStmtKind};
 
 use super::tag::{altered, dropped};
 use super::{StatementKind, command_tag};
@@ -35,9 +35,10 @@ pub fn surface(node: &Kind) -> Option<&'static Surface> {
     let own = named(statement(node))?;
     match node {
         // What is said about an object is as open as a change of the object.
-        Kind::CommentStmt(inner) => match commented(inner) {
-            "" => Some(own),
-            of => named(of).map(|of| if of.support == Support::Everyone { own } else { of }),
+        Kind::CommentStmt(inner) => match named(altered(inner.objtype)).or_else(|| named(dropped(inner.objtype))) {
+            Some(of) if of.support != Support::Everyone => Some(of),
+            Some(_) => Some(own),
+            None => None,
         },
         _ => Some(own),
     }
@@ -68,13 +69,6 @@ pub fn statement(node: &Kind) -> &'static str {
         Kind::AlterOwnerStmt(_) => "ALTER ... OWNER TO",
         Kind::AlterObjectDependsStmt(_) => "ALTER ... DEPENDS ON EXTENSION",
         _ => StatementKind::of(node).map_or("", StatementKind::label),
-    }
-}
-
-fn commented(inner: &CommentStmt) -> &'static str {
-    match altered(inner.objtype) {
-        "" => dropped(inner.objtype),
-        tag => tag,
     }
 }
 

@@ -5,6 +5,7 @@ mod mutation;
 mod reading;
 mod routing;
 mod scanning;
+mod surface;
 mod trees;
 
 /// On a stack as large as the workers' (main gives them 64 MiB).
