@@ -142,7 +142,8 @@ fn gone(before: &CatalogSnapshot, now: &CatalogSnapshot) -> Vec<Oid> {
     let relations = before.relations().map(|r| r.oid).filter(|oid| now.relation(*oid).is_none());
     let functions = before.functions().map(|f| f.oid).filter(|oid| now.function(*oid).is_none());
     let schemas = before.schemas().map(|s| s.oid).filter(|oid| now.schema(*oid).is_none());
-    relations.chain(functions).chain(schemas).collect()
+    let types = before.user_types().map(|t| t.oid).filter(|oid| now.user_type(*oid).is_none());
+    relations.chain(functions).chain(schemas).chain(types).collect()
 }
 
 fn forget(dropped: &[Oid]) -> Vec<String> {
@@ -153,7 +154,7 @@ fn forget(dropped: &[Oid]) -> Vec<String> {
     let mut statements: Vec<String> = ["grants", "owner"]
         .iter()
         .map(|table| {
-            format!("DELETE FROM pgusher.{table} AS x WHERE x.object IN ({list}) AND x.kind IN ('relation', 'function', 'schema')")
+            format!("DELETE FROM pgusher.{table} AS x WHERE x.object IN ({list}) AND x.kind IN ('relation', 'function', 'schema', 'type')")
         })
         .collect();
     statements.extend(
@@ -186,6 +187,12 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
         now.schemas()
             .filter(|s| application(s.oid) && before.is_some_and(|b| b.schema(s.oid).is_none()))
             .map(|s| ("schema", s.oid)),
+    );
+    rows.extend(
+        now.user_types()
+            .filter(|t| matches!(t.owner.as_str(), OWNER | DDL) && application(t.schema))
+            .filter(|t| before.is_none_or(|b| b.user_type(t.oid).is_none()))
+            .map(|t| ("type", t.oid)),
     );
     if rows.is_empty() {
         return Vec::new();

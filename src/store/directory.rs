@@ -123,4 +123,4 @@ const USED: &str = "UPDATE pgusher.token AS t SET last_used_at = u.at \
  WHERE t.id = u.id AND (t.last_used_at IS NULL OR t.last_used_at < u.at)";
 
 const STILL_THERE: &str = "SELECT o.oid FROM (SELECT c.oid FROM pg_catalog.pg_class AS c UNION ALL SELECT p.oid FROM pg_catalog.pg_proc AS p \
-   UNION ALL SELECT n.oid FROM pg_catalog.pg_namespace AS n) AS o WHERE o.oid = ANY ($1::pg_catalog.oid[])";
+   UNION ALL SELECT n.oid FROM pg_catalog.pg_namespace AS n UNION ALL SELECT t.oid FROM pg_catalog.pg_type AS t) AS o WHERE o.oid = ANY ($1::pg_catalog.oid[])";

@@ -21,6 +21,7 @@ mod operators;
 mod pipelines;
 mod predicates;
 mod printers;
+mod rights;
 mod side_doors;
 mod startup;
 mod statistics;

@@ -2,6 +2,7 @@
 
 mod copy;
 mod cursors;
+mod definitions;
 mod dependents;
 mod functions;
 mod governance;

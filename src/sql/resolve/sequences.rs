@@ -12,7 +12,7 @@ use crate::name::quote_literal;
 use crate::policy::{Privilege, Securable};
 
 impl<'a> Walk<'a> {
-    /// Needs MODIFY on the table that owns the sequence, or on the sequence's schema; the literal becomes a qualified name.
+    /// Needs MODIFY on the table that owns the sequence, or on the sequence itself (so on its schema); the literal becomes a qualified name.
     pub(super) fn sequence_function(&mut self, function: &str, call: &mut FuncCall) -> Result<(), ResolveError> {
         let position = offset(call.location);
         let refuse =
@@ -48,8 +48,8 @@ impl<'a> Walk<'a> {
                 self.requirements.need(holder, Privilege::Modify, on, Some(table.schema), label, table.kind.noun());
             }
             None => {
-                let (on, label) = (Securable::Schema(schema.oid), schema.name.as_str());
-                self.requirements.need(holder, Privilege::Modify, on, None, label, "schema");
+                let (on, label) = (Securable::Relation(sequence.oid), sequence.name.as_str());
+                self.requirements.need(holder, Privilege::Modify, on, Some(schema.oid), label, "sequence");
             }
         }
         Ok(())

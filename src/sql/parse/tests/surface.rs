@@ -63,7 +63,10 @@ fn every_object_of_a_statement_is_on_the_list() {
         assert_eq!(surface(&comment).is_none(), inner, "{comment:?}");
     }
     for node in [
-        Kind::CreateTableAsStmt(Box::new(CreateTableAsStmt { objtype: ObjectType::ObjectMatview.into(), ..CreateTableAsStmt::default() })),
+        Kind::CreateTableAsStmt(Box::new(CreateTableAsStmt {
+            objtype: ObjectType::ObjectMatview.into(),
+            ..CreateTableAsStmt::default()
+        })),
         Kind::CreateTableAsStmt(Box::default()),
         Kind::CreateFunctionStmt(Box::new(CreateFunctionStmt { is_procedure: true, ..CreateFunctionStmt::default() })),
         Kind::VacuumStmt(VacuumStmt { is_vacuumcmd: true, ..VacuumStmt::default() }),
@@ -108,7 +111,9 @@ fn document() -> String {
             writeln!(text, "| {} | {reason} |", one.statement).unwrap();
         }
     }
-    text.push_str("\n\n## Refused to everybody\n\nThey get 0A000, with the reason as the detail.\n\n| statement | why |\n|---|---|\n");
+    text.push_str(
+        "\n\n## Refused to everybody\n\nThey get 0A000, with the reason as the detail.\n\n| statement | why |\n|---|---|\n",
+    );
     for one in SURFACE.iter().filter(|one| !INNER.contains(&one.statement)) {
         if let Support::Nobody(reason) = one.support {
             writeln!(text, "| {} | {reason} |", one.statement).unwrap();
