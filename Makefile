@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test differential test-upstreams installcheck bench setup-bench
+.PHONY: regression-walk help setup demo test differential test-upstreams installcheck bench setup-bench
 
 DIR ?=
 PORT ?=
@@ -44,6 +44,12 @@ installcheck: setup ## PostgreSQL's own regression suite through pgusher as an a
 	cargo build --locked
 	cc -shared -fPIC -O1 -w -I$$(/usr/lib/postgresql/15/bin/pg_config --includedir-server) -o target/regress.so target/postgres-sources/src/test/regress/regress.c
 	tests/installcheck/run --sources target/postgres-sources --library target
+
+regression-walk: setup ## the statements of PostgreSQL's own regression suite through the analysis
+	@scripts/setup installcheck
+	@scripts/postgres-sources
+	cc -shared -fPIC -O1 -w -I$$(/usr/lib/postgresql/15/bin/pg_config --includedir-server) -o target/regress.so target/postgres-sources/src/test/regress/regress.c
+	cargo test --locked --test all -- --ignored --nocapture the_analysis_takes_what_postgresqls_own_tests_say
 
 setup-bench:
 	@scripts/setup bench

@@ -10,5 +10,6 @@ mod differential;
 mod drivers;
 mod harness;
 mod operations;
+mod regression;
 mod spec;
 mod wire;

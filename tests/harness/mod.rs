@@ -17,7 +17,7 @@ pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
 pub use shop::{ADMIN, Mechanism, Shop};
 pub(crate) use shop::{both_mechanisms, every_mechanism};
-pub use upstream::{Upstream, program};
+pub use upstream::{Upstream, program, scratch};
 
 use std::time::{Duration, Instant};
 

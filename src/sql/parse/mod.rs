@@ -88,6 +88,11 @@ impl Parsed {
     pub fn kind(&self) -> StatementKind {
         self.kind
     }
+
+    /// What it needs, and who may run it; `None` for what the list does not know.
+    pub fn classified(&self) -> Option<&'static Surface> {
+        self.tree.node.as_ref().and_then(surface)
+    }
 }
 
 /// Splits and parses a client's text; an empty text gives no statement. As in PostgreSQL, one mistake anywhere refuses all.

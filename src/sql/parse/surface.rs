@@ -154,7 +154,10 @@ pub const SURFACE: &[Surface] = &[
     everyone("ALTER INDEX", "as ALTER TABLE of its table"),
     everyone("DROP INDEX", "as DROP TABLE of its table"),
     everyone("CREATE VIEW", "CREATE on the schema, and what the query needs; OR REPLACE: ownership of the view that is there"),
-    everyone("ALTER VIEW", "MODIFY, MANAGE or ownership; SET SCHEMA: MANAGE or ownership, and CREATE on the new schema"),
+    everyone(
+        "ALTER VIEW",
+        "MODIFY, MANAGE or ownership; SET and RESET of options: ownership; SET SCHEMA: MANAGE or ownership, and CREATE on the new schema",
+    ),
     everyone("DROP VIEW", CHANGE),
     everyone(
         "CREATE MATERIALIZED VIEW",

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use pg_query::{Node, NodeEnum as Kind};
 
-use super::parse::{Support, Surface, surface};
+use super::parse::{Support, Surface};
 use super::rewrite::splice::Edits;
 use super::{Effect, Parsed, SessionObjects, StatementKind, Touched};
 use crate::catalog::{Footing, SearchPath};
@@ -98,7 +98,7 @@ pub fn resolve(
     let ground = Ground::of(footing, search_path, subject, objects);
     let mut walk = Walk::new(ground, Purpose::Statement, &sql);
     let temporary = walk.is_temporary(&parsed.tree);
-    match parsed.tree.node.as_ref().and_then(surface) {
+    match parsed.classified() {
         _ if temporary => {}
         Some(Surface { support: Support::Everyone, .. }) => {}
         Some(Surface { support: Support::Admins(_), .. }) if subject.admin => {}

@@ -8,7 +8,7 @@ use pg_query::protobuf::{
 
 use super::needs::Need;
 use super::{ALONE, DEFINES};
-use crate::catalog::Relation;
+use crate::catalog::{Relation, RelationKind};
 use crate::policy::Privilege;
 use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
@@ -33,8 +33,13 @@ impl<'a> Walk<'a> {
             if_not_exists: _,
         } = statement;
         self.making = Some(self.create_name(relation.as_mut())?);
-        // Children and partitions are read and written with their parent.
-        self.definitions(inh_relations)?;
+        // Children and partitions are read and written with their parent; its other children stay as they are.
+        for parent in inh_relations.iter_mut() {
+            let Some(Kind::RangeVar(name)) = parent.node.as_mut() else { return Err(ResolveError::misplaced("parent")) };
+            if let Some(parent) = self.written_in_full(name, false)? {
+                self.need_on(parent, Need::Change)?;
+            }
+        }
         self.definitions(table_elts)?;
         self.definitions(constraints)?;
         self.definitions(nnconstraints)?;
@@ -50,7 +55,12 @@ impl<'a> Walk<'a> {
     pub(super) fn alter_table(&mut self, statement: &mut AlterTableStmt) -> Result<Effect, ResolveError> {
         let AlterTableStmt { relation, cmds, objtype: _, missing_ok } = statement;
         let name = relation.as_mut().ok_or(ResolveError::misplaced("ALTER TABLE"))?;
-        let Some(relation) = self.existing(name, *missing_ok, Need::Change)? else { return Ok(self.nothing_there()) };
+        let Some(relation) = self.written_in_full(name, *missing_ok)? else { return Ok(self.nothing_there()) };
+        if name.inh && cmds.iter().any(reaches_children) {
+            self.need_on_tree(relation, Need::Change)?;
+        } else {
+            self.need_on(relation, Need::Change)?;
+        }
         // Expressions are evaluated for the rows that are there, with the rights of the table's owner.
         self.builtins_only = true;
         let mut effect = DEFINES;
@@ -67,6 +77,11 @@ impl<'a> Walk<'a> {
             // Who may read the parent, reads it from now on.
             if kind == AlterTableType::AtAddInherit {
                 self.need_on(relation, Need::Manage)?;
+            }
+            // With another security_invoker it reads with another's grants.
+            let options = matches!(kind, AlterTableType::AtSetRelOptions | AlterTableType::AtResetRelOptions);
+            if options && relation.kind == RelationKind::View {
+                self.need_on(relation, Need::Own)?;
             }
             let concurrent =
                 matches!(inner.def.as_deref().and_then(|d| d.node.as_ref()), Some(Kind::PartitionCmd(p)) if p.concurrent);
@@ -197,6 +212,24 @@ impl<'a> Walk<'a> {
         self.need_on_schema_of(&statement.defnames)?;
         Ok(DEFINES)
     }
+}
+
+/// Whether a change of a parent is one of its children, too.
+fn reaches_children(cmd: &Node) -> bool {
+    use AlterTableType as T;
+    let Some(Kind::AlterTableCmd(cmd)) = cmd.node.as_ref() else { return true };
+    !matches!(
+        AlterTableType::try_from(cmd.subtype),
+        Ok(T::AtAttachPartition
+            | T::AtDetachPartition
+            | T::AtDetachPartitionFinalize
+            | T::AtAddInherit
+            | T::AtDropInherit
+            | T::AtSetRelOptions
+            | T::AtResetRelOptions
+            | T::AtClusterOn
+            | T::AtDropCluster)
+    )
 }
 
 /// Whether it computes something from the rows that are there: what it says of them is a reading.
