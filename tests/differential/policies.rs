@@ -86,8 +86,8 @@ const MASKS: [(&str, &str, &[&str]); 21] = [
 /// What the filters and masks above call.
 const FUNCTIONS: [&str; 3] = [
     "CREATE OR REPLACE FUNCTION public.o_visible(region text, id bigint) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT region = 'EMEA' AND is_member('g1') OR id % 7 = 0 $$",
-    "CREATE OR REPLACE FUNCTION public.quantity_seen(line smallint) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$ BEGIN RETURN line < 3; END $$",
-    "CREATE OR REPLACE FUNCTION public.initial(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $$ BEGIN RETURN pg_catalog.left(t, 1); END $$",
+    "CREATE OR REPLACE FUNCTION public.quantity_seen(line smallint) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN line < 3; END $$",
+    "CREATE OR REPLACE FUNCTION public.initial(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN pg_catalog.left(t, 1); END $$",
 ];
 
 /// Filters and masks of a seed.

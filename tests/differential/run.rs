@@ -185,6 +185,14 @@ pub fn run(plan: &Plan) -> Figures {
             }
         }
         spent += started.elapsed();
+        if long() {
+            println!(
+                "seed {seed} ({mechanism:?}): {} statements so far, {} refused, {} s",
+                figures.statements,
+                figures.refused(),
+                spent.as_secs()
+            );
+        }
     }
     figures
 }

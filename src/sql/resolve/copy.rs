@@ -43,12 +43,12 @@ impl Walk<'_> {
 
     fn copy_to(&mut self, statement: &mut CopyStmt) -> Result<Effect, ResolveError> {
         let name = statement.relation.as_mut().ok_or(ResolveError::misplaced("COPY"))?;
-        let found = self.find(name, Access::Read)?;
+        let found = self.find(name, Access::Read).map_err(ResolveError::nowhere)?;
         if found.table.is_none() || found.in_place(self.ground.footing) {
             self.replace_name(name, &found.now)?;
             return Ok(Effect::CopyOut);
         }
-        let columns = copied(&found, &statement.attlist, offset(name.location))?;
+        let columns = copied(&found, &statement.attlist, offset(name.location)).map_err(ResolveError::nowhere)?;
         let range = {
             let tokens = self.tokens();
             let parts = 1 + usize::from(!name.schemaname.is_empty()) + usize::from(!name.catalogname.is_empty());
@@ -82,7 +82,7 @@ impl Walk<'_> {
         let CopyStmt { relation, attlist, options, where_clause, .. } = statement;
         let name = relation.as_mut().ok_or(ResolveError::misplaced("COPY"))?;
         let position = offset(name.location);
-        let found = self.find(name, Access::Insert)?;
+        let found = self.find(name, Access::Insert).map_err(ResolveError::nowhere)?;
         self.scopes.push();
         self.scopes.top().items.push(Item::plain(found.relation.name.as_str(), Some(found.columns()), 0..0));
         self.optional(where_clause)?;
@@ -98,7 +98,7 @@ impl Walk<'_> {
             }
         };
         refuse_options(options, position)?;
-        let columns = copied(&found, attlist, position)?;
+        let columns = copied(&found, attlist, position).map_err(ResolveError::nowhere)?;
         if let Some(condition) = where_clause.as_deref() {
             refuse_others(condition, &columns, position)?;
         }

@@ -205,6 +205,14 @@ impl ResolveError {
         Self::Unexpected { what }
     }
 
+    /// The same of a statement whose names PostgreSQL looks up without a place to point to (COPY).
+    pub(in crate::sql) fn nowhere(mut self) -> Self {
+        if let Self::UndefinedRelation { position, .. } | Self::UndefinedColumn { position, .. } = &mut self {
+            *position = None;
+        }
+        self
+    }
+
     pub(in crate::sql) fn unsupported(what: impl Into<String>, position: Option<usize>) -> Self {
         Self::Unsupported { what: what.into(), detail: None, hint: None, position }
     }
