@@ -4,6 +4,7 @@
 //! shop of its own and reports each of its checks; a test here stands for one check, so a failure names what is broken.
 
 mod asyncpg;
+mod dbt;
 mod jdbc;
 mod program;
 mod psql;

@@ -76,7 +76,7 @@ impl Report {
 }
 
 /// Where the shop is and who is in it, as `demo.env` names it.
-fn surroundings(shop: &Shop) -> Vec<(String, String)> {
+pub(super) fn surroundings(shop: &Shop) -> Vec<(String, String)> {
     let mut variables = vec![
         ("PGUSHER_HOST".to_string(), "127.0.0.1".to_string()),
         ("PGUSHER_PORT".to_string(), shop.proxy.port.to_string()),
@@ -120,7 +120,7 @@ pub fn source(name: &str) -> String {
     home().join("tests/drivers").join(name).to_string_lossy().into_owned()
 }
 
-fn home() -> PathBuf {
+pub(super) fn home() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 

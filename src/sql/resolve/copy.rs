@@ -1,4 +1,4 @@
-//! COPY to and from the client. Files and programs of the server are closed.
+//! COPY to and from the client. Files and programs of the server need ANY FILE, and that the upstream login may use them.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::scope::Item;
 use super::walk::Walk;
 use crate::catalog::GovernedTable;
 use crate::name::{QualifiedName, quote_identifier};
+use crate::policy::Privilege;
 use crate::sql::{CopyInGoverned, Effect};
 
 /// Where incoming rows wait for their INSERT.
@@ -21,13 +22,19 @@ const WAITING: (&str, &str) = ("pg_temp", "pgusher_copy");
 impl Walk<'_> {
     /// COPY.
     pub(super) fn copy(&mut self, statement: &mut CopyStmt) -> Result<Effect, ResolveError> {
-        let CopyStmt { relation, query, attlist: _, is_from, is_program, filename, options: _, where_clause: _ } = &*statement;
-        if *is_program {
-            return Err(ResolveError::unsupported("COPY to or from a program", None).instead("Use STDIN or STDOUT."));
+        let CopyStmt { is_from, is_program, filename, .. } = &*statement;
+        let on_server = *is_program || !filename.is_empty();
+        if on_server {
+            // Upstream asks for a right of its own, too.
+            self.need_any_file(if *is_from && !*is_program { Privilege::Select } else { Privilege::Modify });
         }
-        if !filename.is_empty() {
-            return Err(ResolveError::unsupported("COPY to or from a file", None).instead("Use STDIN or STDOUT."));
-        }
+        let effect = self.copied_between(statement)?;
+        let streams = matches!(effect, Effect::CopyIn | Effect::CopyOut);
+        Ok(if on_server && streams { Effect::None } else { effect })
+    }
+
+    fn copied_between(&mut self, statement: &mut CopyStmt) -> Result<Effect, ResolveError> {
+        let CopyStmt { relation, query, is_from, .. } = &*statement;
         match (relation.is_some(), query.is_some(), *is_from) {
             (false, true, false) => {
                 if let Some(query) = statement.query.as_deref_mut() {

@@ -205,6 +205,16 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Whether what is walked runs as the session itself, now.
+    pub(super) fn is_plain_statement(&self) -> bool {
+        matches!(self.purpose, Purpose::Statement) && !self.defining && !self.temporary
+    }
+
+    /// Files and programs of the server.
+    pub(super) fn need_any_file(&mut self, privilege: Privilege) {
+        self.requirements.need(Holder::Session, privilege, Securable::AnyFile, None, "ANY FILE", "any file");
+    }
+
     /// Running what analysis does not see.
     pub(super) fn need_anonymous_function(&mut self) {
         let (on, label) = (Securable::AnonymousFunction, "ANONYMOUS FUNCTION");

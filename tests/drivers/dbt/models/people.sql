@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+select id, name, ssn, salary from {{ source('shop', 'employees') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+select region, count(*) as n from {{ ref('own_orders') }} group by region
