@@ -1,5 +1,6 @@
 //! What pgusher promises, a file per feature; nearly everything under both mechanisms.
 
+mod connections;
 mod copy;
 mod cursors;
 mod definitions;

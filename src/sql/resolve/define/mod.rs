@@ -5,6 +5,7 @@
 
 mod body;
 mod fill;
+mod foreign;
 mod maintain;
 mod names;
 mod needs;
@@ -95,6 +96,13 @@ impl<'a> Walk<'a> {
             Some(Kind::AlterCollationStmt(inner)) => self.dotted_name(&inner.collname).map(|()| DEFINES),
             Some(Kind::AlterTsdictionaryStmt(inner)) => self.alter_dictionary(inner),
             Some(Kind::AlterTsconfigurationStmt(inner)) => self.alter_configuration(inner),
+            Some(Kind::CreateForeignServerStmt(inner)) => self.create_server(inner),
+            Some(Kind::AlterForeignServerStmt(inner)) => self.alter_server(inner),
+            Some(Kind::CreateUserMappingStmt(inner)) => self.user_mapping(inner.user.as_ref(), &inner.options),
+            Some(Kind::AlterUserMappingStmt(inner)) => self.user_mapping(inner.user.as_ref(), &inner.options),
+            Some(Kind::DropUserMappingStmt(inner)) => self.user_mapping(inner.user.as_ref(), &[]),
+            Some(Kind::CreateForeignTableStmt(inner)) => self.create_foreign_table(inner),
+            Some(Kind::ImportForeignSchemaStmt(inner)) => self.import_foreign_schema(inner),
             _ => Err(ResolveError::unsupported(kind.label(), None).instead("Run it on the upstream itself.")),
         }
     }
