@@ -45,19 +45,16 @@ installcheck: setup ## PostgreSQL's own regression suite through pgusher as an a
 	cc -shared -fPIC -O1 -w -I$$(/usr/lib/postgresql/15/bin/pg_config --includedir-server) -o target/regress.so target/postgres-sources/src/test/regress/regress.c
 	tests/installcheck/run --sources target/postgres-sources --library target
 
-<<<<<<< HEAD
 regression-walk: setup ## the statements of PostgreSQL's own regression suite through the analysis
 	@scripts/setup installcheck
 	@scripts/postgres-sources
 	cc -shared -fPIC -O1 -w -I$$(/usr/lib/postgresql/15/bin/pg_config --includedir-server) -o target/regress.so target/postgres-sources/src/test/regress/regress.c
 	cargo test --locked --test all -- --ignored --nocapture the_analysis_takes_what_postgresqls_own_tests_say
-=======
 
 .PHONY: dbt
 dbt: setup ## dbt builds a project as an analyst, through pgusher (brings dbt from PyPI; a few minutes)
 	@scripts/setup dbt
 	cargo test --locked --test all drivers::dbt -- --ignored
->>>>>>> 6b76e00 (Files and programs of the server need ANY FILE; a dbt project to be built as an analyst)
 
 setup-bench:
 	@scripts/setup bench

@@ -223,7 +223,7 @@ fn shakes(rewritten: &Rewritten) -> bool {
     calls || contains_folded(rewritten.text(), "set_config") || contains_folded(rewritten.text(), "u&\"")
 }
 
-fn contains_folded(text: &str, word: &str) -> bool {
+pub(super) fn contains_folded(text: &str, word: &str) -> bool {
     text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 

@@ -7,12 +7,12 @@ use super::errors::characters_before;
 use super::expected::{Completion, Expected, Running};
 use super::prepared::{Body, Prepared};
 use super::run::Session;
-use super::script::{SEARCH_PATH, Script};
+use super::script::{SEARCH_PATH, Script, contains_folded};
 use super::state::State;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::event::{Event, Outcome};
-use crate::sql::{Discard, Effect, Touched, Transaction};
+use crate::sql::{Discard, Effect, StatementKind, Touched, Transaction};
 use crate::wire::backend::{Status, write_ready};
 
 impl Session {
@@ -303,7 +303,7 @@ impl Session {
         self.environment.events.emit(Event::Statement {
             session: self.who.session,
             principal: self.who.name.clone(),
-            text: part.text.clone(),
+            text: if holds_secrets(part.rewritten.kind()) { without_options(&part.text) } else { part.text.clone() },
             kind: part.rewritten.kind().label(),
             outcome,
             sqlstate: if sqlstate == "00000" { super::success() } else { sqlstate.into() },
@@ -315,6 +315,7 @@ impl Session {
 
     /// Tells of a statement that was refused.
     pub(super) fn record_refusal(&self, refusal: &Refusal, report: &Report, text: Arc<str>, started: Instant) {
+        let text = if contains_folded(&text, "mapping") { without_options(&text) } else { text };
         self.environment.events.emit(Event::Statement {
             session: self.who.session,
             principal: self.who.name.clone(),
@@ -327,6 +328,17 @@ impl Session {
             duration: started.elapsed(),
         });
     }
+}
+
+/// Statements whose options are credentials.
+fn holds_secrets(kind: StatementKind) -> bool {
+    matches!(kind, StatementKind::CreateUserMapping | StatementKind::AlterUserMapping)
+}
+
+/// What stands before the options of a statement.
+fn without_options(text: &Arc<str>) -> Arc<str> {
+    let at = text.to_ascii_lowercase().find("options").filter(|at| text.is_char_boundary(*at));
+    at.map_or_else(|| text.clone(), |at| Arc::from(format!("{}OPTIONS (...)", &text[..at])))
 }
 
 /// Analysis counts positions in bytes.

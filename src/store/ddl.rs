@@ -123,10 +123,7 @@ fn views_to_viewer(now: &CatalogSnapshot) -> Vec<String> {
             let schema = now.schema(view.schema).filter(|s| !s.ours && !s.system)?;
             let name = now.qualified(view)?.quoted();
             let noun = if view.kind == RelationKind::View { "VIEW" } else { "MATERIALIZED VIEW" };
-            Some(format!(
-                "GRANT USAGE, CREATE ON SCHEMA {} TO {VIEWER};\nALTER {noun} {name} OWNER TO {VIEWER}",
-                schema.name.quoted()
-            ))
+            Some(format!("{};\nALTER {noun} {name} OWNER TO {VIEWER}", opened(schema.name.as_str())))
         })
         .collect()
 }
@@ -136,6 +133,17 @@ fn renamed(before: &CatalogSnapshot, now: &CatalogSnapshot) -> Vec<String> {
     let names = before.relations().filter_map(|old| Some((old, now.relation(old.oid)?)));
     let moved = names.filter(|(old, new)| before.qualified(old) != now.qualified(new) && new.kind != RelationKind::Index);
     moved.map(|(old, _)| format!("SELECT pgusher.follow_name({})", old.oid)).collect()
+}
+
+/// The viewer may make views in a schema. Granted once: two who grant the same at a time are in each other's way.
+fn opened(schema: &str) -> String {
+    let (name, text) = (crate::name::quote_identifier(schema), crate::name::quote_literal(schema));
+    let lacks = format!("NOT pg_catalog.has_schema_privilege('{VIEWER}', {text}, 'CREATE')");
+    format!(
+        "DO $opened$ BEGIN IF {lacks} THEN \
+         PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('pgusher ' || {text}, 0)); \
+         IF {lacks} THEN GRANT USAGE, CREATE ON SCHEMA {name} TO {VIEWER}; END IF; END IF; END $opened$"
+    )
 }
 
 fn gone(before: &CatalogSnapshot, now: &CatalogSnapshot) -> Vec<Oid> {

@@ -65,6 +65,9 @@ both_mechanisms! {
             let refusal = ana.try_rows(statement).expect_err(statement);
             assert!(["42501", "0A000"].contains(&refusal.code.as_str()), "{statement}: {refusal}");
         }
+        let logged = |text: &str| shop.proxy.log().contains(text);
+        until("the mapping in the audit", || logged("CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (...)").then_some(()));
+        assert!(!logged("far away"), "no password is written down");
         admin.run("IMPORT FOREIGN SCHEMA public LIMIT TO (boxes) FROM SERVER far INTO public");
         assert_eq!(admin.one("SELECT size FROM boxes"), "7");
         ana.refused("SELECT size FROM boxes", "42501");

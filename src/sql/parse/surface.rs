@@ -112,7 +112,7 @@ pub const SURFACE: &[Surface] = &[
     everyone("UPDATE", "MODIFY on the table; SELECT where its columns are read"),
     everyone("DELETE", "MODIFY on the table; SELECT where its columns are read"),
     everyone("MERGE", "MODIFY on the table; SELECT where its columns are read"),
-    everyone("COPY", "TO STDOUT: SELECT; FROM STDIN: MODIFY"),
+    everyone("COPY", "TO: SELECT; FROM: MODIFY; of files and programs of the server: ANY FILE too"),
     everyone(
         "EXPLAIN",
         "READ_METADATA on every relation; MANAGE where it is under a row filter or mask; with ANALYZE what the statement needs",
