@@ -38,7 +38,7 @@ impl Walk<'_> {
                 Some(Kind::GroupingSet(_)) => return None,
                 Some(Kind::ColumnRef(column)) => {
                     let named = column.fields.iter().filter_map(string).map(str::to_owned).collect::<Vec<_>>();
-                    (self.meant(named, targets), offset(column.location))
+                    (self.grouped_by(named, targets), offset(column.location))
                 }
                 Some(Kind::AConst(number)) => match number.val {
                     Some(a_const::Val::Ival(ref n)) => (
@@ -64,7 +64,7 @@ impl Walk<'_> {
     }
 
     /// A lone name in GROUP BY is a column of FROM if there is one, else a column of the result.
-    fn meant(&mut self, named: Vec<String>, targets: &[Node]) -> Option<Vec<String>> {
+    fn grouped_by(&mut self, named: Vec<String>, targets: &[Node]) -> Option<Vec<String>> {
         let [name] = named.as_slice() else { return Some(named) };
         if self.scopes.top().items.iter().any(|item| item.columns.as_ref().is_none_or(|all| all.contains(name))) {
             return Some(named);
