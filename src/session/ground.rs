@@ -1,5 +1,6 @@
 //! What statements are analysed on, kept up to date; and the analysis of texts, new ones and those analysed before.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::script::{Ground, LONG, Outline, Part, Script, analyse, outline};
 use super::state::State;
 use crate::catalog::{Footing, Temporaries};
 use crate::error::session::{Refusal, SessionError};
+use crate::policy::Oid;
 use crate::sql::{Effect, Parsed};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::wire::backend::Status;
@@ -132,6 +134,10 @@ impl Session {
         // An administrator's upstream login is not for those who are none any more.
         if self.who.admin && !self.subject.admin {
             return Err(SessionError::Revoked);
+        }
+        let moved = moved_filters(&self.shared, &footing);
+        if !moved.is_empty() {
+            self.names.close_held(&moved);
         }
         self.epoch += 1;
         self.shared = footing;
@@ -362,4 +368,21 @@ impl Session {
         self.quiesce().await?;
         if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) }
     }
+}
+
+/// The relations whose row filter is another one, by their own or by what they inherit from.
+fn moved_filters(before: &Footing, now: &Footing) -> HashSet<Oid> {
+    if before.policies.version == now.policies.version {
+        return HashSet::new();
+    }
+    let filter = |footing: &Footing, oid| footing.policies.filter(oid).map(|f| f.expression.clone());
+    let known = before.policies.governed().into_iter().chain(now.policies.governed());
+    let mut open: Vec<Oid> = known.filter(|oid| filter(before, *oid) != filter(now, *oid)).collect();
+    let mut moved = HashSet::new();
+    while let Some(oid) = open.pop() {
+        if moved.insert(oid) {
+            open.extend_from_slice(now.catalog.children(oid));
+        }
+    }
+    moved
 }

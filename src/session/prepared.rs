@@ -3,7 +3,7 @@
 //! Prepared statements made by Parse and by SQL PREPARE share one name space, as in PostgreSQL, and are entered when upstream
 //! confirms them; until then they wait in the order of their Parse messages, where the rest of a pipeline already finds them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::script::{Objects, Script};
 use crate::governance::Command;
 use crate::name::Name;
+use crate::policy::{Oid, Securable};
 use crate::sql::{Remembered, SessionObjects};
 
 /// A prepared statement.
@@ -240,6 +241,18 @@ impl Names {
     pub(super) fn close_cursors(&mut self) {
         self.cursors.clear();
         self.portals.clear();
+    }
+
+    /// Cursors with hold keep the rows that they were filled with: those over these relations are not read any more.
+    pub(super) fn close_held(&mut self, over: &HashSet<Oid>) {
+        let reads = |cursor: &Cursor| {
+            let part = cursor.script.parts.get(cursor.part);
+            part.is_none_or(|part| {
+                let needed = part.rewritten.remembered().requirements;
+                needed.iter().any(|need| matches!(need.securable, Securable::Relation(oid) if over.contains(&oid)))
+            })
+        };
+        self.cursors.retain(|_, cursor| !cursor.hold || !reads(cursor));
     }
 
     /// A Sync was sent.

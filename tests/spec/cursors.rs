@@ -25,6 +25,20 @@ both_mechanisms! {
         ana.refused("FETCH 1 FROM h", "34000");
     }
 
+    fn a_held_cursor_ends_with_the_filter_that_filled_it(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        ana.run("BEGIN; DECLARE p CURSOR WITH HOLD FOR SELECT id FROM products; DECLARE o CURSOR WITH HOLD FOR SELECT id FROM orders; COMMIT");
+        ana.run("BEGIN; DECLARE v CURSOR WITH HOLD FOR SELECT id FROM my_orders; DECLARE s CURSOR WITH HOLD FOR SELECT id FROM shipments; COMMIT");
+        ana.run("FETCH 1 FROM p; FETCH 1 FROM o; FETCH 1 FROM v; FETCH 1 FROM s");
+        admin.run("ALTER TABLE products SET ROW FILTER (id < 0)");
+        ana.refused("FETCH 1 FROM p", "34000");
+        ana.run("FETCH 1 FROM o; FETCH 1 FROM v; FETCH 1 FROM s");
+        admin.run("ALTER TABLE orders SET ROW FILTER (false)");
+        ana.refused("FETCH 1 FROM o", "34000");
+        ana.refused("FETCH 1 FROM v", "34000");
+        ana.run("FETCH 1 FROM s");
+    }
+
     fn a_cursor_over_what_is_not_granted_is_refused(shop: shared) {
         let ivan = shop.ivan();
         ivan.run("BEGIN");
