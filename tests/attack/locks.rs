@@ -272,6 +272,8 @@ fn no_other_clause_reads_more() {
 fn the_store_is_closed_but_for_what_is_listed() {
     both(|bench, _| {
         let root = bench.superuser();
+        // Before 15 everybody may create in public; init says so.
+        root.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
         for role in ["pgusher_session", "pgusher_control"] {
             let functions = format!(
                 "SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'pgusher'::regnamespace AND has_function_privilege('{role}', p.oid, 'EXECUTE') ORDER BY 1"
