@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 6;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -50,6 +50,7 @@ pub fn script(options: &Script) -> String {
     parts.push(STRICT.to_owned());
     parts.push(DEFINE.to_owned());
     parts.push(LOOK.to_owned());
+    parts.extend(METADATA.iter().map(|part| (*part).to_owned()));
     parts.push("RESET ROLE;".to_owned());
     parts.push(ADOPT.to_owned());
     if options.harden {
@@ -79,6 +80,14 @@ const DEPENDENTS: &str = include_str!("migrations/dependents.sql");
 const STRICT: &str = include_str!("migrations/strict.sql");
 const DEFINE: &str = include_str!("migrations/define.sql");
 const LOOK: &str = include_str!("migrations/look.sql");
+/// What sessions see of the catalogs.
+const METADATA: [&str; 5] = [
+    include_str!("migrations/metadata.sql"),
+    include_str!("migrations/metadata_views.sql"),
+    include_str!("migrations/metadata_functions.sql"),
+    include_str!("migrations/metadata_privileges.sql"),
+    include_str!("migrations/metadata_schema.sql"),
+];
 const ADOPT: &str = include_str!("migrations/adopt.sql");
 const HARDEN: &str = include_str!("migrations/harden.sql");
 
@@ -90,5 +99,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "insert views", sql: include_str!("migrations/002_insert_views.sql") },
     Migration { version: 3, name: "owners of types", sql: include_str!("migrations/003_type_owners.sql") },
     Migration { version: 4, name: "strict mode", sql: include_str!("migrations/004_strict.sql") },
-    Migration { version: SCHEMA_VERSION, name: "dependents", sql: include_str!("migrations/005_dependents.sql") },
+    Migration { version: 5, name: "dependents", sql: include_str!("migrations/005_dependents.sql") },
+    Migration { version: SCHEMA_VERSION, name: "metadata", sql: include_str!("migrations/006_metadata.sql") },
 ];

@@ -5,6 +5,7 @@
 
 mod anonymous;
 mod cached_plans;
+mod catalogs;
 mod classification;
 mod code_bodies;
 mod coverage;

@@ -19,7 +19,7 @@ both_mechanisms! {
                 "SELECT * FROM pg_user_mapping",
                 "SELECT * FROM pg_hba_file_rules",
                 "SELECT * FROM pg_file_settings",
-                "SELECT query FROM pg_stat_activity",
+                "SELECT * FROM pg_stat_user_tables",
                 "SELECT * FROM pg_largeobject",
                 "SELECT sequencename, last_value FROM pg_sequences",
                 "SELECT pg_sequence_last_value('orders_id_seq')",
@@ -27,7 +27,6 @@ both_mechanisms! {
                 "SELECT pg_stat_get_activity(NULL)",
                 "SELECT * FROM pg_stat_get_activity(NULL)",
                 "SELECT pg_stat_get_backend_activity(1)",
-                "SELECT pg_relation_size('employees')",
                 "CREATE STATISTICS s ON ssn, salary FROM employees",
                 "CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
             ], &["42501", "0A000", "42883"]);
@@ -40,6 +39,8 @@ both_mechanisms! {
             "SELECT * FROM pg_policies", "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy", "SELECT definition FROM pg_views WHERE schemaname LIKE 'pgusher%'",
             "SELECT pg_get_viewdef('pgusher_public.employees'::regclass)", "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'attach'",
             "SELECT view_definition FROM information_schema.views",
+            "SELECT prosrc FROM pg_proc WHERE proname = 'region_visible' OR pronamespace = 'pgusher'::regnamespace",
+            "SELECT proname, prosrc FROM pg_proc WHERE oid >= 16384", "SELECT query FROM pg_stat_activity",
         ] {
             if let Ok(rows) = ana.try_rows(sql) {
                 let text = rows.concat().join(" ");

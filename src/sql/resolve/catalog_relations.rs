@@ -1,8 +1,8 @@
-//! Relations of pg_catalog and information_schema: which are refused, and why; which are answered by views of ours.
+//! Relations of pg_catalog and information_schema: which are read as they are, which are answered by views of ours, and which are
+//! refused, and why.
 //!
-//! Data. Names of objects are visible to everybody; contents of rows, secrets and other sessions are not.
-
-use crate::name::QualifiedName;
+//! Data. Everybody sees what they have a right on; contents of rows, secrets and other sessions nobody does. A relation that is in no list
+//! is refused: a newer PostgreSQL may bring some that nobody has looked at.
 
 const STATISTICS: &str = "Statistics tell of rows that a filter hides, and of what others do.";
 const SECRETS: &str = "It holds credentials.";
@@ -11,9 +11,10 @@ const OBJECTS: &str = "Large objects belong to all sessions alike.";
 const SEQUENCES: &str = "It shows the last values of sequences without a grant on them; pg_sequence has the rest.";
 const SERVER: &str = "It shows the server's files and settings.";
 const REPLICATION: &str = "It shows replication, which belongs to the operator.";
+const GRANTS: &str = "It is about the upstream's own privileges; SHOW GRANTS has those that count.";
+const UNKNOWN: &str = "Nobody has looked at what it shows.";
 
-/// Refused to everybody, administrators included; so is everything whose name begins with `pg_stat`, but for
-/// `pg_statistic_ext`: it defines extended statistics and holds none, and psql's `\d` reads it.
+/// Refused to everybody, administrators included; so is everything else whose name begins with `pg_stat`.
 const REFUSED: &[(&str, &str)] = &[
     ("pg_authid", SECRETS),
     ("pg_shadow", SECRETS),
@@ -28,44 +29,295 @@ const REFUSED: &[(&str, &str)] = &[
     ("pg_dsm_registry_allocations", SERVER),
     ("pg_backend_memory_contexts", SERVER),
     ("pg_aios", SERVER),
+    ("pg_replication_origin", REPLICATION),
     ("pg_replication_origin_status", REPLICATION),
     ("pg_replication_slots", REPLICATION),
     ("pg_subscription", SECRETS),
+    ("pg_subscription_rel", REPLICATION),
     ("pg_sequences", SEQUENCES),
     ("pg_prepared_statements", SESSIONS),
     ("pg_prepared_xacts", SESSIONS),
     ("pg_cursors", SESSIONS),
     ("pg_largeobject", OBJECTS),
     ("pg_largeobject_metadata", OBJECTS),
+    ("pg_seclabels", GRANTS),
 ];
 
 /// Refused to everybody in information_schema.
 const REFUSED_IN_INFORMATION_SCHEMA: &[(&str, &str)] = &[
     ("_pg_user_mappings", SECRETS),
     ("_pg_foreign_servers", SECRETS),
+    ("_pg_foreign_data_wrappers", SECRETS),
+    ("_pg_foreign_tables", SECRETS),
+    ("_pg_foreign_table_columns", SECRETS),
     ("user_mapping_options", SECRETS),
     ("user_mappings", SECRETS),
+    ("foreign_data_wrapper_options", SECRETS),
+    ("foreign_data_wrappers", SECRETS),
     ("foreign_server_options", SECRETS),
+    ("foreign_servers", SECRETS),
+    ("foreign_table_options", SECRETS),
+    ("foreign_tables", SECRETS),
+    ("column_options", SECRETS),
+    ("administrable_role_authorizations", GRANTS),
+    ("role_routine_grants", GRANTS),
+    ("role_udt_grants", GRANTS),
+    ("role_usage_grants", GRANTS),
+    ("routine_privileges", GRANTS),
+    ("udt_privileges", GRANTS),
+    ("usage_privileges", GRANTS),
+    ("data_type_privileges", GRANTS),
+    ("element_types", UNKNOWN),
 ];
 
-/// Answered by views of ours for everybody but administrators: the same columns without our objects and definitions.
-const REDIRECTED: &[&str] = &["pg_policy", "pg_policies", "pg_views", "pg_rewrite", "pg_matviews"];
+/// Read as they are: they name nothing of the database's, or only what bears no name.
+const PLAIN: &[&str] = &[
+    "pg_am",
+    "pg_amop",
+    "pg_amproc",
+    "pg_available_extension_versions",
+    "pg_available_extensions",
+    "pg_settings",
+    "pg_timezone_abbrevs",
+    "pg_timezone_names",
+    "pg_transform",
+    "pg_ts_config_map",
+    "pg_wait_events",
+];
+
+/// Answered by views of ours, under every one of their forms.
+const TABLES: &[&str] = &[
+    "pg_aggregate",
+    "pg_attrdef",
+    "pg_attribute",
+    "pg_auth_members",
+    "pg_cast",
+    "pg_class",
+    "pg_collation",
+    "pg_constraint",
+    "pg_conversion",
+    "pg_database",
+    "pg_db_role_setting",
+    "pg_default_acl",
+    "pg_depend",
+    "pg_description",
+    "pg_enum",
+    "pg_event_trigger",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_foreign_table",
+    "pg_index",
+    "pg_inherits",
+    "pg_init_privs",
+    "pg_language",
+    "pg_namespace",
+    "pg_opclass",
+    "pg_operator",
+    "pg_opfamily",
+    "pg_parameter_acl",
+    "pg_partitioned_table",
+    "pg_policy",
+    "pg_proc",
+    "pg_publication",
+    "pg_publication_namespace",
+    "pg_publication_rel",
+    "pg_range",
+    "pg_rewrite",
+    "pg_seclabel",
+    "pg_sequence",
+    "pg_shdepend",
+    "pg_shdescription",
+    "pg_shseclabel",
+    "pg_statistic_ext",
+    "pg_tablespace",
+    "pg_trigger",
+    "pg_ts_config",
+    "pg_ts_dict",
+    "pg_ts_parser",
+    "pg_ts_template",
+    "pg_type",
+];
+
+/// Answered by views of ours, without a form that has system columns.
+const VIEWS: &[&str] = &[
+    "pg_indexes",
+    "pg_locks",
+    "pg_matviews",
+    "pg_policies",
+    "pg_publication_tables",
+    "pg_rules",
+    "pg_stat_activity",
+    "pg_stat_gssapi",
+    "pg_stat_ssl",
+    "pg_tables",
+    "pg_views",
+];
+
+/// Answered by views of ours that have one form only.
+const SINGLE: &[&str] = &["pg_group", "pg_roles", "pg_user"];
+
+/// The same in information_schema, where everything else has every form.
+const SINGLE_IN_INFORMATION_SCHEMA: &[&str] =
+    &["applicable_roles", "column_privileges", "enabled_roles", "role_column_grants", "role_table_grants", "table_privileges"];
+
+/// How the views are read that stand for catalog relations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sql) enum Sight {
+    /// Behind a barrier: something in the statement could tell of rows before they are left out.
+    Fenced,
+    /// Open, for a statement about a few objects.
+    Narrow,
+    /// Open, for a statement about many.
+    Wide,
+}
+
+/// What answers for a catalog relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The relation itself.
+    Itself,
+    /// A view of ours by this name.
+    View(String),
+    /// Nothing: why.
+    Refused(&'static str),
+}
+
+/// What answers for a relation of pg_catalog or information_schema. `system_columns`: the statement names some.
+pub(super) fn answer(schema: &str, name: &str, sight: Sight, system_columns: bool) -> Answer {
+    if let Some(reason) = refusal(schema, name) {
+        return Answer::Refused(reason);
+    }
+    let form = match sight {
+        Sight::Fenced => "",
+        Sight::Narrow => "narrow_",
+        Sight::Wide => "wide_",
+    };
+    if schema == "information_schema" {
+        // Tables of facts about the SQL standard.
+        if name.starts_with("sql_") {
+            return Answer::Itself;
+        }
+        let form = if SINGLE_IN_INFORMATION_SCHEMA.contains(&name) { "" } else { form };
+        return Answer::View(format!("{form}information_schema.{name}"));
+    }
+    if PLAIN.contains(&name) {
+        Answer::Itself
+    } else if SINGLE.contains(&name) {
+        Answer::View(name.to_owned())
+    } else if system_columns && TABLES.contains(&name) {
+        Answer::View(format!("sys_{name}"))
+    } else {
+        Answer::View(format!("{form}{name}"))
+    }
+}
 
 /// Why a catalog relation is refused, if it is.
-pub(super) fn refusal(schema: &str, name: &str) -> Option<&'static str> {
+fn refusal(schema: &str, name: &str) -> Option<&'static str> {
     let list = match schema {
         "information_schema" => REFUSED_IN_INFORMATION_SCHEMA,
         _ => REFUSED,
     };
-    if schema == "pg_catalog" && name.starts_with("pg_stat") && name != "pg_statistic_ext" {
-        return Some(STATISTICS);
+    if let Some((_, reason)) = list.iter().find(|(refused, _)| *refused == name) {
+        return Some(*reason);
     }
-    list.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason)
+    if schema == "information_schema" {
+        return None;
+    }
+    let known = [PLAIN, TABLES, VIEWS, SINGLE].iter().any(|list| list.contains(&name));
+    match (known, name.starts_with("pg_stat")) {
+        (true, _) => None,
+        (false, true) => Some(STATISTICS),
+        (false, false) => Some(UNKNOWN),
+    }
 }
 
-/// Whether reads go to a view of ours.
-pub(super) fn is_redirected(name: &QualifiedName) -> bool {
-    name.schema.as_str() == "pg_catalog" && REDIRECTED.contains(&name.name.as_str())
+/// The columns of catalog relations that hold numbers of relations which are seen wherever the row is.
+const RELATIONS: &[(&str, &str)] = &[
+    ("pg_class", "oid"),
+    ("pg_attribute", "attrelid"),
+    ("pg_attrdef", "adrelid"),
+    ("pg_constraint", "conrelid"),
+    ("pg_constraint", "confrelid"),
+    ("pg_constraint", "conindid"),
+    ("pg_index", "indexrelid"),
+    ("pg_index", "indrelid"),
+    ("pg_inherits", "inhrelid"),
+    ("pg_inherits", "inhparent"),
+    ("pg_trigger", "tgrelid"),
+    ("pg_trigger", "tgconstrrelid"),
+    ("pg_rewrite", "ev_class"),
+    ("pg_policy", "polrelid"),
+    ("pg_sequence", "seqrelid"),
+    ("pg_foreign_table", "ftrelid"),
+    ("pg_partitioned_table", "partrelid"),
+    ("pg_statistic_ext", "stxrelid"),
+    ("pg_type", "typrelid"),
+];
+
+/// The same of types: those of what is seen are told.
+const TYPES: &[(&str, &str)] = &[
+    ("pg_type", "oid"),
+    ("pg_type", "typelem"),
+    ("pg_type", "typarray"),
+    ("pg_type", "typbasetype"),
+    ("pg_attribute", "atttypid"),
+    ("pg_class", "reltype"),
+    ("pg_class", "reloftype"),
+    ("pg_proc", "prorettype"),
+    ("pg_constraint", "contypid"),
+    ("pg_enum", "enumtypid"),
+    ("pg_range", "rngtypid"),
+    ("pg_range", "rngsubtype"),
+    ("pg_cast", "castsource"),
+    ("pg_cast", "casttarget"),
+    ("pg_operator", "oprleft"),
+    ("pg_operator", "oprright"),
+    ("pg_operator", "oprresult"),
+    ("pg_sequence", "seqtypid"),
+    ("pg_opclass", "opcintype"),
+    ("pg_opclass", "opckeytype"),
+];
+
+/// The same of functions.
+const FUNCTIONS: &[(&str, &str)] = &[("pg_proc", "oid"), ("pg_trigger", "tgfoid"), ("pg_aggregate", "aggfnoid")];
+
+/// The same of schemas.
+const SCHEMAS: &[(&str, &str)] = &[
+    ("pg_namespace", "oid"),
+    ("pg_class", "relnamespace"),
+    ("pg_proc", "pronamespace"),
+    ("pg_type", "typnamespace"),
+    ("pg_constraint", "connamespace"),
+    ("pg_operator", "oprnamespace"),
+    ("pg_collation", "collnamespace"),
+];
+
+/// What a number in a catalog column is the number of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// A relation.
+    Relation,
+    /// A type.
+    Type,
+    /// A function.
+    Function,
+    /// A schema.
+    Schema,
+    /// The row itself of another catalog.
+    Row(&'static str),
+}
+
+/// Whether a column of a catalog relation holds such numbers, of objects that are seen.
+pub(super) fn holds(relation: &str, column: &str, key: Key) -> bool {
+    let list = match key {
+        Key::Relation => RELATIONS,
+        Key::Type => TYPES,
+        Key::Function => FUNCTIONS,
+        Key::Schema => SCHEMAS,
+        Key::Row(of) => return relation == of && column == "oid",
+    };
+    list.contains(&(relation, column))
 }
 
 #[cfg(test)]
@@ -74,9 +326,25 @@ mod tests {
 
     #[test]
     fn statistics_are_refused_and_their_definitions_are_not() {
-        for name in ["pg_stats", "pg_stats_ext", "pg_statistic", "pg_statistic_ext_data", "pg_stat_activity"] {
-            assert_eq!(refusal("pg_catalog", name), Some(STATISTICS), "{name}");
+        for name in ["pg_stats", "pg_stats_ext", "pg_statistic", "pg_statistic_ext_data", "pg_stat_user_tables"] {
+            assert_eq!(answer("pg_catalog", name, Sight::Wide, false), Answer::Refused(STATISTICS), "{name}");
         }
-        assert_eq!(refusal("pg_catalog", "pg_statistic_ext"), None);
+        assert_eq!(answer("pg_catalog", "pg_statistic_ext", Sight::Fenced, false), Answer::View("pg_statistic_ext".into()));
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_is_refused() {
+        assert_eq!(answer("pg_catalog", "pg_brand_new", Sight::Wide, false), Answer::Refused(UNKNOWN));
+        assert_eq!(answer("pg_toast", "pg_toast_1", Sight::Wide, false), Answer::Refused(UNKNOWN));
+    }
+
+    #[test]
+    fn the_form_follows_the_statement() {
+        assert_eq!(answer("pg_catalog", "pg_class", Sight::Narrow, false), Answer::View("narrow_pg_class".into()));
+        assert_eq!(answer("pg_catalog", "pg_class", Sight::Wide, true), Answer::View("sys_pg_class".into()));
+        assert_eq!(
+            answer("information_schema", "columns", Sight::Wide, false),
+            Answer::View("wide_information_schema.columns".into())
+        );
     }
 }

@@ -35,7 +35,14 @@ impl Walk<'_> {
         let governed = std::mem::take(&mut self.governed);
         // Of an EXECUTE only this much is remembered.
         let all_governed = governed.is_empty() && (self.touched.filtered || self.touched.masked);
-        for requirement in self.requirements.take() {
+        let requirements = self.requirements.take();
+        // Plans count the rows that are left out.
+        let catalogs = all_governed && !requirements.iter().any(|r| matches!(r.securable, Securable::Relation(_)));
+        if (catalogs || self.outlook.read) && !self.ground.admin {
+            return Err(ResolveError::unsupported("EXPLAIN over the catalogs", None)
+                .because("The plan would tell of objects without a grant on them."));
+        }
+        for requirement in requirements {
             let Securable::Relation(oid) = requirement.securable else {
                 self.requirements.add(requirement);
                 continue;

@@ -54,6 +54,10 @@ impl Walk<'_> {
         item.stands_for = (!found.in_place(self.ground.footing)).then_some(found.relation.oid);
         item.viewed = twin.is_none() && found.table.is_some() && !found.in_place(self.ground.footing);
         item.twin = twin;
+        let system = self.ground.footing.catalog.schema(found.relation.schema).is_some_and(|s| s.name.as_str() == "pg_catalog");
+        if system && client_alias.as_ref().is_none_or(|alias| alias.colnames.is_empty()) {
+            item.catalog = Some(found.relation.name.to_string());
+        }
         if client_alias.is_none() {
             item.bare = Some(Bare { oid: found.relation.oid, aliased: name.alias.is_some(), now: found.now });
         }

@@ -112,6 +112,9 @@ impl Walk<'_> {
             }
             return self.need_execute(&candidates, position);
         }
+        if self.stand_in_call(name, call)? {
+            return Ok(());
+        }
         // Of `VARIADIC array` the number of arguments says nothing.
         let verdict = if call.func_variadic { builtins::lookup(name) } else { builtins::lookup_call(name, call.args.len()) };
         if let (Purpose::Policy, None, Some(first)) = (self.purpose, schema, candidates.first()) {
@@ -171,7 +174,11 @@ impl Walk<'_> {
             _ if self.policy_table.is_some() => {
                 Err(ResolveError::unsupported(format!("{name} in a row filter or mask"), offset(call.location)))
             }
-            "nextval" | "setval" | "currval" => self.sequence_function(name, call),
+            "nextval" | "setval" | "currval" => {
+                self.sequence_function(name, call)?;
+                self.settle_sequence(call);
+                Ok(())
+            }
             // It tells only of a sequence that this session may use: upstream checks the privilege on it.
             "lastval" => Ok(()),
             "pg_notify" => self.notify_function(call),

@@ -6,6 +6,7 @@
 
 pub mod builtins;
 mod catalog_relations;
+mod catalogs;
 mod children;
 mod columns;
 mod conflict;
@@ -17,6 +18,7 @@ mod explain;
 mod from;
 mod functions;
 mod grouping;
+mod harmless;
 mod identity;
 pub(in crate::sql) mod leaves;
 mod merge;
@@ -110,6 +112,7 @@ pub fn resolve(
         }
         None => return Err(ResolveError::unsupported(kind.label(), None)),
     }
+    walk.look_ahead(&parsed.tree);
     let effect = if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
     let requirements = walk.requirements.take().into();
     let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));
@@ -132,6 +135,9 @@ impl Walk<'_> {
             }
             Some(Kind::TransactionStmt(inner)) => self.transaction(inner),
             Some(Kind::VariableSetStmt(inner)) => self.set(inner),
+            Some(Kind::VariableShowStmt(inner)) if inner.name.eq_ignore_ascii_case("session_authorization") => {
+                self.show_identity(tree)
+            }
             Some(Kind::VariableShowStmt(inner)) => self.show(&inner.name),
             Some(Kind::ConstraintsSetStmt(inner)) => self.set_constraints(inner),
             Some(Kind::PrepareStmt(inner)) => self.prepare(inner),

@@ -156,21 +156,33 @@ impl Walk<'_> {
     }
 
     pub(super) fn cast(&mut self, node: &mut TypeCast) -> Result<(), ResolveError> {
-        let TypeCast { arg, type_name, location: _ } = node;
-        self.optional(arg)?;
-        let Some(target) = type_name else { return Err(ResolveError::misplaced("cast")) };
-        self.conversion(target)
+        self.optional(&mut node.arg)?;
+        if self.naming_cast(node)? {
+            return Ok(());
+        }
+        let Some(target) = node.type_name.as_mut() else { return Err(ResolveError::misplaced("cast")) };
+        self.cast_target(target)
     }
 
     /// A type that a value is made to be: every function that a cast to a type of that name calls.
     pub(super) fn conversion(&mut self, target: &mut TypeName) -> Result<(), ResolveError> {
-        self.type_name(target)?;
+        self.refuse_naming_type(target)?;
+        self.cast_target(target)
+    }
+
+    fn cast_target(&mut self, target: &mut TypeName) -> Result<(), ResolveError> {
+        self.any_type_name(target)?;
         let Some(last) = target.names.last().and_then(string) else { return Ok(()) };
         let functions = self.ground.footing.catalog.cast_functions(last).to_vec();
         functions.into_iter().try_for_each(|function| self.need_support_function(function))
     }
 
     pub(super) fn type_name(&mut self, name: &mut TypeName) -> Result<(), ResolveError> {
+        self.refuse_naming_type(name)?;
+        self.any_type_name(name)
+    }
+
+    fn any_type_name(&mut self, name: &mut TypeName) -> Result<(), ResolveError> {
         let TypeName { names, type_oid: _, setof: _, pct_type, typmods, typemod: _, array_bounds, location } = name;
         if *pct_type {
             // schema.table.column%TYPE: the column is one part more.

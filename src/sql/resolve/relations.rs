@@ -3,7 +3,6 @@
 use pg_query::protobuf::{Alias, RangeVar};
 
 use super::ResolveError;
-use super::catalog_relations;
 use super::names::{is_ours, offset};
 use super::walk::{Purpose, Walk};
 use crate::catalog::{Footing, Governed, GovernedTable, Relation, RelationKind, governed_schema, reads_by_view};
@@ -132,28 +131,6 @@ impl<'a> Walk<'a> {
             RelationKind::Index => "indexes",
         };
         Err(ResolveError::NotATable { name: relation.name.to_string(), kind, position })
-    }
-
-    /// Relations of pg_catalog and information_schema: readable, but for a list.
-    fn catalog_relation(
-        &self,
-        relation: &Relation,
-        own: &QualifiedName,
-        access: Access,
-        position: Option<usize>,
-    ) -> Result<QualifiedName, ResolveError> {
-        let refuse = |reason| {
-            let (name, noun) = (relation.name.to_string(), relation.kind.noun());
-            Err(ResolveError::ProtectedRelation { name, noun, reason, position })
-        };
-        if access != Access::Read {
-            return refuse("Catalogs are changed by commands only.");
-        }
-        if let Some(reason) = catalog_relations::refusal(own.schema.as_str(), own.name.as_str()) {
-            return refuse(reason);
-        }
-        let redirected = !self.ground.admin && self.requires() && catalog_relations::is_redirected(own);
-        Ok(if redirected { QualifiedName { schema: Name::exact("pgusher"), name: own.name.clone() } } else { own.clone() })
     }
 
     /// What is read or written in a relation's place.

@@ -33,6 +33,8 @@ pub(super) struct Item {
     pub(super) read: std::ops::Range<usize>,
     /// The governed table for which a view stands in the text: the view has no primary key of its own.
     pub(super) stands_for: Option<Oid>,
+    /// The catalog relation that it shows under its own columns' names.
+    pub(super) catalog: Option<String>,
     /// In a policy's expression: the columns that would hide the governed table's have been given other names.
     pub(super) renamed: bool,
 }
@@ -103,7 +105,7 @@ impl Twin {
 impl Item {
     /// An item of which only the alias and columns are known.
     pub(super) fn plain(alias: impl Into<String>, columns: Option<Vec<String>>, read: std::ops::Range<usize>) -> Self {
-        Self { alias: alias.into(), columns, bare: None, twin: None, viewed: false, read, stands_for: None, renamed: false }
+        Self { alias: alias.into(), columns, bare: None, twin: None, viewed: false, read, stands_for: None, catalog: None, renamed: false }
     }
 }
 

@@ -48,6 +48,14 @@ impl Walk<'_> {
         }
     }
 
+    /// SHOW session_authorization: the upstream's is the login that all sessions share.
+    pub(super) fn show_identity(&mut self, tree: &mut Node) -> Result<Effect, ResolveError> {
+        let sql = "SELECT pgusher.session_user() AS session_authorization";
+        self.edit(0..self.text.len(), sql);
+        *tree = crate::sql::parse::only(sql).ok().flatten().ok_or(ResolveError::misplaced("fragment"))?;
+        Ok(Effect::Show { parameter: "session_authorization".to_owned() })
+    }
+
     /// SHOW.
     pub(super) fn show(&mut self, name: &str) -> Result<Effect, ResolveError> {
         let parameter = name.to_ascii_lowercase();
@@ -80,6 +88,9 @@ impl Walk<'_> {
         let name = call.args.first().and_then(literal).ok_or_else(|| refuse("The parameter must be a literal."))?;
         if parameters::is_ours(&name.to_ascii_lowercase()) {
             return Err(refuse("Parameters of pgusher cannot be shown."));
+        }
+        if name.eq_ignore_ascii_case("session_authorization") && matches!(self.purpose, super::walk::Purpose::Statement) {
+            return Err(refuse("It would name the login that all sessions share; session_user has who is there."));
         }
         Ok(())
     }

@@ -101,6 +101,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) temporary: bool,
     /// What is made, changed or dropped is not.
     pub(super) defining: bool,
+    /// What the statement is to the catalogs.
+    pub(super) outlook: super::catalogs::Outlook,
     /// Functions outside pg_catalog are refused: they would run with owner's rights.
     pub(super) builtins_only: bool,
     /// The table that the statement makes.
@@ -138,6 +140,7 @@ impl<'a> Walk<'a> {
             into_open: false,
             temporary: false,
             defining: false,
+            outlook: super::catalogs::Outlook::default(),
             builtins_only: false,
             making: None,
             by: Executor::Ddl,

@@ -313,40 +313,6 @@ CREATE OR REPLACE VIEW pgusher.swayed AS
   WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname NOT IN ('c', 'internal', 'sql')
     AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
 
--- Catalog relations as sessions see them: what pgusher made is left out, and definitions that concern governed relations are withheld.
--- Those that stand for tables have tableoid too, which psql's \dd asks for.
-CREATE OR REPLACE VIEW pgusher.pg_policy AS
-  SELECT p.oid, p.polname, p.polrelid, p.polcmd, p.polpermissive, p.polroles,
-         CASE WHEN NOT g.governed THEN p.polqual END AS polqual, CASE WHEN NOT g.governed THEN p.polwithcheck END AS polwithcheck,
-         p.tableoid
-  FROM pg_catalog.pg_policy AS p
-  CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = p.polrelid) AS governed) AS g
-  WHERE p.polname NOT LIKE 'pgusher\_%';
-CREATE OR REPLACE VIEW pgusher.pg_policies AS
-  SELECT p.schemaname, p.tablename, p.policyname, p.permissive, p.roles, p.cmd,
-         CASE WHEN NOT g.governed THEN p.qual END AS qual, CASE WHEN NOT g.governed THEN p.with_check END AS with_check
-  FROM pg_catalog.pg_policies AS p
-  CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.made AS m JOIN pg_catalog.pg_class AS c ON c.oid = m.relation
-      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-      WHERE c.relname = p.tablename AND n.nspname = p.schemaname) AS governed) AS g
-  WHERE p.policyname NOT LIKE 'pgusher\_%';
-CREATE OR REPLACE VIEW pgusher.pg_views AS
-  SELECT n.nspname AS schemaname, c.relname AS viewname, pg_catalog.pg_get_userbyid(c.relowner) AS viewowner,
-         CASE WHEN NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = c.oid) AND r.rolname <> 'pgusher_viewer'
-              THEN pg_catalog.pg_get_viewdef(c.oid) END AS definition
-  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-  JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner
-  WHERE c.relkind = 'v' AND n.nspname NOT LIKE 'pgusher%';
-CREATE OR REPLACE VIEW pgusher.pg_matviews AS
-  SELECT v.schemaname, v.matviewname, v.matviewowner, v.tablespace, v.hasindexes, v.ispopulated, NULL::text AS definition
-  FROM pg_catalog.pg_matviews AS v WHERE v.schemaname NOT LIKE 'pgusher%';
-CREATE OR REPLACE VIEW pgusher.pg_rewrite AS
-  SELECT w.oid, w.rulename, w.ev_class, w.ev_type, w.ev_enabled, w.is_instead,
-         NULL::pg_catalog.pg_node_tree AS ev_qual, NULL::pg_catalog.pg_node_tree AS ev_action, w.tableoid
-  FROM pg_catalog.pg_rewrite AS w JOIN pg_catalog.pg_class AS c ON c.oid = w.ev_class
-  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE n.nspname NOT LIKE 'pgusher%';
-
 -- A key, if there is none yet. gen_random_uuid draws from the server's strong random source; two of them give 244 bits.
 DO $pgusher$
 DECLARE
@@ -373,5 +339,3 @@ GRANT USAGE ON SCHEMA pgusher TO pgusher_session, pgusher_control, pgusher_viewe
 GRANT EXECUTE ON FUNCTION pgusher.attach(text, text), pgusher.execute(text, text, boolean, text) TO pgusher_session, pgusher_control;
 GRANT EXECUTE ON FUNCTION pgusher.current_user(), pgusher.session_user(), pgusher.is_member(text), pgusher.fit(text, integer, text)
   TO pgusher_session, pgusher_control, pgusher_viewer;
-GRANT SELECT ON pgusher.pg_policy, pgusher.pg_policies, pgusher.pg_views, pgusher.pg_matviews, pgusher.pg_rewrite
-  TO pgusher_session, pgusher_control;

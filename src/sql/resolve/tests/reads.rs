@@ -25,8 +25,8 @@ fn relations_are_qualified_and_reads_of_masked_tables_go_to_their_governed_view(
         ("SELECT body FROM notes", "SELECT body FROM \"pgusher_public\".\"notes\""),
         ("SELECT id FROM v_orders", "SELECT id FROM \"pgusher_public\".\"v_orders\""),
         ("SELECT id FROM derived", "SELECT id FROM \"public\".\"derived\""),
-        ("SELECT relname FROM pg_class", "SELECT relname FROM \"pg_catalog\".\"pg_class\""),
-        ("SELECT polname FROM pg_policy", "SELECT polname FROM \"pgusher\".\"pg_policy\""),
+        ("SELECT relname FROM pg_class", "SELECT relname FROM \"pgusher\".\"wide_pg_class\" AS \"pg_class\""),
+        ("SELECT polname FROM pg_policy", "SELECT polname FROM \"pgusher\".\"wide_pg_policy\" AS \"pg_policy\""),
         ("SELECT * FROM \"Odd Name\"", "SELECT * FROM \"public\".\"Odd Name\""),
         ("SELECT * FROM U&\"e\\006dployees\"", "SELECT * FROM \"pgusher_public\".\"employees\""),
         ("SELECT * FROM U&\"e!006dployees\" UESCAPE '!' x", "SELECT * FROM \"pgusher_public\".\"employees\" x"),
@@ -227,7 +227,7 @@ fn the_search_path_decides_as_in_postgresql() {
         parts.relations.push(Relation { oid: 7001, schema: 8000, name: "employees".into(), temporary: true, ..class });
     });
     let sent = |sql: &str, names: &[&str]| analyse_as(sql, &alice(), &shadowed, &path(names)).unwrap();
-    assert_eq!(sent("SELECT * FROM pg_class", &["public"]).text, "SELECT * FROM \"pg_catalog\".\"pg_class\"");
+    assert_eq!(sent("SELECT * FROM pg_class", &["public"]).text, "SELECT * FROM \"pgusher\".\"wide_pg_class\" AS \"pg_class\"");
     assert_eq!(sent("SELECT * FROM pg_class", &["public", "pg_catalog"]).text, "SELECT * FROM \"public\".\"pg_class\"");
     let temporary = sent("SELECT * FROM employees", &["public"]);
     assert_eq!((temporary.text.as_str(), temporary.needs.len()), ("SELECT * FROM \"pg_temp\".\"employees\"", 0));

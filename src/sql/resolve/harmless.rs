@@ -1,0 +1,600 @@
+//! Whether a statement over the catalogs could tell of rows before they are left out, and what it is about.
+//!
+//! The views that stand for catalog relations leave out what a principal does not see. The planner may evaluate the statement's own
+//! conditions first, so an open view is read only where none of them can fail, run somebody's code, or say anything but true or false:
+//! every node, function, operator and cast of the statement is one of a list. What follows the leaving out (the target list and the
+//! order of the statement itself) may be anything. Whatever is not understood is not harmless.
+
+use pg_query::Node;
+use serde_json::{Map, Value};
+
+use super::catalog_relations::Sight;
+use crate::catalog::{CatalogSnapshot, SearchPath};
+
+/// How the catalogs may be read for a statement.
+pub(super) fn sight(tree: &Node, catalog: &CatalogSnapshot, path: &SearchPath) -> Sight {
+    let judge = Judge { catalog, plain_path: path.schemas.iter().all(|s| s.as_str() != "pg_catalog") };
+    let Ok(tree) = serde_json::to_value(tree) else { return Sight::Fenced };
+    if !judge.plain_path || !judge.is_harmless(&tree) {
+        return Sight::Fenced;
+    }
+    if is_narrow(&tree) { Sight::Narrow } else { Sight::Wide }
+}
+
+/// How an administrator's statement reads them: nothing is kept from it but what is ours.
+pub(super) fn sight_of_admin(tree: &Node) -> Sight {
+    match serde_json::to_value(tree) {
+        Ok(tree) if is_narrow(&tree) => Sight::Narrow,
+        Ok(_) => Sight::Wide,
+        Err(_) => Sight::Fenced,
+    }
+}
+
+struct Judge<'a> {
+    catalog: &'a CatalogSnapshot,
+    plain_path: bool,
+}
+
+/// Nodes that evaluate nothing by themselves, or nothing that can fail.
+const NODES: &[&str] = &[
+    "AArrayExpr",
+    "AConst",
+    "AStar",
+    "BitString",
+    "BoolExpr",
+    "Boolean",
+    "BooleanTest",
+    "CaseExpr",
+    "CaseWhen",
+    "CoalesceExpr",
+    "CollateClause",
+    "ColumnRef",
+    "CommonTableExpr",
+    "DeclareCursorStmt",
+    "Float",
+    "GroupingSet",
+    "Integer",
+    "JoinExpr",
+    "List",
+    "MinMaxExpr",
+    "NullTest",
+    "ParamRef",
+    "RangeFunction",
+    "RangeSubselect",
+    "RangeVar",
+    "ResTarget",
+    "RowExpr",
+    "SelectStmt",
+    "SortBy",
+    "SqlvalueFunction",
+    "String",
+    "SubLink",
+    "TypeName",
+    "WindowDef",
+];
+
+/// Functions that answer for every argument, and whose answer tells no more than a comparison.
+const FUNCTIONS: &[&str] = &[
+    "array_agg",
+    "array_length",
+    "array_lower",
+    "array_position",
+    "array_to_string",
+    "array_upper",
+    "bool_and",
+    "bool_or",
+    "cardinality",
+    "coalesce",
+    "col_description",
+    "concat",
+    "count",
+    "current_database",
+    "current_schema",
+    "current_schemas",
+    "every",
+    "format_type",
+    "generate_subscripts",
+    "left",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "obj_description",
+    "pg_backend_pid",
+    "pg_collation_is_visible",
+    "pg_encoding_to_char",
+    "pg_function_is_visible",
+    "pg_get_constraintdef",
+    "pg_get_expr",
+    "pg_get_function_arguments",
+    "pg_get_function_identity_arguments",
+    "pg_get_function_result",
+    "pg_get_indexdef",
+    "pg_get_userbyid",
+    "pg_is_other_temp_schema",
+    "pg_my_temp_schema",
+    "pg_opclass_is_visible",
+    "pg_operator_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_table_is_visible",
+    "pg_type_is_visible",
+    "quote_ident",
+    "rank",
+    "replace",
+    "right",
+    "row_number",
+    "row_to_json",
+    "shobj_description",
+    "string_agg",
+    "string_to_array",
+    "btrim",
+    "unnest",
+    "upper",
+    "version",
+    "_pg_expandarray",
+    "json_agg",
+    "aclexplode",
+    "pg_options_to_table",
+    "pg_partition_ancestors",
+];
+
+/// Operators that compare or put together.
+const OPERATORS: &[&str] = &["=", "<>", "!=", "<", "<=", ">", ">=", "||", "&", "|", "@>", "<@", "&&"];
+
+/// Operators that match a pattern: their right side must be one that is well formed.
+const PATTERNS: &[&str] = &["~", "!~", "~*", "!~*"];
+const LIKES: &[&str] = &["~~", "!~~", "~~*", "!~~*"];
+
+/// Types that everything can be made of.
+const TOTAL: &[&str] = &["text", "name", "varchar"];
+
+impl Judge<'_> {
+    fn is_harmless(&self, tree: &Value) -> bool {
+        match variant(tree) {
+            Some(("SelectStmt", select)) => self.top(select),
+            Some(("DeclareCursorStmt", inner)) => inner.get("query").is_some_and(|query| self.is_harmless(query)),
+            _ => false,
+        }
+    }
+
+    /// The statement itself, or an arm of its set operation: its target list and order come after everything else.
+    fn top(&self, select: &Value) -> bool {
+        let Some(fields) = select.as_object() else { return false };
+        let settled = fields.get("into_clause").is_none_or(Value::is_null) && is_empty(fields.get("locking_clause"));
+        settled
+            && fields.iter().all(|(name, value)| match name.as_str() {
+                "target_list" | "sort_clause" => self.after(value),
+                "larg" | "rarg" => value.is_null() || self.top(value),
+                _ => self.part(value),
+            })
+    }
+
+    /// What is evaluated after rows were left out; queries in it are not.
+    fn after(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().all(|item| self.after(item)),
+            Value::Object(fields) => {
+                if let Some(("SelectStmt", inner)) = variant(value) {
+                    return self.part(inner);
+                }
+                fields.values().all(|field| self.after(field))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        }
+    }
+
+    fn part(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().all(|item| self.part(item)),
+            Value::Object(fields) => match variant(value) {
+                Some((kind, inner)) => self.node(kind, inner),
+                None => fields.values().all(|field| self.part(field)),
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        }
+    }
+
+    fn node(&self, kind: &str, inner: &Value) -> bool {
+        let parts = || inner.as_object().is_some_and(|fields| fields.values().all(|field| self.part(field)));
+        match kind {
+            "FuncCall" => self.function(inner) && parts(),
+            "AExpr" => self.operator(inner) && parts(),
+            "TypeCast" => self.cast(inner) && parts(),
+            "SelectStmt" => is_empty(inner.get("locking_clause")) && parts(),
+            "SubLink" => inner.get("oper_name").is_none_or(|name| is_empty(Some(name)) || self.is_comparison(name)) && parts(),
+            _ => NODES.contains(&kind) && parts(),
+        }
+    }
+
+    fn function(&self, call: &Value) -> bool {
+        let name = names(call.get("funcname"));
+        match name.as_slice() {
+            [name] => FUNCTIONS.contains(name) && !self.is_shadowed(name),
+            ["pg_catalog" | "information_schema", name] => FUNCTIONS.contains(name),
+            _ => false,
+        }
+    }
+
+    fn is_shadowed(&self, function: &str) -> bool {
+        self.catalog.functions_named(function).any(|f| self.catalog.schema(f.schema).is_some_and(|s| !s.system && !s.ours))
+    }
+
+    fn operator(&self, node: &Value) -> bool {
+        let name = names(node.get("name"));
+        let symbol = match name.as_slice() {
+            [symbol] if !self.is_overloaded(symbol) => *symbol,
+            ["pg_catalog", symbol] => *symbol,
+            ["BETWEEN" | "NOT BETWEEN" | "BETWEEN SYMMETRIC" | "NOT BETWEEN SYMMETRIC"] => return true,
+            _ => return false,
+        };
+        if PATTERNS.contains(&symbol) {
+            return constant(node.get("rexpr")).is_some_and(is_plain_pattern);
+        }
+        if LIKES.contains(&symbol) {
+            return constant(node.get("rexpr")).is_some_and(|pattern| !pattern.ends_with('\\'));
+        }
+        OPERATORS.contains(&symbol)
+    }
+
+    /// Whether the database has an operator of this name that runs more than compiled code.
+    fn is_overloaded(&self, symbol: &str) -> bool {
+        self.catalog.operators_named(symbol).iter().any(|operator| {
+            self.catalog.function(operator.function).is_none_or(|f| !matches!(f.language.as_str(), "c" | "internal"))
+        })
+    }
+
+    fn is_comparison(&self, name: &Value) -> bool {
+        match names(Some(name)).as_slice() {
+            [symbol] => !self.is_overloaded(symbol) && OPERATORS.contains(symbol),
+            ["pg_catalog", symbol] => OPERATORS.contains(symbol),
+            _ => false,
+        }
+    }
+
+    /// Of a constant the cast is done before anything is read; of anything else only casts that cannot fail are harmless.
+    fn cast(&self, node: &Value) -> bool {
+        let name = names(node.get("type_name").and_then(|t| t.get("names")));
+        let target = match name.as_slice() {
+            [name] | ["pg_catalog", name] => *name,
+            _ => return false,
+        };
+        if !self.catalog.cast_functions(target).is_empty() {
+            return false;
+        }
+        let arg = node.get("arg").and_then(variant);
+        let constant = matches!(arg, Some(("AConst" | "ParamRef", _)));
+        let array = !is_empty(node.get("type_name").and_then(|t| t.get("array_bounds")));
+        constant || (TOTAL.contains(&target) && !array)
+    }
+}
+
+/// The kind of a node and what is in it.
+fn variant(value: &Value) -> Option<(&str, &Value)> {
+    let fields = value.as_object()?;
+    let node = fields.get("node").filter(|_| fields.len() == 1)?.as_object()?;
+    let (kind, inner) = node.iter().next()?;
+    Some((kind, inner))
+}
+
+fn is_empty(value: Option<&Value>) -> bool {
+    value.is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty))
+}
+
+/// The strings of a list of names.
+fn names(list: Option<&Value>) -> Vec<&str> {
+    let items = list.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    items.iter().filter_map(|item| variant(item).and_then(|(_, inner)| inner.get("sval")).and_then(Value::as_str)).collect()
+}
+
+/// The text of a string constant, collations and casts to text looked through.
+fn constant(value: Option<&Value>) -> Option<&str> {
+    match variant(value?)? {
+        ("AConst", inner) => inner.get("val")?.get("Sval")?.get("sval")?.as_str(),
+        ("CollateClause", inner) => constant(inner.get("arg")),
+        ("TypeCast", inner) => constant(inner.get("arg")),
+        _ => None,
+    }
+}
+
+/// A regular expression that is certainly well formed, as psql and drivers make them of names.
+fn is_plain_pattern(pattern: &str) -> bool {
+    let (mut depth, mut before) = (0usize, '(');
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '(' => depth += 1,
+            ')' => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return false,
+            },
+            '*' if before != '.' => return false,
+            '\\' => match letters.next() {
+                Some(next) if next.is_ascii_punctuation() => {}
+                _ => return false,
+            },
+            '^' | '$' | '.' | '|' | '*' => {}
+            plain if plain.is_alphanumeric() || matches!(plain, '_' | ' ' | '-' | ',' | '/' | ':' | '@' | '%') => {}
+            _ => return false,
+        }
+        before = letter;
+    }
+    depth == 0
+}
+
+/// Whether a statement asks about a few objects: it compares a number or a name with a constant or parameter.
+fn is_narrow(tree: &Value) -> bool {
+    match tree {
+        Value::Array(items) => items.iter().any(is_narrow),
+        Value::Object(fields) => {
+            variant(tree).is_some_and(|(kind, inner)| kind == "AExpr" && singles_out(inner)) || fields.values().any(is_narrow)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn singles_out(node: &Value) -> bool {
+    let (left, right) = (node.get("lexpr"), node.get("rexpr"));
+    let symbol = names(node.get("name")).last().copied().unwrap_or_default().to_owned();
+    let named = |side: Option<&Value>| side.and_then(variant).and_then(column).is_some_and(is_identifying);
+    let one = [left, right].into_iter().any(named);
+    let given = [left, right].into_iter().any(|side| side.is_some_and(is_given));
+    match symbol.as_str() {
+        "=" => one && given,
+        "~" => one && constant(right).is_some_and(|p| p.starts_with("^(") && !p.contains(".*")),
+        "~~" => one && constant(right).is_some_and(|p| !p.contains('%')),
+        _ => false,
+    }
+}
+
+/// The last name of a column reference.
+fn column<'v>((kind, inner): (&'v str, &'v Value)) -> Option<&'v str> {
+    (kind == "ColumnRef").then(|| names(inner.get("fields")).last().copied()).flatten()
+}
+
+fn is_identifying(column: &str) -> bool {
+    column == "oid"
+        || matches!(
+            column,
+            "relname"
+                | "proname"
+                | "typname"
+                | "table_name"
+                | "tablename"
+                | "viewname"
+                | "objoid"
+                | "ev_class"
+                | "classid"
+                | "objid"
+                | "refobjid"
+        )
+        || column.ends_with("relid")
+        || column.ends_with("typid")
+}
+
+/// A constant or parameter, casts and single-row sub-selects of them looked through.
+fn is_given(value: &Value) -> bool {
+    match variant(value) {
+        Some(("AConst" | "ParamRef", _)) => true,
+        Some(("TypeCast" | "CollateClause", inner)) => inner.get("arg").is_some_and(is_given),
+        Some(("FuncCall", inner)) => inner.get("args").and_then(Value::as_array).is_some_and(|args| args.iter().all(is_given)),
+        _ => false,
+    }
+}
+
+/// Where in a statement names of objects may come out as values of types like regclass: compared, made text, given to a function
+/// that takes them, or shown as they are. Elsewhere such a value would lend its type to others (`COALESCE`, `UNION`, arrays), whose
+/// text would then be the name of anything whose number is guessed. By the places of casts and calls.
+pub(super) fn safe_names(tree: &Node) -> Vec<i64> {
+    let mut found = Vec::new();
+    if let Ok(tree) = serde_json::to_value(tree) {
+        if let Some(("SelectStmt", select)) = variant(&tree) {
+            shown(select, &mut found);
+        }
+        gather(&tree, &mut found);
+    }
+    found
+}
+
+/// Entries of the statement's own target list, when nothing is united with them.
+fn shown(select: &Value, found: &mut Vec<i64>) {
+    let alone = select.get("larg").is_none_or(Value::is_null);
+    for target in select.get("target_list").and_then(Value::as_array).into_iter().flatten().filter(|_| alone) {
+        note(variant(target).and_then(|(_, inner)| inner.get("val")), found);
+    }
+}
+
+fn note(value: Option<&Value>, found: &mut Vec<i64>) {
+    if let Some(("TypeCast" | "FuncCall", inner)) = value.and_then(variant)
+        && let Some(at) = inner.get("location").and_then(Value::as_i64)
+    {
+        found.push(at);
+    }
+}
+
+fn gather(value: &Value, found: &mut Vec<i64>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| gather(item, found)),
+        Value::Object(fields) => {
+            if let Some((kind, inner)) = variant(value).and_then(|(kind, inner)| Some((kind, inner.as_object()?))) {
+                takes(kind, inner, found);
+            }
+            fields.values().for_each(|field| gather(field, found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn takes(kind: &str, inner: &Map<String, Value>, found: &mut Vec<i64>) {
+    let mut each = |fields: &[&str]| {
+        for field in fields {
+            match inner.get(*field) {
+                Some(Value::Array(items)) => items.iter().for_each(|item| note(Some(item), found)),
+                other => note(other, found),
+            }
+        }
+    };
+    match kind {
+        "AExpr" => {
+            let symbol = names(inner.get("name"));
+            // NULLIF gives back what it compares.
+            let nullif = inner.get("kind").and_then(Value::as_i64) == Some(pg_query::protobuf::AExprKind::AexprNullif as i64);
+            if !nullif && matches!(symbol.last(), Some(&("=" | "<>" | "!=" | "<" | ">" | "<=" | ">="))) {
+                each(&["lexpr", "rexpr"]);
+                if let Some(Value::Object(list)) = inner.get("rexpr").and_then(|v| v.get("node")).and_then(|n| n.get("List")) {
+                    for item in list.get("items").and_then(Value::as_array).into_iter().flatten() {
+                        note(Some(item), found);
+                    }
+                }
+            }
+        }
+        "TypeCast" => {
+            let target = names(inner.get("type_name").and_then(|t| t.get("names")));
+            let array = !is_empty(inner.get("type_name").and_then(|t| t.get("array_bounds")));
+            if !array && matches!(target.last(), Some(&("text" | "varchar" | "name" | "oid" | "int8" | "int4"))) {
+                each(&["arg"]);
+            }
+        }
+        "NullTest" => each(&["arg"]),
+        "SortBy" => each(&["node"]),
+        "FuncCall" => {
+            let name = names(inner.get("funcname"));
+            let free = matches!(name.as_slice(), [_] | ["pg_catalog", _]);
+            if free && name.last().is_some_and(|name| TAKING.contains(name)) {
+                each(&["args"]);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Functions that take such values and answer with other types.
+const TAKING: &[&str] = &[
+    "col_description",
+    "concat",
+    "concat_ws",
+    "count",
+    "currval",
+    "format",
+    "format_type",
+    "has_any_column_privilege",
+    "has_column_privilege",
+    "has_function_privilege",
+    "has_schema_privilege",
+    "has_sequence_privilege",
+    "has_table_privilege",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "nextval",
+    "obj_description",
+    "pg_column_is_updatable",
+    "pg_describe_object",
+    "pg_function_is_visible",
+    "pg_get_constraintdef",
+    "pg_get_expr",
+    "pg_get_function_arguments",
+    "pg_get_function_identity_arguments",
+    "pg_get_function_result",
+    "pg_get_functiondef",
+    "pg_get_indexdef",
+    "pg_get_partkeydef",
+    "pg_get_ruledef",
+    "pg_get_triggerdef",
+    "pg_get_viewdef",
+    "pg_identify_object",
+    "pg_indexes_size",
+    "pg_partition_ancestors",
+    "pg_partition_tree",
+    "pg_relation_is_updatable",
+    "pg_relation_size",
+    "pg_sequence_parameters",
+    "pg_table_is_visible",
+    "pg_table_size",
+    "pg_total_relation_size",
+    "pg_type_is_visible",
+    "row_security_active",
+    "setval",
+    "to_json",
+    "to_jsonb",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::fixture;
+    use crate::sql::parse::only;
+
+    fn judged(sql: &str) -> Sight {
+        let footing = fixture::footing_with(|parts| parts.operators.clear());
+        sight(&only(sql).unwrap().unwrap(), &footing.catalog, &SearchPath::default())
+    }
+
+    #[test]
+    fn what_could_tell_of_a_row_before_it_is_left_out_is_fenced() {
+        for sql in [
+            "SELECT 1 FROM pg_class WHERE 1 / (relname = 'x')::int > 0",
+            "SELECT 1 FROM pg_class WHERE relname::int = 1",
+            "SELECT 1 FROM pg_class WHERE relname::regclass IS NULL",
+            "SELECT 1 FROM pg_class WHERE leak(relname)",
+            "SELECT 1 FROM pg_class WHERE relname ~ $1",
+            "SELECT 1 FROM pg_class WHERE relname ~ '('",
+            "SELECT 1 FROM pg_class WHERE relname LIKE 'sal\\'",
+            "SELECT 1 FROM pg_class WHERE CASE WHEN relname = 'x' THEN relname ~ '[' ELSE true END",
+            "SELECT x FROM (SELECT relname::int AS x FROM pg_class) s WHERE x = 1",
+            "SELECT (SELECT relname::int FROM pg_class LIMIT 1)",
+            "SELECT count(*) FROM pg_class GROUP BY relname HAVING relname::int = 1",
+            "SELECT 1 FROM pg_class WHERE relpages + 1 = 2",
+            "SELECT 1 FROM pg_class WHERE lower(relname)::date = '2000-01-01'",
+            "WITH c AS (SELECT relname::int AS x FROM pg_class) SELECT x FROM c",
+            "SELECT 1 FROM pg_class JOIN pg_namespace n ON (relname::int = 1)",
+            "SELECT 1 FROM pg_class WHERE relname = 'x' FOR UPDATE",
+            "SELECT * INTO t FROM pg_class",
+        ] {
+            assert_eq!(judged(sql), Sight::Fenced, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_clients_ask_is_open() {
+        for (sql, expected) in [
+            ("SELECT c.oid::regclass, 1 / c.relpages FROM pg_catalog.pg_class c WHERE c.oid = '16389' ORDER BY 1", Sight::Narrow),
+            (
+                "SELECT c.relname FROM pg_class c WHERE c.relname OPERATOR(pg_catalog.~) '^(orders)$' COLLATE pg_catalog.default",
+                Sight::Narrow,
+            ),
+            (
+                "SELECT c.relname FROM pg_class c LEFT JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','p','') AND n.nspname !~ '^pg_toast' AND pg_catalog.pg_table_is_visible(c.oid)",
+                Sight::Wide,
+            ),
+            ("SELECT a.attname FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0", Sight::Narrow),
+            ("SELECT * FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog') ORDER BY table_name", Sight::Wide),
+        ] {
+            assert_eq!(judged(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn values_that_bear_names_may_be_shown_compared_or_made_text() {
+        let safe = |sql: &str| safe_names(&only(sql).unwrap().unwrap()).len();
+        for sql in [
+            "SELECT 1::regclass",
+            "SELECT 1 WHERE 1::regclass = 2",
+            "SELECT 1 WHERE 1::regclass IN (1)",
+            "SELECT format('%s', 1::regclass) WHERE false",
+        ] {
+            assert!(safe(sql) > 0, "{sql}");
+        }
+        for sql in [
+            "SELECT 1 FROM t WHERE f(1::regclass)",
+            "SELECT ARRAY[1::regclass]",
+            "SELECT 1 FROM (SELECT 1::regclass) s",
+            "SELECT 1::regclass UNION SELECT 2",
+            "VALUES (1::regclass)",
+        ] {
+            let allowed = safe_names(&only(sql).unwrap().unwrap());
+            let at = i64::try_from(sql.find("::").unwrap()).unwrap();
+            assert!(!allowed.contains(&at), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+-- What a principal may see of the catalogs. Repeated at every init, after functions.sql.
+--
+-- A session's row holds what decides: numbers and schemas, kept right by triggers in the transaction that changes a grant, so the
+-- same session sees its own changes at once, others after commit, and a rollback takes them back. The views of metadata_views.sql
+-- ask these functions once per statement; without an identity they raise 28000.
+
+-- The schemas that are not ours, temporary ones left out.
+CREATE OR REPLACE FUNCTION pgusher.theirs() RETURNS oid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN ARRAY(
+    SELECT n.oid FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner
+    WHERE n.nspname <> 'pgusher' AND NOT (n.nspname LIKE 'pgusher\_%' AND r.rolname = 'pgusher_owner')
+      AND n.nspname NOT LIKE 'pg\_temp\_%' AND n.nspname NOT LIKE 'pg\_toast\_temp\_%');
+END
+$pgusher$;
+
+-- What a principal sees by its grants and ownership.
+CREATE OR REPLACE FUNCTION pgusher.outlook(who bigint, OUT ids bigint[], OUT whole oid[], OUT callable oid[], OUT schemas oid[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  relations CONSTANT text[] := '{SELECT,MODIFY,READ_METADATA,MANAGE,ALL PRIVILEGES}';
+  functions CONSTANT text[] := '{EXECUTE,READ_METADATA,MANAGE,ALL PRIVILEGES}';
+  mine bigint[];
+  ours oid[];
+BEGIN
+  mine := ARRAY(
+    WITH RECURSIVE within(id) AS (
+      SELECT who
+      UNION SELECT p.id FROM pgusher.principal AS p WHERE p.name = 'users' AND p.kind = 'group'
+      UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id = w.id
+    ) SELECT w.id FROM within AS w ORDER BY w.id);
+  ids := mine;
+  IF EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = ANY (mine) AND p.name = 'admins' AND p.kind = 'group') THEN
+    RETURN;
+  END IF;
+  ours := pgusher.theirs();
+  IF NOT EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (mine) AND g.kind = 'catalog' AND g.privilege = ANY (relations)) THEN
+    whole := ARRAY(
+      SELECT n.oid FROM pg_namespace AS n WHERE n.nspname IN ('pg_catalog', 'information_schema')
+      UNION
+      SELECT g.object FROM pgusher.grants AS g
+        WHERE g.principal = ANY (mine) AND g.kind = 'schema' AND g.privilege = ANY (relations) AND g.object = ANY (ours) ORDER BY 1);
+  END IF;
+  IF NOT EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (mine) AND g.kind = 'catalog' AND g.privilege = ANY (functions)) THEN
+    callable := ARRAY(
+      SELECT n.oid FROM pg_namespace AS n WHERE n.nspname IN ('pg_catalog', 'information_schema')
+      UNION
+      SELECT g.object FROM pgusher.grants AS g
+        WHERE g.principal = ANY (mine) AND g.kind = 'schema' AND g.privilege = ANY (functions) AND g.object = ANY (ours) ORDER BY 1);
+  END IF;
+  IF NOT EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (mine) AND g.kind = 'catalog') THEN
+    schemas := ARRAY(
+      SELECT n.oid FROM pg_namespace AS n WHERE n.nspname IN ('pg_catalog', 'information_schema')
+      UNION SELECT g.object FROM pgusher.grants AS g WHERE g.principal = ANY (mine) AND g.kind = 'schema' AND g.object = ANY (ours)
+      UNION SELECT o.object FROM pgusher.owner AS o WHERE o.principal = ANY (mine) AND o.kind = 'schema' AND o.object = ANY (ours)
+      UNION SELECT c.relnamespace FROM (
+          SELECT g.object FROM pgusher.grants AS g WHERE g.principal = ANY (mine) AND g.kind = 'relation'
+          UNION SELECT o.object FROM pgusher.owner AS o WHERE o.principal = ANY (mine) AND o.kind = 'relation') AS s
+        JOIN pg_class AS c ON c.oid = s.object WHERE c.relnamespace = ANY (ours)
+      UNION SELECT p.pronamespace FROM (
+          SELECT g.object FROM pgusher.grants AS g WHERE g.principal = ANY (mine) AND g.kind = 'function'
+          UNION SELECT o.object FROM pgusher.owner AS o WHERE o.principal = ANY (mine) AND o.kind = 'function') AS s
+        JOIN pg_proc AS p ON p.oid = s.object WHERE p.pronamespace = ANY (ours)
+      ORDER BY 1);
+  END IF;
+END
+$pgusher$;
+
+-- A session's outlook when it begins and when its groups change …
+CREATE OR REPLACE FUNCTION pgusher.begin_outlook() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  SELECT o.ids, o.whole, o.callable, o.schemas INTO NEW.ids, NEW.whole, NEW.callable, NEW.schemas FROM pgusher.outlook(NEW.principal) AS o;
+  RETURN NEW;
+END
+$pgusher$;
+CREATE OR REPLACE TRIGGER begin_outlook BEFORE INSERT OR UPDATE OF groups ON pgusher.session FOR EACH ROW EXECUTE FUNCTION pgusher.begin_outlook();
+
+-- … and whenever the policies do.
+CREATE OR REPLACE FUNCTION pgusher.follow_outlook() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  UPDATE pgusher.session AS s
+    SET ids = o.ids, whole = o.whole, callable = o.callable, schemas = o.schemas
+    FROM (SELECT DISTINCT q.principal FROM pgusher.session AS q) AS who CROSS JOIN LATERAL pgusher.outlook(who.principal) AS o
+    WHERE s.principal = who.principal
+      AND (s.ids, s.whole, s.callable, s.schemas) IS DISTINCT FROM (o.ids, o.whole, o.callable, o.schemas);
+  RETURN NULL;
+END
+$pgusher$;
+CREATE OR REPLACE TRIGGER follow_outlook AFTER UPDATE ON pgusher.version FOR EACH STATEMENT EXECUTE FUNCTION pgusher.follow_outlook();
+
+-- The session's principal and its groups.
+CREATE OR REPLACE FUNCTION pgusher.ids() RETURNS bigint[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  answer pg_catalog.int8[];
+BEGIN
+  SELECT s.ids INTO answer FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF answer IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN answer;
+END
+$pgusher$;
+
+-- The schemas of which the session sees every relation; its own temporary one is among them.
+CREATE OR REPLACE FUNCTION pgusher.whole() RETURNS oid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  one pg_catalog.record;
+BEGIN
+  SELECT s.sid, s.whole INTO one FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF one.sid IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN pg_catalog.array_append(coalesce(one.whole, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
+END
+$pgusher$;
+
+-- The schemas of which it sees every function.
+CREATE OR REPLACE FUNCTION pgusher.callable() RETURNS oid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  one pg_catalog.record;
+BEGIN
+  SELECT s.sid, s.callable INTO one FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF one.sid IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN pg_catalog.array_append(coalesce(one.callable, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
+END
+$pgusher$;
+
+-- The schemas whose names it sees.
+CREATE OR REPLACE FUNCTION pgusher.schemas() RETURNS oid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  one pg_catalog.record;
+BEGIN
+  SELECT s.sid, s.schemas INTO one FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF one.sid IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN pg_catalog.array_append(coalesce(one.schemas, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
+END
+$pgusher$;
+
+-- Whether it is an administrator's.
+CREATE OR REPLACE FUNCTION pgusher.administers() RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+DECLARE
+  answer pg_catalog.bool;
+BEGIN
+  SELECT s.admin INTO answer FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
+  IF answer IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
+  END IF;
+  RETURN answer;
+END
+$pgusher$;
+
+-- Single objects, for functions that take one. Views do the same for many.
+CREATE OR REPLACE FUNCTION pgusher.sees_relation(object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN EXISTS (SELECT FROM pgusher.seen AS s WHERE s.oid = object);
+END
+$pgusher$;
+CREATE OR REPLACE FUNCTION pgusher.sees_function(object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN EXISTS (SELECT FROM pgusher.narrow_pg_proc AS s WHERE s.oid = object);
+END
+$pgusher$;
+CREATE OR REPLACE FUNCTION pgusher.sees_type(object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN EXISTS (SELECT FROM pgusher.narrow_pg_type AS s WHERE s.oid = object);
+END
+$pgusher$;
+CREATE OR REPLACE FUNCTION pgusher.sees_schema(object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN object = ANY (pgusher.schemas());
+END
+$pgusher$;
+
+-- An object of any catalog; of catalogs without a rule only what PostgreSQL itself brought.
+CREATE OR REPLACE FUNCTION pgusher.sees(class oid, object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN CASE class
+    WHEN 'pg_class'::regclass THEN pgusher.sees_relation(object)
+    WHEN 'pg_proc'::regclass THEN pgusher.sees_function(object)
+    WHEN 'pg_type'::regclass THEN pgusher.sees_type(object)
+    WHEN 'pg_namespace'::regclass THEN pgusher.sees_schema(object)
+    WHEN 'pg_constraint'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_constraint AS s WHERE s.oid = object)
+    WHEN 'pg_trigger'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_trigger AS s WHERE s.oid = object)
+    WHEN 'pg_attrdef'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_attrdef AS s WHERE s.oid = object)
+    WHEN 'pg_rewrite'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_rewrite AS s WHERE s.oid = object)
+    WHEN 'pg_policy'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_policy AS s WHERE s.oid = object)
+    WHEN 'pg_statistic_ext'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_statistic_ext AS s WHERE s.oid = object)
+    WHEN 'pg_operator'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_operator AS s WHERE s.oid = object)
+    WHEN 'pg_extension'::regclass THEN true
+    WHEN 'pg_foreign_server'::regclass THEN EXISTS (SELECT FROM pgusher.narrow_pg_foreign_server AS s WHERE s.oid = object)
+    WHEN 'pg_authid'::regclass THEN false
+    ELSE object < 16384 OR pgusher.administers() END;
+END
+$pgusher$;
+
+-- Whether the session's principal holds a privilege on an object: as an administrator, as its owner, or by a grant.
+CREATE OR REPLACE FUNCTION pgusher.held(kind text, object oid, schema oid, wanted text) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  mine bigint[] := pgusher.ids();
+BEGIN
+  IF pgusher.administers() THEN
+    RETURN schema IS NULL OR schema = ANY (pgusher.whole());
+  END IF;
+  RETURN EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind = held.kind AND o.object = held.object AND o.principal = ANY (mine))
+    OR (wanted <> 'OWN' AND EXISTS (
+      SELECT FROM pgusher.grants AS g
+      WHERE g.principal = ANY (mine)
+        AND ((g.kind = held.kind AND g.object = held.object) OR (g.kind = 'schema' AND g.object = held.schema) OR g.kind = 'catalog')
+        AND (g.privilege = wanted OR (g.privilege = 'ALL PRIVILEGES' AND wanted <> 'MANAGE'))));
+END
+$pgusher$;

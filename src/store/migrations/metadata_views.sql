@@ -1,0 +1,239 @@
+-- Catalog relations as sessions see them. Made from the catalogs' own columns, so they fit every version of PostgreSQL.
+--
+-- Of each there are four: `narrow_x` and `wide_x`, which the planner joins freely, for statements in which nothing could tell of a row
+-- before it is left out: one asks for each row, for statements about a few, the other makes the set first; `x`, which is narrow behind a
+-- security barrier; and `sys_x`, the same with the system columns that some tools ask for.
+
+-- What relations a session sees, as a condition on a row `x` of pg_class: those of schemas seen whole, those it has any right on, and
+-- what belongs to these.
+CREATE OR REPLACE FUNCTION pgusher.sight(wide boolean) RETURNS text LANGUAGE sql IMMUTABLE AS $pgusher$ SELECT CASE WHEN wide THEN $condition$
+  x.relnamespace = {ALL}
+    OR x.oid IN (SELECT g.object FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = 'relation')
+    OR (x.relkind IN ('i', 'I') AND x.oid IN (
+          SELECT i.indexrelid FROM pg_catalog.pg_index AS i
+          WHERE i.indrelid IN (SELECT g.object FROM pgusher.rights AS g WHERE g.kind = 'relation' AND g.principal = {ME})))
+    OR (x.relkind = 'S' AND x.oid IN (
+          SELECT d.objid FROM pg_catalog.pg_depend AS d
+          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objsubid = 0
+            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+            AND d.refobjid IN (SELECT g.object FROM pgusher.rights AS g WHERE g.kind = 'relation' AND g.principal = {ME})))
+    OR (x.relkind = 'c' AND x.relnamespace = {NAMES})
+$condition$ ELSE $condition$
+  x.relnamespace = {ALL}
+    OR EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = 'relation' AND g.object = x.oid)
+    OR (x.relkind IN ('i', 'I') AND EXISTS (
+          SELECT FROM pg_catalog.pg_index AS i JOIN pgusher.rights AS g ON g.object = i.indrelid
+          WHERE i.indexrelid = x.oid AND g.kind = 'relation' AND g.principal = {ME}))
+    OR (x.relkind = 'S' AND EXISTS (
+          SELECT FROM pg_catalog.pg_depend AS d JOIN pgusher.rights AS g ON g.object = d.refobjid
+          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = x.oid AND d.objsubid = 0
+            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+            AND g.kind = 'relation' AND g.principal = {ME}))
+    OR (x.relkind = 'c' AND x.relnamespace = {NAMES})
+$condition$ END $pgusher$;
+
+-- Makes or renews a view; one that has other columns now is made anew.
+CREATE OR REPLACE FUNCTION pgusher.put_view(name text, options text, body text) RETURNS void
+LANGUAGE plpgsql AS $pgusher$
+BEGIN
+  BEGIN
+    EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW pgusher.%I %s AS %s', name, options, body);
+  EXCEPTION WHEN invalid_table_definition THEN
+    EXECUTE pg_catalog.format('DROP VIEW IF EXISTS pgusher.%I CASCADE', name);
+    EXECUTE pg_catalog.format('CREATE VIEW pgusher.%I %s AS %s', name, options, body);
+  END;
+END
+$pgusher$;
+
+-- Writes out what stands in braces: {ALL} schemas seen whole, {CALLS} schemas whose functions are seen, {NAMES} schemas whose names are
+-- seen, {ADMIN} an administrator, {ME} the numbers of principal and groups, {SEES column} a relation that is seen, {TYPE column} and
+-- {CALL column} the same of types and functions, {IN catalog column} of others, {RIGHT kind column} an object that there is any right on, {OWNER kind column owner} who owns it here.
+CREATE OR REPLACE FUNCTION pgusher.spell(text, wide boolean) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  said text := $1;
+  named CONSTANT text[] := ARRAY[
+    '\{SEES ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_seen AS k))'
+      ELSE 'EXISTS (SELECT FROM pgusher.seen AS k WHERE k.oid = \1)' END,
+    '\{TYPE ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_type AS k))'
+      ELSE 'EXISTS (SELECT FROM pgusher.narrow_pg_type AS k WHERE k.oid = \1)' END,
+    '\{CALL ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_proc AS k))'
+      ELSE 'EXISTS (SELECT FROM pgusher.narrow_pg_proc AS k WHERE k.oid = \1)' END,
+    '\{IN ([a-z_]+) ([a-z_.]+)\}', CASE WHEN wide THEN '(\2 IN (SELECT k.oid FROM pgusher.wide_\1 AS k))'
+      ELSE 'EXISTS (SELECT FROM pgusher.narrow_\1 AS k WHERE k.oid = \2)' END,
+    '\{RIGHT ([a-z]+) ([a-z_.]+)\}', CASE WHEN wide
+      THEN '(\2 IN (SELECT g.object FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1''))'
+      ELSE 'EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1'' AND g.object = \2)' END,
+    '\{OWNER ([a-z]+) ([a-z_.]+) ([a-z_.]+)\}', 'coalesce((SELECT (4000000000 + o.principal)::oid FROM pgusher.owner AS o'
+      || ' WHERE o.kind = ''\1'' AND o.object = \2 AND (o.principal = {ME} OR {ADMIN})),'
+      || ' (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.oid = \3 AND {ADMIN} AND r.rolname NOT LIKE ''pgusher\\_%''), 10::oid)',
+    '\{ALL\}', 'ANY ((SELECT pgusher.whole())::oid[])',
+    '\{CALLS\}', 'ANY ((SELECT pgusher.callable())::oid[])',
+    '\{NAMES\}', 'ANY ((SELECT pgusher.schemas())::oid[])',
+    '\{ME\}', 'ANY ((SELECT pgusher.ids())::bigint[])',
+    '\{ADMIN\}', '(SELECT pgusher.administers())'];
+BEGIN
+  FOR i IN 1 .. array_length(named, 1) BY 2 LOOP
+    said := regexp_replace(said, named[i], named[i + 1], 'g');
+  END LOOP;
+  RETURN said;
+END
+$pgusher$;
+
+-- The views of one catalog relation: its columns, some of them replaced, and the rows that meet a condition on `x`.
+CREATE OR REPLACE FUNCTION pgusher.forge(name text, condition text, replaced jsonb DEFAULT '{}', widely text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  source CONSTANT oid := (SELECT c.oid FROM pg_class AS c WHERE c.relname = name AND c.relnamespace = 'pg_catalog'::regnamespace);
+  columns text;
+  narrow text;
+  wide text;
+BEGIN
+  IF source IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT string_agg(CASE WHEN replaced ? a.attname::text THEN format('(%s)::%s', replaced ->> a.attname,
+                             CASE a.atttypid WHEN 'anyarray'::regtype THEN 'text[]' ELSE format_type(a.atttypid, a.atttypmod) END)
+                         ELSE 'x.' || quote_ident(a.attname) END || ' AS ' || quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+    FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped;
+  narrow := format('FROM pg_catalog.%I AS x WHERE %s', name, pgusher.spell(condition, false));
+  wide := format('FROM pg_catalog.%I AS x WHERE %s', name, pgusher.spell(coalesce(widely, condition), true));
+  columns := 'SELECT ' || pgusher.spell(columns, false);
+  PERFORM pgusher.put_view('narrow_' || name, '', columns || ' ' || narrow);
+  PERFORM pgusher.put_view('wide_' || name, '', columns || ' ' || wide);
+  PERFORM pgusher.put_view(name, 'WITH (security_barrier)', columns || ' ' || narrow);
+  IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'r') THEN
+    PERFORM pgusher.put_view('sys_' || name, 'WITH (security_barrier)', columns || ', x.tableoid, x.xmin, x.ctid ' || narrow);
+  END IF;
+END
+$pgusher$;
+
+-- An object of any catalog that is seen; of catalogs without a rule, what PostgreSQL itself brought.
+CREATE OR REPLACE FUNCTION pgusher.seen_of_any(class text, object text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  one text;
+  said text := format('CASE %1$s WHEN ''pg_catalog.pg_class''::regclass THEN {SEES %2$s}'
+    ' WHEN ''pg_catalog.pg_proc''::regclass THEN {CALL %2$s} WHEN ''pg_catalog.pg_type''::regclass THEN {TYPE %2$s}'
+    ' WHEN ''pg_catalog.pg_namespace''::regclass THEN %2$s = {NAMES} WHEN ''pg_catalog.pg_extension''::regclass THEN true', class, object);
+BEGIN
+  FOREACH one IN ARRAY '{pg_constraint,pg_attrdef,pg_trigger,pg_rewrite,pg_policy,pg_statistic_ext,pg_operator,pg_foreign_server}'::text[] LOOP
+    said := said || format(' WHEN ''pg_catalog.%1$s''::regclass THEN {IN %1$s %2$s}', one, object);
+  END LOOP;
+  RETURN said || format(' WHEN ''pg_catalog.pg_authid''::regclass THEN false ELSE %s < 16384 OR {ADMIN} END', object);
+END
+$pgusher$;
+
+DO $pgusher$
+DECLARE
+  one record;
+  hidden CONSTANT text := '{"reltuples": "CASE WHEN {ADMIN} THEN x.reltuples ELSE -1 END",
+    "relpages": "CASE WHEN {ADMIN} THEN x.relpages ELSE 0 END", "relallvisible": "CASE WHEN {ADMIN} THEN x.relallvisible ELSE 0 END",
+    "relallfrozen": "CASE WHEN {ADMIN} THEN x.relallfrozen ELSE 0 END",
+    "relowner": "{OWNER relation x.oid x.relowner}", "relacl": "NULL"}';
+BEGIN
+  PERFORM pgusher.put_view('rights', '', 'SELECT g.principal, g.kind, g.object FROM pgusher.grants AS g
+    UNION ALL SELECT o.principal, o.kind, o.object FROM pgusher.owner AS o');
+  PERFORM pgusher.put_view('seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(false), false));
+  PERFORM pgusher.put_view('wide_seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(true), true));
+  PERFORM pgusher.forge('pg_class', pgusher.sight(false), hidden::jsonb, pgusher.sight(true));
+  PERFORM pgusher.forge('pg_type', 'x.typnamespace = {ALL}
+      OR (x.typrelid <> 0 AND {SEES x.typrelid})
+      OR (x.typelem <> 0 AND EXISTS (SELECT FROM pg_catalog.pg_type AS e JOIN pgusher.seen AS k ON k.oid = e.typrelid
+            WHERE e.oid = x.typelem AND e.typarray = x.oid))
+      OR (x.typrelid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = x.typelem AND e.typarray = x.oid AND e.typrelid <> 0)
+          AND (x.typnamespace = {NAMES} OR EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_type''::regclass
+                 AND d.objid = x.oid AND d.refclassid = ''pg_catalog.pg_extension''::regclass)))',
+    '{"typowner": "{OWNER type x.oid x.typowner}", "typacl": "NULL"}',
+    'x.typnamespace = {ALL}
+      OR x.typrelid IN (SELECT k.oid FROM pgusher.wide_seen AS k)
+      OR x.typelem IN (SELECT k.reltype FROM pgusher.wide_seen AS k WHERE k.reltype <> 0)
+      OR (x.typrelid = 0 AND x.typelem NOT IN (SELECT c.reltype FROM pg_catalog.pg_class AS c WHERE c.reltype <> 0)
+          AND (x.typnamespace = {NAMES} OR x.oid IN (SELECT d.objid FROM pg_catalog.pg_depend AS d
+                 WHERE d.classid = ''pg_catalog.pg_type''::regclass AND d.refclassid = ''pg_catalog.pg_extension''::regclass)))');
+  FOR one IN SELECT * FROM (VALUES
+    -- Schemas, relations, columns.
+    ('pg_namespace', 'x.oid = {NAMES}', '{"nspowner": "{OWNER schema x.oid x.nspowner}", "nspacl": "NULL"}'),
+    ('pg_attribute', '{SEES x.attrelid}', '{"attacl": "NULL", "attmissingval": "NULL"}'),
+    ('pg_index', '{SEES x.indrelid}', '{}'),
+    ('pg_inherits', '{SEES x.inhrelid} AND {SEES x.inhparent}', '{}'),
+    ('pg_partitioned_table', '{SEES x.partrelid}', '{}'),
+    ('pg_sequence', '{SEES x.seqrelid}', '{}'),
+    ('pg_foreign_table', '{SEES x.ftrelid}', '{"ftoptions": "CASE WHEN {ADMIN} THEN x.ftoptions END"}'),
+    ('pg_statistic_ext', '{SEES x.stxrelid}', '{"stxowner": "{OWNER relation x.stxrelid x.stxowner}"}'),
+    -- Functions and types.
+    ('pg_proc', 'x.pronamespace = {CALLS}
+        OR {RIGHT function x.oid}',
+      '{"proowner": "{OWNER function x.oid x.proowner}", "proacl": "NULL",
+        "prosrc": "CASE WHEN x.oid < 16384 OR {ADMIN} OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = {ME} AND o.kind = ''function'' AND o.object = x.oid) THEN x.prosrc END",
+        "prosqlbody": "CASE WHEN x.oid < 16384 OR {ADMIN} OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = {ME} AND o.kind = ''function'' AND o.object = x.oid) THEN x.prosqlbody END"}'),
+    ('pg_enum', '{TYPE x.enumtypid}', '{}'),
+    ('pg_range', '{TYPE x.rngtypid}', '{}'),
+    ('pg_aggregate', '{CALL x.aggfnoid}', '{}'),
+    ('pg_cast', '{TYPE x.castsource} AND {TYPE x.casttarget}', '{}'),
+    -- What belongs to relations. A constraint, trigger or default that names something else is seen only with that.
+    ('pg_constraint', '({SEES x.conrelid} OR (x.conrelid = 0 AND {TYPE x.contypid})) AND (x.confrelid = 0 OR {SEES x.confrelid})', '{}'),
+    ('pg_trigger', '{SEES x.tgrelid} AND {CALL x.tgfoid} AND (x.tgconstrrelid = 0 OR {SEES x.tgconstrrelid})', '{}'),
+    ('pg_rewrite', '{SEES x.ev_class}', '{"ev_qual": "NULL", "ev_action": "NULL"}'),
+    ('pg_policy', 'x.polname NOT LIKE ''pgusher\_%'' AND {SEES x.polrelid}',
+      '{"polqual": "CASE WHEN {ADMIN} AND NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = x.polrelid) THEN x.polqual END",
+        "polwithcheck": "CASE WHEN {ADMIN} AND NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = x.polrelid) THEN x.polwithcheck END",
+        "polroles": "''{0}''::oid[]"}'),
+    ('pg_publication_rel', '{SEES x.prrelid} AND {ADMIN}', '{"prqual": "NULL"}'),
+    -- Kinds of objects that nobody is granted: by their schema.
+    ('pg_operator', 'x.oprnamespace = {NAMES}', '{"oprowner": "10"}'),
+    ('pg_opclass', 'x.opcnamespace = {NAMES}', '{"opcowner": "10"}'),
+    ('pg_opfamily', 'x.opfnamespace = {NAMES}', '{"opfowner": "10"}'),
+    ('pg_collation', 'x.collnamespace = {NAMES}', '{"collowner": "10"}'),
+    ('pg_conversion', 'x.connamespace = {NAMES}', '{"conowner": "10"}'),
+    ('pg_ts_config', 'x.cfgnamespace = {NAMES}', '{"cfgowner": "10"}'),
+    ('pg_ts_dict', 'x.dictnamespace = {NAMES}', '{"dictowner": "10", "dictinitoption": "CASE WHEN x.oid < 16384 OR {ADMIN} THEN x.dictinitoption END"}'),
+    ('pg_ts_parser', 'x.prsnamespace = {NAMES}', '{}'),
+    ('pg_ts_template', 'x.tmplnamespace = {NAMES}', '{}'),
+    ('pg_foreign_server', '{ADMIN} OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = {ME}
+        AND (g.kind = ''catalog'' OR (g.kind = ''connection'' AND g.object = x.oid)))
+        OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = {ME} AND o.kind = ''connection'' AND o.object = x.oid)',
+      '{"srvowner": "{OWNER connection x.oid x.srvowner}", "srvacl": "NULL", "srvoptions": "NULL"}'),
+    ('pg_foreign_data_wrapper', 'true', '{"fdwowner": "10", "fdwacl": "NULL", "fdwoptions": "NULL"}'),
+    ('pg_language', 'true', '{"lanowner": "10", "lanacl": "NULL"}'),
+    ('pg_extension', 'true', '{"extowner": "10"}'),
+    ('pg_tablespace', 'true', '{"spcowner": "10", "spcacl": "NULL", "spcoptions": "NULL"}'),
+    ('pg_database', 'x.datname = pg_catalog.current_database()', '{"datdba": "10", "datacl": "NULL"}'),
+    -- The operator's business.
+    ('pg_event_trigger', '{ADMIN}', '{"evtowner": "10"}'),
+    ('pg_publication', '{ADMIN}', '{"pubowner": "10"}'),
+    ('pg_publication_namespace', '{ADMIN}', '{}'),
+    ('pg_default_acl', 'false', '{}'),
+    ('pg_db_role_setting', 'false', '{}'),
+    ('pg_parameter_acl', 'false', '{}'),
+    ('pg_init_privs', 'false', '{}'),
+    ('pg_seclabel', 'false', '{}'),
+    ('pg_shseclabel', 'false', '{}'),
+    ('pg_shdepend', 'false', '{}'),
+    ('pg_auth_members', 'false', '{}'),
+    ('pg_shdescription', 'x.classoid = ''pg_catalog.pg_database''::regclass
+        AND x.objoid = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())', '{}'),
+    ('pg_locks', 'x.pid = pg_catalog.pg_backend_pid()', '{}'),
+    ('pg_stat_ssl', 'x.pid = pg_catalog.pg_backend_pid()', '{}'),
+    ('pg_stat_gssapi', 'x.pid = pg_catalog.pg_backend_pid()', '{}'),
+    ('pg_stat_activity', 'x.pid = pg_catalog.pg_backend_pid()',
+      '{"usesysid": "NULL", "usename": "pgusher.current_user()"}')
+  ) AS v(name, condition, replaced)
+  LOOP
+    PERFORM pgusher.forge(one.name, one.condition, one.replaced::jsonb);
+  END LOOP;
+  -- A default is seen with what it names.
+  PERFORM pgusher.forge('pg_attrdef', '{SEES x.adrelid} AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_attrdef''::regclass AND d.objid = x.oid AND d.objsubid = 0
+        AND d.refobjid <> x.adrelid
+        AND ((d.refclassid = ''pg_catalog.pg_class''::regclass AND NOT {SEES d.refobjid})
+          OR (d.refclassid = ''pg_catalog.pg_proc''::regclass AND NOT {CALL d.refobjid})))', '{}',
+    '{SEES x.adrelid} AND x.oid NOT IN (
+      SELECT d.objid FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_attrdef''::regclass AND d.objsubid = 0
+        AND ((d.refclassid = ''pg_catalog.pg_class''::regclass AND NOT {SEES d.refobjid})
+          OR (d.refclassid = ''pg_catalog.pg_proc''::regclass AND NOT {CALL d.refobjid})))');
+  -- Comments and dependencies are about objects of any catalog.
+  PERFORM pgusher.forge('pg_description', pgusher.seen_of_any('x.classoid', 'x.objoid'));
+  PERFORM pgusher.forge('pg_depend', pgusher.seen_of_any('x.classid', 'x.objid') || ' AND ' || pgusher.seen_of_any('x.refclassid', 'x.refobjid'));
+END
+$pgusher$;

@@ -1,0 +1,237 @@
+//! Names of objects without a grant: through every relation of the catalogs, functions, casts and errors.
+
+use super::{all_refused, everything};
+use crate::harness::{Client, both_mechanisms};
+
+/// An object of each kind that nobody but administrators has a right on, each part of it with a mark in its name or text.
+const HIDDEN: &[&str] = &[
+    "CREATE SCHEMA qqschema",
+    "CREATE TYPE qqschema.qqenum AS ENUM ('qqlabel')",
+    "CREATE TABLE public.qqtable (qqcolumn integer PRIMARY KEY DEFAULT 4711, other text DEFAULT 'qqdefault', CONSTRAINT qqcheck CHECK (other <> 'qqvalue'))",
+    "CREATE TABLE qqschema.qqinside (id serial PRIMARY KEY, qqmood qqschema.qqenum)",
+    "CREATE INDEX qqindex ON public.qqtable (lower(other || 'qqexpression'))",
+    "CREATE SEQUENCE public.qqsequence",
+    "CREATE VIEW public.qqview AS SELECT qqcolumn AS qqrenamed FROM public.qqtable",
+    "CREATE MATERIALIZED VIEW public.qqmatview AS SELECT 'qqtext'::text AS t",
+    "CREATE FUNCTION public.qqfunction(qqargument integer) RETURNS integer LANGUAGE sql AS $$ SELECT 4711 + 0 * length('qqsource') $$",
+    "CREATE FUNCTION public.qqtrigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+    "CREATE TRIGGER qqfires BEFORE INSERT ON public.qqtable FOR EACH ROW EXECUTE FUNCTION public.qqtrigger()",
+    "CREATE TRIGGER qqonregions BEFORE INSERT ON public.regions FOR EACH ROW EXECUTE FUNCTION public.qqtrigger()",
+    "CREATE STATISTICS public.qqstatistics ON qqcolumn, other FROM public.qqtable",
+    "CREATE TABLE public.qqchild (qqreference integer REFERENCES public.qqtable)",
+    "ALTER TABLE public.regions ADD COLUMN seen integer DEFAULT nextval('public.qqsequence')",
+    "CREATE TABLE public.qqparent (id integer) PARTITION BY RANGE (id)",
+    "CREATE POLICY qqpolicy ON public.qqtable USING (other = 'qqusing')",
+    "COMMENT ON TABLE public.qqtable IS 'qqcomment'",
+    "COMMENT ON COLUMN public.qqtable.qqcolumn IS 'qqcommentofcolumn'",
+    "COMMENT ON FUNCTION public.qqfunction(integer) IS 'qqcommentoffunction'",
+    "COMMENT ON CONSTRAINT qqcheck ON public.qqtable IS 'qqcommentofconstraint'",
+    "COMMENT ON INDEX public.qqindex IS 'qqcommentofindex'",
+    "COMMENT ON SCHEMA qqschema IS 'qqcommentofschema'",
+    "COMMENT ON TYPE qqschema.qqenum IS 'qqcommentoftype'",
+    "CREATE PUBLICATION qqpublication FOR TABLE public.qqtable",
+    "CREATE OPERATOR qqschema.#### (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4pl)",
+    "COMMENT ON OPERATOR qqschema.#### (integer, integer) IS 'qqcommentofoperator'",
+    "ANALYZE public.qqtable",
+];
+
+/// What came back holds nothing of a hidden object; a statement may quote itself.
+fn tells_nothing(client: &Client, sql: &str) {
+    let text = everything(client, sql);
+    let quoted = sql.contains("qq");
+    let told = text.match_indices("qq").find(|(at, _)| {
+        !quoted || !sql.contains(text[*at..].split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("qq"))
+    });
+    assert!(told.is_none(), "{sql}\n{}", &text[told.map_or(0, |(at, _)| at.saturating_sub(200))..][..text.len().min(400)]);
+    let _ = client.try_rows("ROLLBACK");
+}
+
+both_mechanisms! {
+    fn no_relation_of_the_catalogs_tells_of_what_is_hidden(shop: fresh) {
+        let truth = shop.truth();
+        for sql in HIDDEN {
+            truth.run(sql);
+        }
+        let ivan = shop.ivan();
+        let relations = truth.column(
+            "SELECT n.nspname || '.' || quote_ident(c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'v') ORDER BY 1",
+        );
+        assert!(relations.len() > 150);
+        let mut answered = 0;
+        for relation in relations {
+            for sql in [format!("SELECT x::text FROM {relation} x"), format!("SELECT * FROM {relation}"), format!("SELECT * FROM {relation} WHERE random() > -1 AND 'pg_' <> ''")] {
+                tells_nothing(&ivan, &sql);
+                answered += usize::from(ivan.try_rows(&sql).is_ok());
+            }
+        }
+        assert!(answered > 250, "only {answered} answered");
+        others_are_no_better(&ivan, &truth);
+    }
+}
+
+/// Functions, casts, types, errors.
+fn others_are_no_better(ivan: &Client, truth: &Client) {
+    let oid = |what: &str| truth.column(&format!("SELECT {what}::text")).remove(0);
+    let table = oid("'public.qqtable'::regclass::oid");
+    let rowtype = oid("'public.qqtable'::regtype::oid");
+    let function = oid("'public.qqfunction'::regproc::oid");
+    let schema = oid("'qqschema'::regnamespace::oid");
+    let constraint = oid("(SELECT oid FROM pg_constraint WHERE conname = 'qqcheck')");
+    let index = oid("'public.qqindex'::regclass::oid");
+    let view = oid("'public.qqview'::regclass::oid");
+    let trigger = oid("(SELECT oid FROM pg_trigger WHERE tgname = 'qqfires')");
+    let statistics = oid("(SELECT oid FROM pg_statistic_ext WHERE stxname = 'qqstatistics')");
+    for sql in [
+        format!("SELECT {table}::regclass"),
+        format!("SELECT '{table}'::regclass::text"),
+        format!("SELECT CAST({table} AS regclass)"),
+        format!("SELECT regclass '{table}'"),
+        format!("SELECT {table}::oid::regclass"),
+        format!("SELECT regclass({table})"),
+        format!("SELECT '{{{table}}}'::regclass[]"),
+        format!("SELECT '{{{table}}}'::_regclass"),
+        format!("SELECT coalesce('{table}', 1259::regclass)"),
+        format!("SELECT coalesce('{table}', oid::regclass) FROM pg_class"),
+        format!("SELECT 1259::regclass UNION SELECT '{table}'"),
+        format!("SELECT CASE WHEN true THEN {table} ELSE 1259::regclass END"),
+        format!("SELECT ARRAY[1259::regclass, {table}]"),
+        format!("SELECT r FROM (SELECT 1259::regclass AS r UNION ALL SELECT {table}) s"),
+        format!("SELECT greatest(1259::regclass, {table})"),
+        format!("SELECT nullif({table}, 1::regclass)"),
+        format!("SELECT nullif(1259::regclass, 1), {table}"),
+        format!("SELECT coalesce('{rowtype}', pg_typeof(1))"),
+        format!("SELECT x.r FROM json_to_recordset('[{{\"r\": \"{table}\"}}]') AS x(r regclass)"),
+        format!("SELECT r FROM jsonb_to_record('{{\"r\": \"{table}\"}}') AS x(r regclass)"),
+        format!("CREATE TEMP TABLE t AS SELECT {table}::regclass AS r"),
+        format!("CREATE TEMP TABLE t (r regclass); INSERT INTO t VALUES ({table}); SELECT * FROM t"),
+        format!("PREPARE p(regclass) AS SELECT $1; EXECUTE p({table})"),
+        format!("SELECT {table}::pgusher.regclass"),
+        format!("SELECT {rowtype}::regtype"),
+        format!("SELECT format_type({rowtype}, -1)"),
+        format!("SELECT format_type({rowtype} + 0, NULL)"),
+        format!("SELECT {function}::regproc"),
+        format!("SELECT {function}::regprocedure"),
+        format!("SELECT {schema}::regnamespace"),
+        format!("SELECT pg_get_viewdef({view})"),
+        format!("SELECT pg_get_viewdef({view}, true)"),
+        "SELECT pg_get_viewdef('qqview')".into(),
+        format!("SELECT pg_get_functiondef({function})"),
+        format!("SELECT pg_get_function_arguments({function})"),
+        format!("SELECT pg_get_function_identity_arguments({function})"),
+        format!("SELECT pg_get_constraintdef({constraint})"),
+        format!("SELECT pg_get_indexdef({index})"),
+        format!("SELECT pg_get_indexdef({index}, 1, true)"),
+        format!("SELECT pg_get_triggerdef({trigger})"),
+        format!("SELECT pg_get_statisticsobjdef({statistics})"),
+        format!("SELECT pg_get_statisticsobjdef_columns({statistics})"),
+        format!("SELECT obj_description({table}, 'pg_class'), obj_description({table}), col_description({table}, 1)"),
+        format!(
+            "SELECT obj_description({function}, 'pg_proc'), obj_description({schema}, 'pg_namespace'), obj_description({rowtype}, 'pg_type')"
+        ),
+        format!("SELECT pg_describe_object('pg_class'::regclass, {table}, 0)"),
+        format!("SELECT pg_describe_object(1259, {table}, 1)"),
+        format!("SELECT * FROM pg_identify_object(1259, {table}, 0)"),
+        format!("SELECT * FROM pg_identify_object_as_address(1255, {function}, 0)"),
+        format!("SELECT pg_get_expr(conbin, {table}) FROM pg_constraint"),
+        format!("SELECT pg_get_expr(adbin, {table}) FROM pg_attrdef"),
+        format!("SELECT pg_get_partkeydef({table}), pg_get_replica_identity_index({table})"),
+        format!("SELECT * FROM pg_partition_tree({table})"),
+        format!("SELECT pg_partition_root({table})"),
+        "SELECT pg_get_object_address('table', '{qqtable}', '{}')".into(),
+        "SELECT has_table_privilege('qqtable', 'SELECT')".into(),
+        format!("SELECT has_table_privilege({table}, 'SELECT')"),
+        "SELECT to_regclass('qqtable'), to_regtype('qqtable'), to_regproc('qqfunction'), to_regnamespace('qqschema')".into(),
+        format!("SELECT json_build_object('a', {table}::regclass)"),
+        format!("SELECT format('%s', {table}::regclass)"),
+        "SELECT relname::int FROM pg_class".into(),
+        "SELECT 1 FROM pg_class WHERE relname::int = 1".into(),
+        "SELECT 1 FROM pg_class WHERE relname LIKE 'q%' AND relname::int = 1".into(),
+        "SELECT 1 FROM pg_attribute WHERE attname LIKE 'q%' AND attname::regclass IS NULL".into(),
+        "SELECT relname::date FROM pg_class WHERE relname LIKE 'qq%'".into(),
+        "SELECT xmlelement(name x, c) FROM pg_class c WHERE relname LIKE 'q%'".into(),
+        "EXPLAIN ANALYZE SELECT 1 FROM pg_class WHERE relname = 'qqtable'".into(),
+        "EXPLAIN SELECT 1 FROM pg_class".into(),
+        "PREPARE p AS SELECT 1 FROM pg_class WHERE relname LIKE 'q%'; EXPLAIN (ANALYZE, VERBOSE) EXECUTE p".into(),
+        "SELECT tableoid, * FROM pg_class".into(),
+        "SELECT xmin, proname, prosrc FROM pg_proc".into(),
+        "TABLE pg_attribute".into(),
+        "COPY (SELECT * FROM pg_class) TO STDOUT".into(),
+        "SELECT pg_typeof((SELECT c FROM pg_class c LIMIT 1))".into(),
+        "DO $$ BEGIN END $$".into(),
+        "DROP TABLE regions".into(),
+        "DROP TABLE qqtable".into(),
+        "DROP SCHEMA qqschema".into(),
+        "ALTER TABLE regions DROP COLUMN code".into(),
+        "SELECT * FROM regions WHERE name = (SELECT 'a' WHERE false)".into(),
+    ] {
+        tells_nothing(ivan, &sql);
+    }
+    assert!(
+        truth.try_rows("SELECT reltuples FROM pg_class WHERE relname = 'regions' AND reltuples > 0").is_ok_and(|r| !r.is_empty())
+    );
+    let counted = ivan.try_rows("SELECT count(*) FROM pg_class WHERE relpages <> 0 OR reltuples <> -1");
+    assert_eq!(counted.map(|r| r.concat().concat()).unwrap_or_default(), "0", "no counts of rows");
+}
+
+both_mechanisms! {
+    fn what_is_granted_or_made_shows_at_once_and_a_rollback_takes_it_back(shop: fresh) {
+        let (admin, ivan) = (shop.admin(), shop.ivan());
+        let sees = |client: &Client, name: &str| {
+            client.column(&format!("SELECT count(*)::text FROM pg_class WHERE relname = '{name}'")).concat() == "1"
+        };
+        assert!(!sees(&ivan, "employees") && sees(&ivan, "customers"));
+        admin.run("BEGIN");
+        admin.run("GRANT SELECT ON TABLE employees TO \"ivan@example.com\"");
+        assert!(!sees(&ivan, "employees"), "not committed");
+        admin.run("COMMIT");
+        assert!(sees(&ivan, "employees"));
+        admin.run("BEGIN");
+        admin.run("REVOKE SELECT ON TABLE employees FROM \"ivan@example.com\"");
+        assert!(sees(&ivan, "employees"), "not committed");
+        admin.run("ROLLBACK");
+        assert!(sees(&ivan, "employees"));
+        admin.run("REVOKE SELECT ON TABLE employees FROM \"ivan@example.com\"");
+        assert!(!sees(&ivan, "employees"));
+        admin.run("GRANT READ_METADATA ON SCHEMA public TO \"ivan@example.com\"");
+        assert!(sees(&ivan, "employees"), "through its schema");
+        admin.run("REVOKE READ_METADATA ON SCHEMA public FROM \"ivan@example.com\"");
+        admin.run("GRANT CREATE ON SCHEMA public TO \"ivan@example.com\"");
+        assert!(!sees(&ivan, "employees"), "CREATE is a right on the schema alone");
+        admin.run("BEGIN");
+        admin.run("CREATE TABLE mine (id integer PRIMARY KEY, word text)");
+        admin.run("GRANT SELECT ON TABLE mine TO \"ivan@example.com\"");
+        assert!(sees(&admin, "mine") && sees(&admin, "mine_pkey"), "made in this transaction");
+        assert_eq!(admin.column("SELECT tableowner::text FROM pg_tables WHERE tablename = 'mine'").concat(), "admin@example.com");
+        assert!(!sees(&ivan, "mine"));
+        admin.run("COMMIT");
+        assert!(sees(&ivan, "mine") && sees(&ivan, "mine_pkey"));
+        admin.run("GRANT SELECT ON TABLE employees TO interns");
+        assert!(sees(&ivan, "employees"), "through a group");
+        admin.run("ALTER GROUP interns DROP USER \"ivan@example.com\"");
+        assert!(!sees(&ivan, "employees"));
+    }
+
+    fn privileges_are_those_of_our_grants(shop: shared) {
+        let ana = shop.ana();
+        for (sql, expected) in [
+            ("has_table_privilege('orders', 'SELECT')", "t"), ("has_table_privilege('orders', 'INSERT')", "t"),
+            ("has_table_privilege('regions', 'INSERT')", "f"), ("has_table_privilege('regions', 'INSERT, SELECT')", "t"),
+            ("has_table_privilege('regions'::regclass, 'SELECT')", "t"), ("has_table_privilege(current_user, 'regions', 'SELECT')", "t"),
+            ("has_table_privilege('regions', 'SELECT WITH GRANT OPTION')", "f"), ("has_any_column_privilege('regions', 'SELECT')", "t"),
+            ("has_column_privilege('regions', 'name', 'UPDATE')", "f"), ("has_column_privilege('orders', 1::smallint, 'UPDATE')", "t"),
+            ("has_schema_privilege('public', 'USAGE')", "t"), ("has_schema_privilege('public', 'CREATE')", "f"),
+            ("has_function_privilege('upper(text)', 'EXECUTE')", "t"), ("has_database_privilege(current_database(), 'CONNECT')", "t"),
+            ("has_sequence_privilege('orders_id_seq', 'USAGE')", "t"), ("pg_has_role('analysts', 'MEMBER')", "t"),
+            ("pg_has_role('hr', 'MEMBER')", "f"), ("has_table_privilege('pg_class', 'SELECT')", "t"), ("row_security_active('orders')", "t"),
+        ] {
+            assert_eq!(ana.column(&format!("SELECT {sql}")).concat(), expected, "{sql}");
+        }
+        all_refused(&ana, &[
+            "SELECT has_table_privilege('region_desk', 'SELECT')", "SELECT has_table_privilege('no_such_table', 'SELECT')",
+            "SELECT has_table_privilege('bob@example.com', 'orders', 'SELECT')", "SELECT has_table_privilege('postgres', 'orders', 'SELECT')",
+            "SELECT has_table_privilege('orders', 'FLY')", "SELECT has_schema_privilege('pgusher', 'USAGE')",
+            "SELECT has_table_privilege('pgusher.token', 'SELECT')",
+        ], &["42P01", "42704", "22023", "3F000"]);
+    }
+}
