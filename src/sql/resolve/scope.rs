@@ -105,7 +105,17 @@ impl Twin {
 impl Item {
     /// An item of which only the alias and columns are known.
     pub(super) fn plain(alias: impl Into<String>, columns: Option<Vec<String>>, read: std::ops::Range<usize>) -> Self {
-        Self { alias: alias.into(), columns, bare: None, twin: None, viewed: false, read, stands_for: None, catalog: None, renamed: false }
+        Self {
+            alias: alias.into(),
+            columns,
+            bare: None,
+            twin: None,
+            viewed: false,
+            read,
+            stands_for: None,
+            catalog: None,
+            renamed: false,
+        }
     }
 }
 
