@@ -37,7 +37,7 @@ every_mechanism! {
         assert_eq!(ivan.try_copy_out("COPY employees TO STDOUT").expect_err("not granted").code, "42501");
         assert_eq!(ivan.copy_in("COPY products FROM STDIN", "1\n").expect_err("not granted").code, "42501");
         for statement in ["COPY regions TO '/tmp/regions'", "COPY regions FROM '/etc/passwd'", "COPY regions TO PROGRAM 'cat'", "COPY regions FROM PROGRAM 'id'"] {
-            shop.ana().refused(statement, "0A000");
+            shop.ana().refused(statement, "42501");
         }
     }
 

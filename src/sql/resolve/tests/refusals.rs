@@ -36,7 +36,7 @@ fn what_cannot_be_enforced_or_named_is_refused() {
         ("SELECT pg_catalog.query_to_xml('', true, true, '')", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT \"pg_catalog\".\"table_to_xml\"('employees', true, true, '')", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT 1 ORDER BY ts_stat('select 1')", |e| matches!(e, E::ProtectedFunction { .. })),
-        ("SELECT * FROM pg_read_file('/etc/passwd')", |e| matches!(e, E::ProtectedFunction { .. })),
+        ("SELECT * FROM lo_import('/etc/passwd')", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT x.pg_terminate_backend FROM generate_series(1,2) x", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT dblink('', '')", |e| matches!(e, E::UndefinedFunction { .. })),
         ("SELECT nothing(1)", |e| matches!(e, E::UndefinedFunction { .. })),

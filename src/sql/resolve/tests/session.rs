@@ -1,7 +1,8 @@
 //! What the session is told; COPY.
 
 use super::table;
-use crate::sql::fixture::{analyse, refusal};
+use crate::catalog::SearchPath;
+use crate::sql::fixture::{admin, analyse, analyse_as, footing, refusal};
 use crate::sql::{Effect, ResolveError};
 
 #[test]
@@ -54,9 +55,6 @@ fn copy_of_a_masked_table_is_a_query_over_its_governed_view() {
         ("COPY customers FROM STDIN WHERE id = '1'", "COPY \"public\".\"customers\" FROM STDIN WHERE id = '1'"),
     ]);
     for sql in [
-        "COPY employees TO '/tmp/x'",
-        "COPY employees FROM PROGRAM 'id'",
-        "COPY (SELECT 1) TO PROGRAM 'id'",
         "COPY BINARY employees TO STDOUT",
         "COPY orders (id) FROM STDIN WHERE region = '1'",
         "COPY orders FROM STDIN WHERE orders.region = '1'",
@@ -69,6 +67,19 @@ fn copy_of_a_masked_table_is_a_query_over_its_governed_view() {
     assert!(matches!(refusal("COPY employees (nothing) TO STDOUT"), ResolveError::UndefinedColumn { .. }));
     assert!(matches!(refusal("COPY pgusher.token TO STDOUT"), ResolveError::ProtectedSchema { .. }));
     assert!(matches!(refusal("COPY pg_authid TO STDOUT"), ResolveError::ProtectedRelation { .. }));
+}
+
+#[test]
+fn files_and_programs_need_any_file_beside_what_is_copied() {
+    for (sql, needs) in [
+        ("COPY orders TO '/tmp/x'", ["MODIFY ANY FILE", "SELECT orders"]),
+        ("COPY orders FROM '/tmp/x'", ["SELECT ANY FILE", "MODIFY orders"]),
+        ("COPY orders FROM PROGRAM 'id'", ["MODIFY ANY FILE", "MODIFY orders"]),
+        ("SELECT pg_read_file('x') FROM orders", ["SELECT orders", "SELECT ANY FILE"]),
+    ] {
+        let found = analyse_as(sql, &admin(), &footing(), &SearchPath::default()).unwrap();
+        assert_eq!(found.needs, needs, "{sql}");
+    }
 }
 
 #[test]
