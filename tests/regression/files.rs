@@ -113,3 +113,37 @@ fn substituted(text: &str, variables: &[String]) -> String {
     }
     text
 }
+
+/// A statement that makes something, so that it stays; nothing for what does not.
+pub fn made_again(statement: &str) -> Option<String> {
+    let words: Vec<String> =
+        Lexer::new(statement).significant().take(4).map(|t| t.spelling(statement).to_ascii_lowercase()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let kept = match words.as_slice() {
+        ["set", "search_path", ..] | ["alter", "table" | "domain" | "type" | "view", ..] => true,
+        [
+            "create",
+            "event" | "role" | "user" | "group" | "database" | "tablespace" | "publication" | "subscription" | "rule" | "policy",
+            ..,
+        ] => false,
+        ["create", ..] => true,
+        _ => false,
+    };
+    // What changes or goes would be missing.
+    let words: Vec<String> = Lexer::new(statement).significant().map(|t| t.spelling(statement).to_ascii_lowercase()).collect();
+    let goes = words.first().is_some_and(|w| w == "alter")
+        && words.iter().any(|w| matches!(w.as_str(), "rename" | "drop" | "schema" | "row" | "owner"));
+    if !kept || goes {
+        return None;
+    }
+    let mut text = String::new();
+    for token in Lexer::new(statement).significant() {
+        let word = token.spelling(statement);
+        // What is temporary would be gone.
+        if !word.eq_ignore_ascii_case("temp") && !word.eq_ignore_ascii_case("temporary") {
+            text.push_str(word);
+            text.push(' ');
+        }
+    }
+    Some(format!("{text}\n"))
+}
