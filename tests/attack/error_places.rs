@@ -48,7 +48,7 @@ both_mechanisms! {
                 assert_eq!(told(&ana.try_rows(&sql).expect_err(&sql)), told(&truth.try_rows(&sql).expect_err(&sql)), "{sql}");
             }
             if !sql.starts_with("PREPARE") && !sql.starts_with("COPY") {
-                assert_eq!(told(&ana.try_prepare(sql).err().expect("wrong")), told(&expected), "Parse of {sql}");
+                assert_eq!(told(&ana.try_prepare(sql).expect_err("wrong")), told(&expected), "Parse of {sql}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! dbt builds a project as an analyst who holds CREATE on one schema and SELECT on others: seeds, tables, views, an incremental model, a
 //! snapshot, tests. What it builds from filtered and masked tables holds what the analyst sees. Run by `make dbt`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use super::program::{home, source, surroundings};
@@ -10,7 +10,7 @@ use crate::harness::{Mechanism, Shop};
 const SCHEMA: [&str; 2] = ["CREATE SCHEMA marts", "GRANT CREATE ON SCHEMA marts TO \"ana@example.com\""];
 
 /// Runs dbt on the project; its output, which must end well.
-fn dbt(shop: &Shop, scratch: &PathBuf, arguments: &[&str]) -> String {
+fn dbt(shop: &Shop, scratch: &Path, arguments: &[&str]) -> String {
     let program = home().join(".venv-dbt/bin/dbt");
     assert!(program.is_file(), "dbt is not installed: run `make dbt`");
     let output = Command::new("timeout")

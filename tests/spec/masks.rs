@@ -134,9 +134,8 @@ every_mechanism! {
         assert_eq!(ana.rows(query), truth.rows("SELECT id, 0 FROM employees ORDER BY id"));
         ana.refused("SELECT name, salary FROM employees GROUP BY name", "42803");
         ana.refused("SELECT id, salary FROM employees GROUP BY ROLLUP (id)", "42803");
-        for query in ["SELECT o.id, o.region, sum(i.quantity) FROM orders o JOIN order_items i ON i.order_id = o.id GROUP BY o.id ORDER BY 1"] {
-            assert_eq!(ana.rows(query), truth.rows(&query.replace("GROUP BY", "WHERE o.region = 'EMEA' GROUP BY")), "{query}");
-        }
+        let query = "SELECT o.id, o.region, sum(i.quantity) FROM orders o JOIN order_items i ON i.order_id = o.id GROUP BY o.id ORDER BY 1";
+        assert_eq!(ana.rows(query), truth.rows(&query.replace("GROUP BY", "WHERE o.region = 'EMEA' GROUP BY")));
     }
 
     /// What drivers ask for: the whole row of a masked table, and what a write returns, come from the table too.

@@ -54,7 +54,7 @@ impl Takes {
             Takes::Table => !kind.masked() && !by_view,
             Takes::NoFilterView => !by_view,
             Takes::SystemColumns => kind.masked() || !by_view,
-            Takes::MergeIntoViews => (!kind.masked() && !by_view) || (version >= 17 && !by_view),
+            Takes::MergeIntoViews => (version >= 17 || !kind.masked()) && !by_view,
         }
     }
 }
@@ -268,8 +268,10 @@ fn set_up(shop: &Shop) {
     }
 }
 
+type Rows = Vec<Vec<String>>;
+
 /// What became of a form: rows, count and what the table holds then, or the error; in terms of `{t}`.
-fn outcome(ana: &Client, form: &str, table: &str, state: &str) -> Result<(Vec<Vec<String>>, u64, Vec<Vec<String>>), String> {
+fn outcome(ana: &Client, form: &str, table: &str, state: &str) -> Result<(Rows, u64, Rows), String> {
     ana.run("BEGIN");
     let done = ana.try_run(&form.replace("{t}", table)).map(|(mut rows, count)| {
         if !form.contains("ORDER BY") {

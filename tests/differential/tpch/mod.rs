@@ -175,7 +175,7 @@ fn orders(tape: &mut Tape, out: &mut Vec<(&'static str, String)>) {
         let key = n / 8 * 32 + n % 8 + 1;
         let mut customer = 1 + tape.below(CUSTOMERS);
         // A third of the customers orders nothing.
-        if customer % 3 == 0 {
+        if customer.is_multiple_of(3) {
             customer -= 1;
         }
         let day = tape.below(LAST_ORDER - 151);
