@@ -321,4 +321,24 @@ every_mechanism! {
         admin.run("GRANT EXECUTE ON FUNCTION public.all_ssn() TO analysts");
         assert_eq!(ana.one("SELECT count(*) FROM all_ssn() s WHERE s NOT LIKE '***%'"), "200", "a definer's function is a decision of whoever grants it");
     }
+
+    /// It cannot carry row security: a view is its filter, whatever the mechanism.
+    fn a_foreign_table_is_filtered_and_masked_by_views(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        truth.run("CREATE EXTENSION postgres_fdw");
+        truth.run(&format!("CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{}', dbname '{}')", shop.upstream.port, shop.database));
+        truth.run("CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'postgres', password 'postgres')");
+        truth.run("CREATE FOREIGN TABLE public.away (id bigint, region text, note text) SERVER far OPTIONS (table_name 'orders'); ALTER FOREIGN TABLE public.away OWNER TO shop_owner");
+        truth.run("SET ROLE shop_owner; CREATE VIEW public.away_too AS SELECT * FROM public.away; RESET ROLE");
+        until("the view to be found", || admin.try_rows("GRANT SELECT ON VIEW away_too TO analysts").ok());
+        admin.run("GRANT SELECT, MODIFY ON TABLE away TO analysts");
+        admin.run("ALTER TABLE away SET ROW FILTER (region = 'EMEA')");
+        admin.run("ALTER TABLE away ALTER COLUMN note SET MASK ('hidden')");
+        ana.refused("SELECT count(*) FROM away", "42501");
+        admin.run("GRANT USE CONNECTION ON CONNECTION far TO analysts");
+        for table in ["away", "away_too"] {
+            assert_eq!(ana.rows(&format!("SELECT DISTINCT region, note FROM {table}")), [["EMEA", "hidden"]]);
+        }
+        assert_eq!(ana.affected("UPDATE away SET note = 'x' WHERE region = 'AMER'"), 0);
+    }
 }
