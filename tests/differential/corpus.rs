@@ -48,6 +48,21 @@ fn people(mechanism: Mechanism) -> Vec<Person> {
     }
 }
 
+/// The oracle would notice: without a filter or a mask, answers differ.
+fn notices(world: &World) {
+    let mut pair = world.pair(PEOPLE[0]);
+    for (opening, statement) in [
+        ("ALTER TABLE orders DROP ROW FILTER", "SELECT count(*) FROM orders"),
+        ("ALTER TABLE employees ALTER COLUMN ssn DROP MASK", "SELECT count(*) FROM employees WHERE ssn LIKE '*%'"),
+        ("ALTER TABLE things DROP ROW FILTER", "SELECT 1 / (CASE region WHEN 'APAC' THEN 0 ELSE 1 END) FROM things"),
+    ] {
+        let step = [Step::Simple(statement.to_owned())];
+        assert!(matches!(pair.compare(&step, false), Verdict::Same), "{statement}");
+        world.admin().run(opening);
+        assert!(matches!(pair.compare(&step, false), Verdict::Different(_)), "{opening}: nothing differs in {statement}");
+    }
+}
+
 /// Prints the figures; fails when answers differed or too much was refused.
 pub fn finish(figures: &Figures, name: &str, refused_of_a_hundred: usize) {
     let report = figures.report(name);
@@ -136,6 +151,7 @@ fn adversarial_statements_answer_as_on_a_database_of_permitted_rows() {
                 compare(&world, person, &statements(&file(name)), false, &mut figures);
             }
         }
+        notices(&world);
     }
     finish(&figures, "adversarial statements", 6);
 }

@@ -73,7 +73,7 @@ const MASKS: [(&str, &str, &[&str]); 21] = [
     ("products", "price", &["round(price, -1)", "1.00"]),
     ("products", "name", &["reverse(name)", "name || ' ' || sku"]),
     ("things", "word", &["NULL", "'secret'", "CASE WHEN flag THEN word END", "upper(word)"]),
-    ("things", "small", &["0", "-small", "CASE WHEN region = 'EMEA' THEN small END"]),
+    ("things", "small", &["0::smallint", "-small", "CASE WHEN region = 'EMEA' THEN small END"]),
     ("things", "cost", &["NULL", "cost / 2", "round(cost, 0)"]),
     ("things", "ratio", &["0", "-ratio"]),
     ("things", "seen", &["date_trunc('day', seen)", "seen - interval '1 day'"]),
