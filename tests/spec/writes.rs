@@ -44,6 +44,8 @@ enum Takes {
     SystemColumns,
     /// PostgreSQL 17, where a view stands for the table.
     MergeIntoViews,
+    /// The same, and a filter that no view enforces.
+    MergeWithInsert,
 }
 
 impl Takes {
@@ -54,7 +56,8 @@ impl Takes {
             Takes::Table => !kind.masked() && !by_view,
             Takes::NoFilterView => !by_view,
             Takes::SystemColumns => kind.masked() || !by_view,
-            Takes::MergeIntoViews => (version >= 17 || !kind.masked()) && !by_view,
+            Takes::MergeIntoViews => (!kind.masked() && !by_view) || version >= 17,
+            Takes::MergeWithInsert => !by_view && (!kind.masked() || version >= 17),
         }
     }
 }
@@ -181,7 +184,7 @@ const FORMS: &[(Takes, &str)] = &[
         "MERGE INTO {t} x USING (VALUES (1, 'm')) s (id, v) ON x.id = s.id WHEN MATCHED AND x.ctid IS NOT NULL THEN UPDATE SET doubled = DEFAULT",
     ),
     (
-        Takes::MergeIntoViews,
+        Takes::MergeWithInsert,
         "MERGE INTO {t} x USING (VALUES (1, 'm'), (50, 'new')) s (id, v) ON x.id = s.id WHEN MATCHED AND x.pay < 10 THEN UPDATE SET name = s.v || x.code, pay = x.pay + 1 WHEN NOT MATCHED THEN INSERT (id, owner, name, pay) VALUES (s.id, 'ana', s.v, DEFAULT)",
     ),
     (
