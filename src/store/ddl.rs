@@ -185,6 +185,12 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
             .filter(|r| matches!(r.owner.as_str(), OWNER | VIEWER | DDL) && before.is_none_or(|b| b.relation(r.oid).is_none()))
             .map(|r| ("relation", r.oid)),
     );
+    rows.extend(
+        now.user_types()
+            .filter(|t| matches!(t.owner.as_str(), OWNER | DDL) && application(t.schema))
+            .filter(|t| before.is_none_or(|b| b.user_type(t.oid).is_none()))
+            .map(|t| ("type", t.oid)),
+    );
     // Of functions and schemas the catalog does not say who owns them upstream; the store does below.
     rows.extend(
         now.functions()
@@ -210,7 +216,7 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
         "INSERT INTO pgusher.owner (kind, object, principal) SELECT v.kind, v.object, p.id \
          FROM (VALUES {}) AS v(kind, object), pgusher.principal AS p WHERE p.id = {} AND CASE v.kind \
            WHEN 'function' THEN EXISTS (SELECT FROM pg_catalog.pg_proc AS f WHERE f.oid = v.object AND f.proowner IN ('{OWNER}'::pg_catalog.regrole, '{DDL}'::pg_catalog.regrole)) \
-           WHEN 'schema' THEN EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.oid = v.object AND n.nspowner = '{OWNER}'::pg_catalog.regrole) \
+           WHEN 'schema' THEN EXISTS (SELECT FROM pg_catalog.pg_namespace AS n WHERE n.oid = v.object AND n.nspowner IN ('{OWNER}'::pg_catalog.regrole, '{DDL}'::pg_catalog.regrole)) \
            ELSE true END \
          ON CONFLICT DO NOTHING",
         values.join(", "),

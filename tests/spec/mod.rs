@@ -3,6 +3,7 @@
 mod connections;
 mod copy;
 mod cursors;
+mod ddl;
 mod definitions;
 mod dependents;
 mod functions;
