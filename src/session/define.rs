@@ -23,13 +23,12 @@ use crate::upstream::{CancelTarget, Connection, Login, OwnerChannel, OwnerError}
 use crate::wire::backend::write_complete;
 
 impl Session {
-    /// Runs a statement with an owner's rights inside the open transaction. `last`: nothing else comes in it. Whether it went well.
+    /// Runs a statement with an owner's rights inside the open transaction. Whether it went well.
     pub(super) async fn as_owner(
         &mut self,
         script: &Arc<Script>,
         owned: &Owned,
         describe: bool,
-        last: bool,
         started: Instant,
     ) -> Result<bool, Stop> {
         if owned.ddl {
@@ -55,8 +54,10 @@ impl Session {
         if !filled {
             return Ok(false);
         }
-        if owned.ddl && !last {
-            self.stand_within().await?;
+        if owned.ddl {
+            // Whatever comes next in the transaction, if anything does, stands on what it sees then.
+            self.private = true;
+            self.outdated = true;
         }
         Ok(true)
     }

@@ -37,8 +37,7 @@ impl Session {
         match part.rewritten.effect() {
             Effect::AsOwner(owned) if owned.transactional => {
                 self.begin(opened).await?;
-                let last = *opened && alone;
-                self.as_owner(script, owned, describe, last, started).await
+                self.as_owner(script, owned, describe, started).await
             }
             Effect::AsOwner(owned) => {
                 if !alone || *opened || self.block {
