@@ -185,12 +185,6 @@ fn owners(before: Option<&CatalogSnapshot>, now: &CatalogSnapshot, subject: &Sub
             .filter(|r| matches!(r.owner.as_str(), OWNER | VIEWER | DDL) && before.is_none_or(|b| b.relation(r.oid).is_none()))
             .map(|r| ("relation", r.oid)),
     );
-    rows.extend(
-        now.user_types()
-            .filter(|t| matches!(t.owner.as_str(), OWNER | DDL) && application(t.schema))
-            .filter(|t| before.is_none_or(|b| b.user_type(t.oid).is_none()))
-            .map(|t| ("type", t.oid)),
-    );
     // Of functions and schemas the catalog does not say who owns them upstream; the store does below.
     rows.extend(
         now.functions()
