@@ -171,23 +171,58 @@ BEGIN
 END
 $pgusher$;
 
--- Single objects, for functions that take one. Views do the same for many.
+-- Single objects: what the wide views say of many at once.
 CREATE OR REPLACE FUNCTION pgusher.sees_relation(object oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  one record;
+  owning oid;
 BEGIN
-  RETURN EXISTS (SELECT FROM pgusher.seen AS s WHERE s.oid = object);
+  SELECT c.relnamespace AS inside, c.relkind AS kind INTO one FROM pg_class AS c WHERE c.oid = object;
+  IF one.kind IS NULL THEN
+    RETURN false;
+  END IF;
+  IF one.inside = ANY (pgusher.whole()) THEN
+    RETURN true;
+  END IF;
+  owning := CASE
+    WHEN one.kind IN ('i', 'I') THEN (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = object)
+    WHEN one.kind = 'S' THEN (SELECT d.refobjid FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = object AND d.objsubid = 0
+                                AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) END;
+  RETURN EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (pgusher.ids()) AND g.kind = 'relation' AND g.object IN (sees_relation.object, owning))
+    OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = ANY (pgusher.ids()) AND o.kind = 'relation' AND o.object IN (sees_relation.object, owning))
+    OR (one.kind = 'c' AND one.inside = ANY (pgusher.schemas()));
 END
 $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.sees_function(object oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  inside oid := (SELECT p.pronamespace FROM pg_proc AS p WHERE p.oid = object);
 BEGIN
-  RETURN EXISTS (SELECT FROM pgusher.narrow_pg_proc AS s WHERE s.oid = object);
+  RETURN inside IS NOT NULL AND (inside = ANY (pgusher.callable())
+    OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (pgusher.ids()) AND g.kind = 'function' AND g.object = sees_function.object)
+    OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = ANY (pgusher.ids()) AND o.kind = 'function' AND o.object = sees_function.object));
 END
 $pgusher$;
+-- A type of rows is seen with its relation, another one with its schema, or where an extension brought it.
 CREATE OR REPLACE FUNCTION pgusher.sees_type(object oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  one record;
 BEGIN
-  RETURN EXISTS (SELECT FROM pgusher.narrow_pg_type AS s WHERE s.oid = object);
+  SELECT t.typnamespace AS inside, t.typrelid AS relation, e.typrelid AS element INTO one
+    FROM pg_type AS t LEFT JOIN pg_type AS e ON e.oid = t.typelem AND e.typarray = t.oid AND e.typrelid <> 0 WHERE t.oid = object;
+  IF one.inside IS NULL THEN
+    RETURN false;
+  END IF;
+  IF one.inside = ANY (pgusher.whole()) THEN
+    RETURN true;
+  END IF;
+  IF one.relation <> 0 OR one.element IS NOT NULL THEN
+    RETURN pgusher.sees_relation(coalesce(one.element, one.relation));
+  END IF;
+  RETURN one.inside = ANY (pgusher.schemas())
+    OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = object AND d.refclassid = 'pg_extension'::regclass);
 END
 $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.sees_schema(object oid) RETURNS boolean

@@ -44,8 +44,8 @@ BEGIN
       body := pg_catalog.regexp_replace(body, 'pgusher\."information_schema\.(sql_identifier|character_data|cardinal_number|yes_or_no|time_stamp)"', 'information_schema.\1', 'g');
     END IF;
     FOREACH form IN ARRAY ARRAY['narrow_', 'wide_', ''] LOOP
-      said := pg_catalog.regexp_replace(body, '([\s(])(' || made || ')(?= [a-z_0-9]+)', '\1pgusher.' || CASE form WHEN '' THEN 'narrow_' ELSE form END || '\2', 'g');
-      said := pg_catalog.replace(said, 'pgusher."information_schema.', 'pgusher."' || CASE form WHEN '' THEN 'narrow_' ELSE form END || 'information_schema.');
+      said := pg_catalog.regexp_replace(body, '([\s(])(' || made || ')(?= [a-z_0-9]+)', '\1pgusher.' || CASE form WHEN '' THEN 'wide_' ELSE form END || '\2', 'g');
+      said := pg_catalog.replace(said, 'pgusher."information_schema.', 'pgusher."' || CASE form WHEN '' THEN 'wide_' ELSE form END || 'information_schema.');
       BEGIN
         PERFORM pgusher.put_view(form || CASE one.nspname WHEN 'pg_catalog' THEN '' ELSE 'information_schema.' END || one.relname,
           CASE form WHEN '' THEN 'WITH (security_barrier)' ELSE '' END, said);

@@ -1,7 +1,7 @@
 -- Catalog relations as sessions see them. Made from the catalogs' own columns, so they fit every version of PostgreSQL.
 --
 -- Of each there are four: `narrow_x` and `wide_x`, which the planner joins freely, for statements in which nothing could tell of a row
--- before it is left out: one asks for each row, for statements about a few, the other makes the set first; `x`, which is narrow behind a
+-- before it is left out: one asks for each row, for statements about a few, the other makes the set first; `x`, which is wide behind a
 -- security barrier; and `sys_x`, the same with the system columns that some tools ask for.
 
 -- What relations a session sees, as a condition on a row `x` of pg_class: those of schemas seen whole, those it has any right on, and
@@ -19,17 +19,7 @@ CREATE OR REPLACE FUNCTION pgusher.sight(wide boolean) RETURNS text LANGUAGE sql
             AND d.refobjid IN (SELECT g.object FROM pgusher.rights AS g WHERE g.kind = 'relation' AND g.principal = {ME})))
     OR (x.relkind = 'c' AND x.relnamespace = {NAMES})
 $condition$ ELSE $condition$
-  x.relnamespace = {ALL}
-    OR EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = 'relation' AND g.object = x.oid)
-    OR (x.relkind IN ('i', 'I') AND EXISTS (
-          SELECT FROM pg_catalog.pg_index AS i JOIN pgusher.rights AS g ON g.object = i.indrelid
-          WHERE i.indexrelid = x.oid AND g.kind = 'relation' AND g.principal = {ME}))
-    OR (x.relkind = 'S' AND EXISTS (
-          SELECT FROM pg_catalog.pg_depend AS d JOIN pgusher.rights AS g ON g.object = d.refobjid
-          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = x.oid AND d.objsubid = 0
-            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
-            AND g.kind = 'relation' AND g.principal = {ME}))
-    OR (x.relkind = 'c' AND x.relnamespace = {NAMES})
+  x.relnamespace = {ALL} OR pgusher.sees_relation(x.oid)
 $condition$ END $pgusher$;
 
 -- Makes or renews a view; one that has other columns now is made anew.
@@ -54,13 +44,13 @@ DECLARE
   said text := $1;
   named CONSTANT text[] := ARRAY[
     '\{SEES ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_seen AS k))'
-      ELSE 'EXISTS (SELECT FROM pgusher.seen AS k WHERE k.oid = \1)' END,
+      ELSE 'pgusher.sees_relation(\1)' END,
     '\{TYPE ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_type AS k))'
-      ELSE 'EXISTS (SELECT FROM pgusher.narrow_pg_type AS k WHERE k.oid = \1)' END,
+      ELSE '(\1 < 16384 OR pgusher.sees_type(\1))' END,
     '\{CALL ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_proc AS k))'
-      ELSE 'EXISTS (SELECT FROM pgusher.narrow_pg_proc AS k WHERE k.oid = \1)' END,
+      ELSE '(\1 < 16384 OR pgusher.sees_function(\1))' END,
     '\{IN ([a-z_]+) ([a-z_.]+)\}', CASE WHEN wide THEN '(\2 IN (SELECT k.oid FROM pgusher.wide_\1 AS k))'
-      ELSE 'EXISTS (SELECT FROM pgusher.narrow_\1 AS k WHERE k.oid = \2)' END,
+      ELSE 'pgusher.sees(''pg_catalog.\1''::regclass, \2)' END,
     '\{RIGHT ([a-z]+) ([a-z_.]+)\}', CASE WHEN wide
       THEN '(\2 IN (SELECT g.object FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1''))'
       ELSE 'EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1'' AND g.object = \2)' END,
@@ -101,9 +91,9 @@ BEGIN
   columns := 'SELECT ' || pgusher.spell(columns, false);
   PERFORM pgusher.put_view('narrow_' || name, '', columns || ' ' || narrow);
   PERFORM pgusher.put_view('wide_' || name, '', columns || ' ' || wide);
-  PERFORM pgusher.put_view(name, 'WITH (security_barrier)', columns || ' ' || narrow);
+  PERFORM pgusher.put_view(name, 'WITH (security_barrier)', columns || ' ' || wide);
   IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'r') THEN
-    PERFORM pgusher.put_view('sys_' || name, 'WITH (security_barrier)', columns || ', x.tableoid, x.xmin, x.ctid ' || narrow);
+    PERFORM pgusher.put_view('sys_' || name, 'WITH (security_barrier)', columns || ', x.tableoid, x.xmin, x.ctid ' || wide);
   END IF;
 END
 $pgusher$;
@@ -137,13 +127,7 @@ BEGIN
   PERFORM pgusher.put_view('seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(false), false));
   PERFORM pgusher.put_view('wide_seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(true), true));
   PERFORM pgusher.forge('pg_class', pgusher.sight(false), hidden::jsonb, pgusher.sight(true));
-  PERFORM pgusher.forge('pg_type', 'x.typnamespace = {ALL}
-      OR (x.typrelid <> 0 AND {SEES x.typrelid})
-      OR (x.typelem <> 0 AND EXISTS (SELECT FROM pg_catalog.pg_type AS e JOIN pgusher.seen AS k ON k.oid = e.typrelid
-            WHERE e.oid = x.typelem AND e.typarray = x.oid))
-      OR (x.typrelid = 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = x.typelem AND e.typarray = x.oid AND e.typrelid <> 0)
-          AND (x.typnamespace = {NAMES} OR EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_type''::regclass
-                 AND d.objid = x.oid AND d.refclassid = ''pg_catalog.pg_extension''::regclass)))',
+  PERFORM pgusher.forge('pg_type', 'x.typnamespace = {ALL} OR pgusher.sees_type(x.oid)',
     '{"typowner": "{OWNER type x.oid x.typowner}", "typacl": "NULL"}',
     'x.typnamespace = {ALL}
       OR x.typrelid IN (SELECT k.oid FROM pgusher.wide_seen AS k)

@@ -73,6 +73,20 @@ BEGIN
 END
 $pgusher$;
 
+-- Plans over the filtered catalogs look dearer than they are, and would be compiled for longer than they run. A default only.
+DO $pgusher$
+DECLARE
+  wanted record;
+BEGIN
+  FOR wanted IN SELECT r.rolname FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname IN ('pgusher_session', 'pgusher_control')
+      AND NOT EXISTS (SELECT FROM pg_catalog.unnest(r.rolconfig) AS s(setting) WHERE s.setting LIKE 'jit=%')
+  LOOP
+    EXECUTE pg_catalog.format('ALTER ROLE %I SET jit = off', wanted.rolname);
+  END LOOP;
+END
+$pgusher$;
+
 -- The administrator must be able to act as pgusher_owner for the rest (since PostgreSQL 16 a member need not be). Where it cannot, it
 -- becomes a member until the end of the script; two roles cannot be members of each other, so pgusher_owner's membership in the administrator is taken up again there.
 DO $pgusher$
