@@ -178,6 +178,11 @@ pub fn run(plan: &Plan) -> Figures {
                         person.0,
                         small.text()
                     ));
+                    if long()
+                        && let Some(found) = figures.differences.last()
+                    {
+                        println!("difference: {found}");
+                    }
                     if figures.differences.len() >= knob("PGUSHER_DIFFERENCES").unwrap_or(5) as usize {
                         return figures;
                     }
