@@ -36,7 +36,7 @@ public class Jdbc {
         CHECKS.put("metadata_lists_imported_keys", () -> sameMetadata(m -> m.getImportedKeys(null, "public", "orders")));
         CHECKS.put("metadata_lists_exported_keys", () -> sameMetadata(m -> m.getExportedKeys(null, "public", "regions")));
         CHECKS.put("metadata_lists_cross_references", () -> sameMetadata(m -> m.getCrossReference(null, "public", "regions", null, "public", "orders")));
-        CHECKS.put("metadata_lists_indexes", () -> sameMetadata(m -> m.getIndexInfo(null, "public", "orders", false, true)));
+        CHECKS.put("metadata_lists_indexes", Jdbc::indexes);
         CHECKS.put("metadata_lists_types", Jdbc::typeInfo);
         CHECKS.put("metadata_lists_schemas", Jdbc::schemas);
         CHECKS.put("metadata_lists_best_row_identifiers", () -> sameMetadata(m -> m.getBestRowIdentifier(null, "public", "orders", 2, true)));
@@ -355,6 +355,20 @@ public class Jdbc {
             List<List<String>> found = rows(question.ask(ana.getMetaData()));
             for (List<String> row : expected) yes(found.contains(row), "missing: " + row + " in " + found);
             equal(expected.size(), found.size());
+            equal(expected, found);
+        }
+    }
+
+    /** Counts of rows and pages are not told. */
+    static void indexes() throws Exception {
+        try (Connection ana = as("ANA"); Connection direct = truth()) {
+            List<List<String>> expected = rows(direct.getMetaData().getIndexInfo(null, "public", "orders", false, true));
+            List<List<String>> found = rows(ana.getMetaData().getIndexInfo(null, "public", "orders", false, true));
+            for (List<String> row : expected) {
+                row.set(10, "-1");
+                row.set(11, "0");
+            }
+            yes(!expected.isEmpty(), "the upstream knows something");
             equal(expected, found);
         }
     }
