@@ -19,7 +19,7 @@ impl<'a> Walk<'a> {
             |reason: &str| ResolveError::ProtectedFunction { name: function.to_owned(), reason: reason.to_owned(), position };
         let (text, location) =
             call.args.first_mut().and_then(name_literal).ok_or_else(|| refuse("The sequence must be named by a literal."))?;
-        let sequence = self.sequence_named(text, position)?;
+        let sequence = self.sequence_named(text, offset(location))?;
         if sequence.kind != RelationKind::Sequence {
             return Err(refuse("The relation is not a sequence."));
         }
