@@ -351,7 +351,16 @@ ORDER BY c.oid";
 
 /// Oids below 16384 are given out by initdb alone (PostgreSQL's access/transam.h: FirstNormalObjectId).
 static SYSTEM_RELATIONS: LazyLock<String> = LazyLock::new(|| RELATIONS.replace("$range", "< 16384"));
-static OWN_RELATIONS: LazyLock<String> = LazyLock::new(|| RELATIONS.replace("$range", ">= 16384"));
+static OWN_RELATIONS: LazyLock<String> = LazyLock::new(|| {
+    let within = |column: &str| format!("{column} >= 16384 AND {column} NOT IN ({OUR_VIEWS})");
+    ["a.attrelid", "w.ev_class", "c.oid"]
+        .iter()
+        .fold(RELATIONS.to_owned(), |sql, column| sql.replace(&format!("{column} $range"), &within(column)))
+});
+
+/// The views of schema pgusher stand for catalog relations. There are hundreds, and nothing but the redirection names them.
+const OUR_VIEWS: &str = "SELECT u.oid FROM pg_catalog.pg_class AS u JOIN pg_catalog.pg_namespace AS h ON h.oid = u.relnamespace \
+     WHERE h.nspname = 'pgusher' AND u.relkind = 'v'";
 
 const SYSTEM_STATE: &str = "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
   pg_catalog.current_setting('cluster_name') || ' ' || pg_catalog.current_database() AS cluster,
