@@ -14,7 +14,7 @@ use super::simple::is_performed;
 use super::state::{Batch, State};
 use crate::error::session::{Refusal, SessionError};
 use crate::governance;
-use crate::sql::{Effect, Transaction};
+use crate::sql::{Effect, Transaction, check_declared};
 use crate::upstream::housekeeping::RESERVED;
 use crate::upstream::send::Passing;
 use crate::wire::backend::{self, write_ready};
@@ -50,6 +50,9 @@ impl Session {
             [0, 0] => Bytes::new(),
             types => Bytes::copy_from_slice(types),
         };
+        if !self.subject.admin {
+            check_declared(parse.types, &self.footing.catalog)?;
+        }
         if let Some(script) = self.known(parse.text) {
             return self.prepare_script(parse.name, script, types);
         }

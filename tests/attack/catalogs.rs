@@ -1,7 +1,7 @@
 //! Names of objects without a grant: through every relation of the catalogs, functions, casts and errors.
 
 use super::{all_refused, everything};
-use crate::harness::{Client, both_mechanisms};
+use crate::harness::{Client, both_mechanisms, frame};
 
 /// An object of each kind that nobody but administrators has a right on, each part of it with a mark in its name or text.
 const HIDDEN: &[&str] = &[
@@ -175,6 +175,104 @@ fn others_are_no_better(ivan: &Client, truth: &Client) {
 }
 
 both_mechanisms! {
+    /// Columns of types like regproc, whichever the catalogs have.
+    fn a_type_that_bears_names_is_lent_to_no_guessed_number(shop: fresh) {
+        let truth = shop.truth();
+        for sql in HIDDEN {
+            truth.run(sql);
+        }
+        let ivan = shop.ivan();
+        let oid = |what: &str| truth.column(&format!("SELECT {what}::oid::text")).remove(0);
+        let (function, table, kind) = (oid("'public.qqfunction'::regproc"), oid("'public.qqtable'::regclass"), oid("'qqschema.qqenum'::regtype"));
+        let columns = truth.rows(
+            "SELECT c.oid::regclass, a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+             WHERE a.atttypid::regtype::text ~ '^reg' AND c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY 1, 2",
+        );
+        assert!(columns.len() > 30);
+        let mut before = String::new();
+        for column in columns {
+            let [relation, column, type_name] = &column[..] else { panic!("{column:?}") };
+            let guess = match (type_name.as_str(), type_name.ends_with("[]")) {
+                (_, true) => format!("'{{{kind}}}'"),
+                ("regtype", _) => format!("'{kind}'"),
+                _ => format!("'{function}'"),
+            };
+            let forms = [
+                format!("SELECT coalesce({guess}, {column}) FROM {relation}"),
+                format!("SELECT CASE WHEN {column} IS NULL THEN {column} ELSE {guess} END FROM {relation}"),
+                format!("SELECT {guess} UNION ALL SELECT {column} FROM {relation}"),
+                format!("SELECT {column} FROM {relation} UNION ALL SELECT {guess}"),
+                format!("SELECT ARRAY[{column}, {guess}] FROM {relation}"),
+                format!("SELECT greatest({column}, {guess}) FROM {relation}"),
+                format!("SELECT nullif({guess}, {column}) FROM {relation}"),
+                format!("SELECT lag({column}, 1000, {guess}) OVER () FROM {relation}"),
+                format!("SELECT array_append(array_agg(s.{column}), {guess}) FROM {relation} s"),
+                format!("VALUES ((SELECT {column} FROM {relation} LIMIT 1)), ({guess})"),
+                format!("SELECT coalesce({guess}, s.c) FROM (SELECT {column} AS c FROM {relation}) s"),
+                format!("SELECT coalesce({guess}, s.{column}) FROM (SELECT * FROM {relation}) s"),
+                format!("WITH s AS (TABLE {relation}) SELECT coalesce({guess}, s.{column}) FROM s"),
+                format!("SELECT jsonb_populate_record(s, jsonb_build_object('{column}', {guess})) FROM {relation} s"),
+                format!("SELECT jsonb_populate_record(NULL::{relation}, jsonb_build_object('{column}', {guess}))"),
+                format!("SELECT coalesce({guess}, (s).{column}) FROM {relation} s"),
+                format!("SELECT coalesce({guess}, {column}(s)) FROM {relation} s"),
+                format!("CREATE TEMP TABLE t AS SELECT {column} AS c FROM {relation}; INSERT INTO t VALUES ({guess}); SELECT c FROM t"),
+                format!("SELECT {column} AS c INTO TEMP t FROM {relation}; INSERT INTO t VALUES ({guess}); SELECT c FROM t"),
+                format!("CREATE TEMP TABLE t (LIKE {relation}); INSERT INTO t ({column}) VALUES ({guess}); SELECT * FROM t"),
+                format!("PREPARE p AS SELECT {column} = $1, $1 FROM {relation}; EXECUTE p({guess})"),
+                format!("SELECT * FROM {relation} RIGHT JOIN (VALUES ({})) v({column}) USING ({column})", guess.trim_matches('\'')),
+            ];
+            // Every form for one column of each relation, the first for all.
+            let tried = if before == *relation { 1 } else { forms.len() };
+            before.clone_from(relation);
+            for sql in &forms[..tried] {
+                tells_nothing(&ivan, &format!("BEGIN; {sql}"));
+            }
+            if type_name == "regproc" {
+                tells_nothing(&ivan, &format!("SELECT 1 FROM {relation} WHERE {column} = 'qqfun' || 'x'"));
+                let named = ivan.try_rows(&format!("SELECT 1 FROM {relation} WHERE {column} = 'qqfunction'"));
+                assert!(named.is_err_and(|refusal| refusal.code == "0A000"), "whether it is there is not told: {relation}.{column}");
+            }
+        }
+        for sql in [
+            format!("SELECT oid::regclass AS r INTO TEMP t FROM pg_class; INSERT INTO t VALUES ({table}); SELECT r FROM t"),
+            format!("PREPARE p AS SELECT 1259::regclass = $1, $1; EXECUTE p({table})"),
+            format!("PREPARE p AS SELECT $1::regclass IS NULL, coalesce($1, {table}); EXECUTE p('regions')"),
+            format!("SELECT coalesce('{table}', pg_get_replica_identity_index('regions'))"),
+            format!("SELECT coalesce('{table}', fktable) FROM pg_get_catalog_foreign_keys()"),
+            format!("SELECT '{{{table}}}' || array_agg(r) FROM pg_get_catalog_foreign_keys() AS f(r)"),
+        ] {
+            tells_nothing(&ivan, &format!("BEGIN; {sql}"));
+        }
+    }
+
+    fn a_parameter_is_declared_of_no_type_that_bears_names(shop: shared) {
+        let truth = shop.truth();
+        let oid = |what: &str| truth.column(&format!("SELECT {what}::oid::text")).remove(0);
+        let ours = |name: &str| oid(&format!("'pgusher.{name}'::regtype")).parse().unwrap();
+        let mut raw = shop.raw("ivan@example.com");
+        for number in [24, 2202, 2203, 2204, 2205, 2206, 2210, 2211, 4089, 4096, 4191, 71, ours("regclass"), ours("regclass[]"), ours("pg_type")] {
+            raw.send(&[frame::parse_typed("", "SELECT $1", &[number]), frame::sync()]);
+            assert_eq!(raw.until_ready()[0].refusal().code, "0A000", "{number}");
+        }
+        raw.send(&[frame::parse_typed("", "SELECT $1::text", &[25]), frame::sync()]);
+        assert_eq!(raw.tags(), "1ZI");
+    }
+
+    /// What drivers ask of these columns is answered as ever.
+    fn columns_that_bear_names_stay_of_use(shop: shared) {
+        let ana = shop.ana();
+        for (sql, expected) in [
+            ("SELECT typinput FROM pg_type WHERE typname = '_int4'", "array_in"),
+            ("SELECT typinput = 'pg_catalog.array_in'::regproc FROM pg_type WHERE typname = '_int4'", "t"),
+            ("SELECT t.typinput = 'array_in(cstring,oid,integer)'::regprocedure FROM pg_type t WHERE oid = 1007", "t"),
+            ("SELECT p.proname FROM pg_type t JOIN pg_proc p ON p.oid = t.typreceive WHERE t.oid = 1007", "array_recv"),
+            ("SELECT x.b FROM (SELECT (t.typreceive::oid <> 0 AND t.typsend::oid <> 0) AS b FROM pg_type t WHERE t.oid = 23) x", "t"),
+            ("SELECT CASE WHEN typinput = 'array_in'::regproc THEN typinput::text END FROM pg_type WHERE oid = 1007", "array_in"),
+        ] {
+            assert_eq!(ana.column(sql).concat(), expected, "{sql}");
+        }
+    }
+
     fn what_is_granted_or_made_shows_at_once_and_a_rollback_takes_it_back(shop: fresh) {
         let (admin, ivan) = (shop.admin(), shop.ivan());
         let sees = |client: &Client, name: &str| {

@@ -121,6 +121,13 @@ pub mod frame {
         tagged('P', &[text(&[name, sql]), vec![0, 0]].concat())
     }
 
+    /// Parse with parameter types.
+    pub fn parse_typed(name: &str, sql: &str, types: &[u32]) -> Vec<u8> {
+        let mut body = [text(&[name, sql]), (types.len() as i16).to_be_bytes().to_vec()].concat();
+        types.iter().for_each(|number| body.extend(number.to_be_bytes()));
+        tagged('P', &body)
+    }
+
     /// Bind with text values and one result format for all columns (0 text, 1 binary).
     pub fn bind(portal: &str, statement: &str, values: &[Option<&str>], result_format: i16) -> Vec<u8> {
         let mut body = text(&[portal, statement]);

@@ -8,6 +8,7 @@ use super::ResolveError;
 use super::catalog_relations::{Answer, Key, Sight, answer, holds};
 use super::harmless;
 use super::names::{offset, string, string_node};
+use super::naming;
 use super::relations::Access;
 use super::walk::{Purpose, Walk};
 use crate::catalog::Relation;
@@ -24,6 +25,10 @@ pub(super) struct Outlook {
     system_columns: bool,
     /// Where values that bear names may stand.
     safe: Vec<i64>,
+    /// What it does with columns whose type would be lent, when that was looked at.
+    lent: Option<Option<(String, Option<i64>)>>,
+    /// Parameters that are not cast wherever they stand.
+    loose: Vec<i64>,
     /// Literals that name sequences: resolved already.
     settled: Vec<i32>,
 }
@@ -101,6 +106,9 @@ const UNTOLD: &[&str] = &[
     "has_parameter_privilege",
     "has_largeobject_privilege",
     "pg_get_acl",
+    "pg_filenode_relation",
+    "pg_get_catalog_foreign_keys",
+    "pg_prepared_statement",
     "regclass",
     "text_regclass",
 ];
@@ -121,8 +129,10 @@ impl Walk<'_> {
             });
         }
         self.outlook.system_columns = ["tableoid", "xmin", "ctid", "xmax", "cmin", "cmax"].iter().any(|name| text.contains(name));
-        if text.contains("reg") || text.contains("pg_typeof") {
-            self.outlook.safe = harmless::safe_names(tree);
+        if !self.ground.admin && ["reg", "pg_", "u&"].iter().any(|part| text.contains(part)) {
+            self.outlook.safe = naming::safe_names(tree);
+            self.outlook.loose = naming::loose_parameters(tree);
+            self.outlook.lent = Some(naming::lent(tree));
         }
     }
 
@@ -155,6 +165,13 @@ impl Walk<'_> {
             Purpose::Statement if !self.defining => self.outlook.sight.unwrap_or(Sight::Fenced),
             Purpose::Statement | Purpose::Owner | Purpose::Definition | Purpose::ViewTwin(_) | Purpose::Policy => Sight::Fenced,
         };
+        if !self.ground.admin && self.looks_at_catalogs() && naming::is_bearing(own.name.as_str()) {
+            match &self.outlook.lent {
+                Some(None) => {}
+                Some(Some((what, at))) => return Err(unsafe_place(what, at.and_then(|at| usize::try_from(at).ok()))),
+                None => return Err(unsafe_place(own.name.as_str(), position)),
+            }
+        }
         let system_columns = self.outlook.system_columns;
         match answer(own.schema.as_str(), own.name.as_str(), sight, system_columns) {
             Answer::Refused(reason) => refuse(reason),
@@ -180,7 +197,8 @@ impl Walk<'_> {
             let reason = "It tells of objects whether there is a grant on them or not.".to_owned();
             return Err(ResolveError::ProtectedFunction { name: name.to_owned(), reason, position });
         }
-        if (name.starts_with("to_reg") || name == "pg_typeof") && !self.ground.admin && !self.may_bear_name(call.location) {
+        let bears = name.starts_with("to_reg") || matches!(name, "pg_typeof" | "pg_get_replica_identity_index");
+        if bears && !self.ground.admin && !self.may_bear_name(call.location) {
             return Err(unsafe_place(name, position));
         }
         if !STAND_INS.contains(&name) {
@@ -277,6 +295,11 @@ impl Walk<'_> {
             return Err(ResolveError::unsupported(format!("a cast to {name} here"), position)
                 .because("It tells of objects whether there is a grant on them or not."));
         }
+        if let Some(Kind::ParamRef(parameter)) = cast.arg.as_deref().and_then(|arg| arg.node.as_ref())
+            && self.outlook.loose.contains(&i64::from(parameter.number))
+        {
+            return Err(unsafe_place(&format!("${} as {name} here, and without a cast elsewhere", parameter.number), position));
+        }
         let range = {
             let tokens = self.tokens();
             tokens
@@ -321,6 +344,16 @@ impl Walk<'_> {
             cast.arg = Some(Box::new(Node { node: Some(Kind::TypeCast(Box::new(inner))) }));
         }
         Ok(true)
+    }
+
+    /// The type of the rows of a catalog: a number in one would come out as a name.
+    pub(super) fn refuse_row_type(&self, schema: Option<&str>, name: &str, location: i32) -> Result<(), ResolveError> {
+        let of_catalog = schema.is_none_or(|schema| schema == "pg_catalog");
+        let hidden = of_catalog && naming::is_bearing(name.strip_prefix('_').unwrap_or(name));
+        if hidden && self.looks_at_catalogs() && !self.ground.admin {
+            return Err(unsafe_place(name, offset(location)));
+        }
+        Ok(())
     }
 
     /// Such a type anywhere else: its values would come in unasked.

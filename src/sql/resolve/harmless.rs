@@ -6,7 +6,7 @@
 //! order of the statement itself) may be anything. Whatever is not understood is not harmless.
 
 use pg_query::Node;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::catalog_relations::Sight;
 use crate::catalog::{CatalogSnapshot, SearchPath};
@@ -269,19 +269,19 @@ impl Judge<'_> {
 }
 
 /// The kind of a node and what is in it.
-fn variant(value: &Value) -> Option<(&str, &Value)> {
+pub(super) fn variant(value: &Value) -> Option<(&str, &Value)> {
     let fields = value.as_object()?;
     let node = fields.get("node").filter(|_| fields.len() == 1)?.as_object()?;
     let (kind, inner) = node.iter().next()?;
     Some((kind, inner))
 }
 
-fn is_empty(value: Option<&Value>) -> bool {
+pub(super) fn is_empty(value: Option<&Value>) -> bool {
     value.is_none_or(|v| v.is_null() || v.as_array().is_some_and(Vec::is_empty))
 }
 
 /// The strings of a list of names.
-fn names(list: Option<&Value>) -> Vec<&str> {
+pub(super) fn names(list: Option<&Value>) -> Vec<&str> {
     let items = list.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     items.iter().filter_map(|item| variant(item).and_then(|(_, inner)| inner.get("sval")).and_then(Value::as_str)).collect()
 }
@@ -381,144 +381,6 @@ fn is_given(value: &Value) -> bool {
     }
 }
 
-/// Where in a statement names of objects may come out as values of types like regclass: compared, made text, given to a function
-/// that takes them, or shown as they are. Elsewhere such a value would lend its type to others (`COALESCE`, `UNION`, arrays), whose
-/// text would then be the name of anything whose number is guessed. By the places of casts and calls.
-pub(super) fn safe_names(tree: &Node) -> Vec<i64> {
-    let mut found = Vec::new();
-    if let Ok(tree) = serde_json::to_value(tree) {
-        if let Some(("SelectStmt", select)) = variant(&tree) {
-            shown(select, &mut found);
-        }
-        gather(&tree, &mut found);
-    }
-    found
-}
-
-/// Entries of the statement's own target list, when nothing is united with them.
-fn shown(select: &Value, found: &mut Vec<i64>) {
-    let alone = select.get("larg").is_none_or(Value::is_null);
-    for target in select.get("target_list").and_then(Value::as_array).into_iter().flatten().filter(|_| alone) {
-        note(variant(target).and_then(|(_, inner)| inner.get("val")), found);
-    }
-}
-
-fn note(value: Option<&Value>, found: &mut Vec<i64>) {
-    if let Some(("TypeCast" | "FuncCall", inner)) = value.and_then(variant)
-        && let Some(at) = inner.get("location").and_then(Value::as_i64)
-    {
-        found.push(at);
-    }
-}
-
-fn gather(value: &Value, found: &mut Vec<i64>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| gather(item, found)),
-        Value::Object(fields) => {
-            if let Some((kind, inner)) = variant(value).and_then(|(kind, inner)| Some((kind, inner.as_object()?))) {
-                takes(kind, inner, found);
-            }
-            fields.values().for_each(|field| gather(field, found));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-fn takes(kind: &str, inner: &Map<String, Value>, found: &mut Vec<i64>) {
-    let mut each = |fields: &[&str]| {
-        for field in fields {
-            match inner.get(*field) {
-                Some(Value::Array(items)) => items.iter().for_each(|item| note(Some(item), found)),
-                other => note(other, found),
-            }
-        }
-    };
-    match kind {
-        "AExpr" => {
-            let symbol = names(inner.get("name"));
-            // NULLIF gives back what it compares.
-            let nullif = inner.get("kind").and_then(Value::as_i64) == Some(pg_query::protobuf::AExprKind::AexprNullif as i64);
-            if !nullif && matches!(symbol.last(), Some(&("=" | "<>" | "!=" | "<" | ">" | "<=" | ">="))) {
-                each(&["lexpr", "rexpr"]);
-                if let Some(Value::Object(list)) = inner.get("rexpr").and_then(|v| v.get("node")).and_then(|n| n.get("List")) {
-                    for item in list.get("items").and_then(Value::as_array).into_iter().flatten() {
-                        note(Some(item), found);
-                    }
-                }
-            }
-        }
-        "TypeCast" => {
-            let target = names(inner.get("type_name").and_then(|t| t.get("names")));
-            let array = !is_empty(inner.get("type_name").and_then(|t| t.get("array_bounds")));
-            if !array && matches!(target.last(), Some(&("text" | "varchar" | "name" | "oid" | "int8" | "int4"))) {
-                each(&["arg"]);
-            }
-        }
-        "NullTest" => each(&["arg"]),
-        "SortBy" => each(&["node"]),
-        "FuncCall" => {
-            let name = names(inner.get("funcname"));
-            let free = matches!(name.as_slice(), [_] | ["pg_catalog", _]);
-            if free && name.last().is_some_and(|name| TAKING.contains(name)) {
-                each(&["args"]);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Functions that take such values and answer with other types.
-const TAKING: &[&str] = &[
-    "col_description",
-    "concat",
-    "concat_ws",
-    "count",
-    "currval",
-    "format",
-    "format_type",
-    "has_any_column_privilege",
-    "has_column_privilege",
-    "has_function_privilege",
-    "has_schema_privilege",
-    "has_sequence_privilege",
-    "has_table_privilege",
-    "json_build_array",
-    "json_build_object",
-    "jsonb_build_array",
-    "jsonb_build_object",
-    "nextval",
-    "obj_description",
-    "pg_column_is_updatable",
-    "pg_describe_object",
-    "pg_function_is_visible",
-    "pg_get_constraintdef",
-    "pg_get_expr",
-    "pg_get_function_arguments",
-    "pg_get_function_identity_arguments",
-    "pg_get_function_result",
-    "pg_get_functiondef",
-    "pg_get_indexdef",
-    "pg_get_partkeydef",
-    "pg_get_ruledef",
-    "pg_get_triggerdef",
-    "pg_get_viewdef",
-    "pg_identify_object",
-    "pg_indexes_size",
-    "pg_partition_ancestors",
-    "pg_partition_tree",
-    "pg_relation_is_updatable",
-    "pg_relation_size",
-    "pg_sequence_parameters",
-    "pg_table_is_visible",
-    "pg_table_size",
-    "pg_total_relation_size",
-    "pg_type_is_visible",
-    "row_security_active",
-    "setval",
-    "to_json",
-    "to_jsonb",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -571,30 +433,6 @@ mod tests {
             ("SELECT * FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog') ORDER BY table_name", Sight::Wide),
         ] {
             assert_eq!(judged(sql), expected, "{sql}");
-        }
-    }
-
-    #[test]
-    fn values_that_bear_names_may_be_shown_compared_or_made_text() {
-        let safe = |sql: &str| safe_names(&only(sql).unwrap().unwrap()).len();
-        for sql in [
-            "SELECT 1::regclass",
-            "SELECT 1 WHERE 1::regclass = 2",
-            "SELECT 1 WHERE 1::regclass IN (1)",
-            "SELECT format('%s', 1::regclass) WHERE false",
-        ] {
-            assert!(safe(sql) > 0, "{sql}");
-        }
-        for sql in [
-            "SELECT 1 FROM t WHERE f(1::regclass)",
-            "SELECT ARRAY[1::regclass]",
-            "SELECT 1 FROM (SELECT 1::regclass) s",
-            "SELECT 1::regclass UNION SELECT 2",
-            "VALUES (1::regclass)",
-        ] {
-            let allowed = safe_names(&only(sql).unwrap().unwrap());
-            let at = i64::try_from(sql.find("::").unwrap()).unwrap();
-            assert!(!allowed.contains(&at), "{sql}");
         }
     }
 }

@@ -23,6 +23,7 @@ mod identity;
 pub(in crate::sql) mod leaves;
 mod merge;
 pub(in crate::sql) mod names;
+mod naming;
 mod parameters;
 mod policy;
 mod relations;
@@ -52,6 +53,7 @@ use crate::catalog::{Footing, SearchPath};
 use crate::policy::{Requirement, Subject};
 
 pub use error::ResolveError;
+pub use naming::check_declared;
 
 use walk::{Ground, Purpose, Walk};
 

@@ -190,6 +190,7 @@ impl Walk<'_> {
             parts.iter().try_for_each(|part| self.may_name(part, offset(*location)))?;
         } else {
             let (schema, last) = self.object_name(names, *location)?;
+            self.refuse_row_type(schema.as_deref(), &last, *location)?;
             let bare = schema.is_none();
             if self.defining && (schema.as_deref() == Some("pg_temp") || (bare && self.is_temporary_type(&last))) {
                 return Err(ResolveError::unsupported("a temporary type here", offset(*location))
