@@ -46,7 +46,7 @@ both_mechanisms! {
 
     fn an_empty_password_is_no_token(shop: shared) {
         let refusal = shop.try_connect("ana@example.com", "").err().expect("refused");
-        assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("FATAL", "28000"));
+        assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("FATAL", "28P01"));
     }
 
     fn the_user_name_may_be_the_word_token(shop: shared) {

@@ -34,7 +34,8 @@ both_mechanisms! {
             ("SELECT * FROM region_desk", "42501"),
             ("SELECT * FROM nosuch", "42P01"),
             ("SELEC 1", "42601"),
-            ("CREATE TABLE t (n integer)", "0A000"),
+            ("CREATE TABLE t (n integer)", "42501"),
+            ("CREATE EXTENSION hstore", "0A000"),
             ("SET ROLE postgres", "42501"),
             ("GRANT SELECT ON TABLE employees TO \"ivan@example.com\"", "42501"),
         ] {

@@ -42,7 +42,7 @@ fn after_an_error_everything_up_to_sync_is_skipped() {
         (vec![parse("", "SELEC")], "42601"),
         (vec![parse("", "SELECT * FROM region_desk")], "42501"),
         (vec![parse("", "SELECT 1; SELECT 2")], "42601"),
-        (vec![parse("", "CREATE TABLE x (n integer)")], "0A000"),
+        (vec![parse("", "CREATE TABLE x (n integer)")], "42501"),
         (vec![bind("", "nosuch", &[], 0)], "26000"),
         (vec![describe('S', "nosuch")], "26000"),
         (vec![describe('P', "nosuch")], "34000"),
