@@ -67,11 +67,6 @@ pub fn securable_key(securable: Securable) -> (&'static str, Oid) {
     }
 }
 
-/// As the query says it of functions in other languages.
-fn reads_by_path(function: &str) -> Arc<str> {
-    format!("what the function {function} reads depends on search_path").into()
-}
-
 #[derive(Deserialize)]
 struct PoliciesRow {
     version: Option<i64>,
@@ -84,14 +79,16 @@ struct PoliciesRow {
     mechanisms: Vec<(Oid, Mechanism)>,
     trusted: Vec<Oid>,
     broken: Vec<(Oid, Arc<str>)>,
-    /// Relation, function, body.
-    bodies: Vec<(Oid, String, String)>,
+    /// Relation, function, and its body where that is in SQL.
+    swayed: Vec<(Oid, String, Option<String>)>,
 }
 
 impl PoliciesRow {
     fn snapshot(mut self) -> Result<PolicySnapshot, StoreError> {
-        let swayed = self.bodies.iter().filter(|(_, _, source)| !is_settled(source));
-        self.broken.extend(swayed.map(|(relation, function, _)| (*relation, reads_by_path(function))));
+        let swayed = self.swayed.iter().filter(|(_, _, source)| !source.as_deref().is_some_and(is_settled));
+        self.broken.extend(swayed.map(|(relation, function, _)| {
+            (*relation, format!("what the function {function} reads depends on search_path").into())
+        }));
         let version = self.version.ok_or(StoreError::NotInitialized)?;
         let unknown = |what: &str| StoreError::Malformed(format!("unknown securable or privilege \"{what}\""));
         let mut grants = Vec::with_capacity(self.grants.iter().map(|g| g.3.len()).sum());
@@ -133,8 +130,7 @@ pub(super) fn malformed(error: serde_json::Error) -> StoreError {
 }
 
 /// One statement, so one snapshot. Broken are: what is not what its name, columns and functions say (`pgusher.lost`); a table
-/// whose masked column is gone or another one; and what names a function that is gone, or
-/// that finds what it reads by its reader's search_path.
+/// whose masked column is gone or another one; and what names a function that is gone. So are those that are swayed.
 const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS version,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', p.id, 'name', p.name, 'kind', p.kind, 'enabled', p.enabled)), '[]'::pg_catalog.jsonb)
    FROM pgusher.principal AS p) AS principals,
@@ -158,8 +154,6 @@ const POLICIES: &str = r#"SELECT (SELECT v.policy FROM pgusher.version AS v) AS 
     SELECT s.relation, 'the function ' || (s.source #>> '{function,name}') || ' is gone'
     FROM (SELECT f.relation, f.source FROM pgusher.filter AS f UNION ALL SELECT m.relation, m.source FROM pgusher.mask AS m) AS s
     WHERE s.source ? 'function' AND NOT EXISTS (
-      SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)
-    UNION ALL
-    SELECT w.relation, 'what the function ' || w.function || ' reads depends on search_path' FROM pgusher.swayed AS w) AS b) AS broken,
-  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(b.relation::pg_catalog.int8, b.function, b.source)), '[]'::pg_catalog.jsonb)
-   FROM pgusher.called_body AS b) AS bodies"#;
+      SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = (s.source #>> '{function,oid}')::pg_catalog.oid)) AS b) AS broken,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(w.relation::pg_catalog.int8, w.function, w.source)), '[]'::pg_catalog.jsonb)
+   FROM pgusher.swayed AS w) AS swayed"#;

@@ -217,8 +217,10 @@ fn nothing_that_a_session_can_run_makes_it_hold_more() {
         "SELECT * FROM pgusher.way",
         "SELECT pgusher.follow_ways()",
         "SELECT pgusher.holds(1, 'SELECT', 1)",
+        "SELECT pgusher.granted('{1,2}', 'relation', 1, 1, 'SELECT')",
+        "SELECT pgusher.ids_of(1)",
         "SELECT pgusher.ways_now()",
-        "UPDATE pgusher.session SET holders = '{1,2,3,4,5}'",
+        "UPDATE pgusher.session SET ids = '{1,2,3,4,5}'",
         "ALTER TABLE public.free DISABLE ROW LEVEL SECURITY",
         "DROP POLICY pgusher_may_select ON public.free",
     ] {

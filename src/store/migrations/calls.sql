@@ -35,26 +35,3 @@ BEGIN
   END LOOP;
 END
 $pgusher$;
-
--- The bodies, in SQL and without a search path of their own, of functions that filters and masks call. They were looked at when the
--- filter or mask was set, and are again each time policies are loaded: somebody may have replaced them.
-CREATE OR REPLACE VIEW pgusher.called_body AS
-  SELECT DISTINCT used.relation, n.nspname || '.' || f.proname AS function, f.prosrc AS source
-  FROM (
-    SELECT p.polrelid AS relation, p.oid AS object, 'pg_catalog.pg_policy'::pg_catalog.regclass AS class
-      FROM pg_catalog.pg_policy AS p WHERE p.polname = 'pgusher_filter'
-    UNION
-    SELECT m.relation, w.oid, 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-      FROM pgusher.made AS m
-      JOIN pg_catalog.pg_class AS c ON c.oid = m.relation AND c.relkind NOT IN ('v', 'm')
-      JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = m.object
-      WHERE m.object <> 0
-  ) AS used
-  JOIN pg_catalog.pg_depend AS d
-    ON d.classid = used.class AND d.objid = used.object AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-  JOIN pg_catalog.pg_proc AS f ON f.oid = d.refobjid
-  JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
-  JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
-  WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname = 'sql' AND f.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
-REVOKE ALL ON pgusher.called_body FROM PUBLIC;

@@ -1,15 +1,15 @@
 -- Statements that define or maintain objects, run for those who are no administrators, in the transaction of the session. Repeated at
 -- every init, after functions.sql. What is run and how is signed by the proxy; signatures travel as bind parameters only.
 
--- A claim is signed for this statement, for this backend, still good, and spent now.
-CREATE OR REPLACE FUNCTION pgusher.permit(payload text, statement text, signature text) RETURNS void
+-- What a claim permits: it is signed for this purpose and statement, for this backend, still good, and spent now.
+CREATE OR REPLACE FUNCTION pgusher.permit(purpose text, payload text, statement text, signature text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
-  IF pgusher.signed('define:' OPERATOR(pg_catalog.||) payload OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) statement,
-       signature) IS NOT TRUE THEN
+  IF pgusher.signed(purpose || ':' || payload || ':' || statement, signature) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
   END IF;
   PERFORM pgusher.spend(payload::pg_catalog.jsonb);
+  RETURN payload::pg_catalog.jsonb;
 END
 $pgusher$;
 
@@ -19,7 +19,7 @@ DROP FUNCTION IF EXISTS pgusher.define(text, text, text);
 CREATE FUNCTION pgusher.define(payload text, statement text, signature text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER AS $pgusher$
 BEGIN
-  PERFORM pgusher.permit(payload, statement, signature);
+  PERFORM pgusher.permit('define', payload, statement, signature);
   EXECUTE statement;
 END
 $pgusher$;
@@ -37,14 +37,8 @@ $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.maintain(payload text, statement text, signature text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER AS $pgusher$
 DECLARE
-  claim pg_catalog.jsonb;
+  claim pg_catalog.jsonb := pgusher.permit('maintain', payload, statement, signature);
 BEGIN
-  IF pgusher.signed('maintain:' OPERATOR(pg_catalog.||) payload OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) statement,
-       signature) IS NOT TRUE THEN
-    RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
-  END IF;
-  claim := payload::pg_catalog.jsonb;
-  PERFORM pgusher.spend(claim);
   IF (claim OPERATOR(pg_catalog.->>) 'settled') IS NULL OR (claim OPERATOR(pg_catalog.->>) 'settled') OPERATOR(pg_catalog.<>) 'false'
      OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger AS t WHERE t.evtenabled OPERATOR(pg_catalog.<>) 'D') THEN
     PERFORM pgusher.run_settled(statement);
@@ -54,13 +48,13 @@ BEGIN
 END
 $pgusher$;
 
-REVOKE ALL ON FUNCTION pgusher.permit(text, text, text), pgusher.define(text, text, text), pgusher.run_settled(text),
+REVOKE ALL ON FUNCTION pgusher.permit(text, text, text, text), pgusher.define(text, text, text), pgusher.run_settled(text),
   pgusher.maintain(text, text, text) FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
 -- define runs with the rights of its owner, who must not be pgusher_owner and may call permit, and nothing else here.
 GRANT USAGE, CREATE ON SCHEMA pgusher TO pgusher_ddl;
 ALTER FUNCTION pgusher.define(text, text, text) OWNER TO pgusher_ddl;
 REVOKE CREATE ON SCHEMA pgusher FROM pgusher_ddl;
-GRANT EXECUTE ON FUNCTION pgusher.permit(text, text, text) TO pgusher_ddl;
+GRANT EXECUTE ON FUNCTION pgusher.permit(text, text, text, text) TO pgusher_ddl;
 GRANT EXECUTE ON FUNCTION pgusher.define(text, text, text), pgusher.maintain(text, text, text) TO pgusher_session;
 
 -- Definitions name governed views; what those show is not for pgusher_ddl.

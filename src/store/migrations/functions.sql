@@ -39,21 +39,40 @@ BEGIN
 END
 $pgusher$;
 
--- The names of every group a principal is in, directly or not, `users` included.
+-- A principal and every group it is in, directly or not, `users` included, in order.
+CREATE OR REPLACE FUNCTION pgusher.ids_of(who bigint) RETURNS bigint[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN ARRAY(
+    WITH RECURSIVE within(id) AS (
+      SELECT who
+      UNION SELECT p.id FROM pgusher.principal AS p WHERE p.name = 'users' AND p.kind = 'group'
+      UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id = w.id
+    )
+    SELECT w.id FROM within AS w ORDER BY w.id);
+END
+$pgusher$;
+
+-- The names of the groups among them.
 CREATE OR REPLACE FUNCTION pgusher.groups_of(who bigint) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
-  RETURN (
-    WITH RECURSIVE within(id) AS (
-      SELECT who
-      UNION SELECT p.id FROM pgusher.principal AS p
-        WHERE p.name OPERATOR(pg_catalog.=) 'users' AND p.kind OPERATOR(pg_catalog.=) 'group'
-      UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id OPERATOR(pg_catalog.=) w.id
-    )
-    SELECT coalesce(pg_catalog.array_agg(p.name ORDER BY p.name USING OPERATOR(pg_catalog.<)), '{}'::pg_catalog.text[])
-    FROM within AS w JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) w.id
-    WHERE p.id OPERATOR(pg_catalog.<>) who AND p.kind OPERATOR(pg_catalog.=) 'group'
-  );
+  RETURN ARRAY(
+    SELECT p.name FROM pgusher.principal AS p
+    WHERE p.id = ANY (pgusher.ids_of(who)) AND p.id <> who AND p.kind = 'group' ORDER BY p.name);
+END
+$pgusher$;
+
+-- Whether one of these ids owns an object or was granted a privilege on it, its schema or the catalog. Only owners hold OWN.
+CREATE OR REPLACE FUNCTION pgusher.granted(ids bigint[], kind text, object oid, schema oid, wanted text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind = granted.kind AND o.object = granted.object AND o.principal = ANY (ids))
+    OR (wanted <> 'OWN' AND EXISTS (
+      SELECT FROM pgusher.grants AS g
+      WHERE g.principal = ANY (ids)
+        AND ((g.kind = granted.kind AND g.object = granted.object) OR (g.kind = 'schema' AND g.object = granted.schema) OR g.kind = 'catalog')
+        AND (g.privilege = wanted OR (g.privilege = 'ALL PRIVILEGES' AND wanted <> 'MANAGE'))));
 END
 $pgusher$;
 
@@ -291,10 +310,20 @@ BEGIN
 END
 $pgusher$;
 
--- Filters and masks that call a function without a search path of its own, in whatever expression: what it reads would be the
--- reader's choice. So it would where pg_temp is not named as its last schema, for then temporary tables and types come first. Functions in C are compiled; those in SQL are looked at when the filter or mask is set.
+-- Functions without a search path of their own: what they read is their caller's choice. So it is where pg_temp is not named as the last
+-- schema, for then temporary tables and types come first. Functions in C are compiled. `source` is the body of one in SQL, which may be
+-- without names to look up; somebody may replace it at any time.
+CREATE OR REPLACE VIEW pgusher.unfixed AS
+  SELECT f.oid, n.nspname || '.' || f.proname AS function, CASE l.lanname WHEN 'sql' THEN f.prosrc END AS source
+  FROM pg_catalog.pg_proc AS f
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
+  JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
+  WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname NOT IN ('c', 'internal') AND f.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
+
+-- Filters and masks that call such a function, in whatever expression.
 CREATE OR REPLACE VIEW pgusher.swayed AS
-  SELECT used.relation, n.nspname || '.' || f.proname AS function
+  SELECT DISTINCT used.relation, u.function, u.source
   FROM (
     SELECT p.polrelid AS relation, p.oid AS object, 'pg_catalog.pg_policy'::pg_catalog.regclass AS class
       FROM pg_catalog.pg_policy AS p WHERE p.polname = 'pgusher_filter'
@@ -307,11 +336,7 @@ CREATE OR REPLACE VIEW pgusher.swayed AS
   ) AS used
   JOIN pg_catalog.pg_depend AS d
     ON d.classid = used.class AND d.objid = used.object AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-  JOIN pg_catalog.pg_proc AS f ON f.oid = d.refobjid
-  JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
-  JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
-  WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname NOT IN ('c', 'internal', 'sql')
-    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
+  JOIN pgusher.unfixed AS u ON u.oid = d.refobjid;
 
 -- A key, if there is none yet. gen_random_uuid draws from the server's strong random source; two of them give 244 bits.
 DO $pgusher$

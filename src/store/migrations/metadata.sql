@@ -21,15 +21,9 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   relations CONSTANT text[] := '{SELECT,MODIFY,READ_METADATA,MANAGE,ALL PRIVILEGES}';
   functions CONSTANT text[] := '{EXECUTE,READ_METADATA,MANAGE,ALL PRIVILEGES}';
-  mine bigint[];
+  mine bigint[] := pgusher.ids_of(who);
   ours oid[];
 BEGIN
-  mine := ARRAY(
-    WITH RECURSIVE within(id) AS (
-      SELECT who
-      UNION SELECT p.id FROM pgusher.principal AS p WHERE p.name = 'users' AND p.kind = 'group'
-      UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id = w.id
-    ) SELECT w.id FROM within AS w ORDER BY w.id);
   ids := mine;
   IF EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = ANY (mine) AND p.name = 'admins' AND p.kind = 'group') THEN
     RETURN;
@@ -76,6 +70,8 @@ BEGIN
 END
 $pgusher$;
 CREATE OR REPLACE TRIGGER begin_outlook BEFORE INSERT OR UPDATE OF groups ON pgusher.session FOR EACH ROW EXECUTE FUNCTION pgusher.begin_outlook();
+-- Sessions that began before the columns were there.
+UPDATE pgusher.session SET groups = groups WHERE ids = '{}';
 
 -- … and whenever the policies do.
 CREATE OR REPLACE FUNCTION pgusher.follow_outlook() RETURNS trigger
@@ -107,51 +103,29 @@ BEGIN
 END
 $pgusher$;
 
--- The schemas of which the session sees every relation; its own temporary one is among them.
-CREATE OR REPLACE FUNCTION pgusher.whole() RETURNS oid[]
-LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
+-- The schemas of which the session sees every relation, every function, and those whose names it sees; its own temporary one is among
+-- them. From one text, for a function that calls another costs twice.
+DO $pgusher$
+DECLARE
+  part text;
+BEGIN
+  FOREACH part IN ARRAY ARRAY['whole', 'callable', 'schemas'] LOOP
+    EXECUTE pg_catalog.format($make$
+CREATE OR REPLACE FUNCTION pgusher.%1$I() RETURNS oid[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $body$
 DECLARE
   one pg_catalog.record;
 BEGIN
-  SELECT s.sid, s.whole INTO one FROM pgusher.session AS s
+  SELECT s.sid, s.%1$I AS seen INTO one FROM pgusher.session AS s
     WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF one.sid IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
   END IF;
-  RETURN pg_catalog.array_append(coalesce(one.whole, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
+  RETURN pg_catalog.array_append(coalesce(one.seen, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
 END
-$pgusher$;
-
--- The schemas of which it sees every function.
-CREATE OR REPLACE FUNCTION pgusher.callable() RETURNS oid[]
-LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
-DECLARE
-  one pg_catalog.record;
-BEGIN
-  SELECT s.sid, s.callable INTO one FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
-      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
-  IF one.sid IS NULL THEN
-    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
-  END IF;
-  RETURN pg_catalog.array_append(coalesce(one.callable, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
-END
-$pgusher$;
-
--- The schemas whose names it sees.
-CREATE OR REPLACE FUNCTION pgusher.schemas() RETURNS oid[]
-LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
-DECLARE
-  one pg_catalog.record;
-BEGIN
-  SELECT s.sid, s.schemas INTO one FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
-      AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
-  IF one.sid IS NULL THEN
-    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
-  END IF;
-  RETURN pg_catalog.array_append(coalesce(one.schemas, pgusher.theirs()), pg_catalog.pg_my_temp_schema());
+$body$$make$, part);
+  END LOOP;
 END
 $pgusher$;
 
@@ -258,17 +232,10 @@ $pgusher$;
 -- Whether the session's principal holds a privilege on an object: as an administrator, as its owner, or by a grant.
 CREATE OR REPLACE FUNCTION pgusher.held(kind text, object oid, schema oid, wanted text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
-DECLARE
-  mine bigint[] := pgusher.ids();
 BEGIN
   IF pgusher.administers() THEN
     RETURN schema IS NULL OR schema = ANY (pgusher.whole());
   END IF;
-  RETURN EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind = held.kind AND o.object = held.object AND o.principal = ANY (mine))
-    OR (wanted <> 'OWN' AND EXISTS (
-      SELECT FROM pgusher.grants AS g
-      WHERE g.principal = ANY (mine)
-        AND ((g.kind = held.kind AND g.object = held.object) OR (g.kind = 'schema' AND g.object = held.schema) OR g.kind = 'catalog')
-        AND (g.privilege = wanted OR (g.privilege = 'ALL PRIVILEGES' AND wanted <> 'MANAGE'))));
+  RETURN pgusher.granted(pgusher.ids(), kind, object, schema, wanted);
 END
 $pgusher$;

@@ -1,20 +1,5 @@
 -- Strict mode: table grants, asked for by policies of the tables. Repeated at every init, after functions.sql.
 
--- The ids that a session's grants may be given to.
-CREATE OR REPLACE FUNCTION pgusher.fill_holders() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
-BEGIN
-  NEW.holders := NEW.principal OPERATOR(pg_catalog.||) coalesce((
-    SELECT pg_catalog.array_agg(p.id) FROM pgusher.principal AS p
-    WHERE p.kind OPERATOR(pg_catalog.=) 'group' AND p.name OPERATOR(pg_catalog.=) ANY (NEW.groups)), '{}'::pg_catalog.int8[]);
-  RETURN NEW;
-END
-$pgusher$;
-CREATE OR REPLACE TRIGGER fill_holders BEFORE INSERT OR UPDATE ON pgusher.session
-  FOR EACH ROW EXECUTE FUNCTION pgusher.fill_holders();
--- Sessions that began before the column was there.
-UPDATE pgusher.session SET pid = pid WHERE holders OPERATOR(pg_catalog.=) '{}'::pg_catalog.int8[];
-
 -- Whether the session's principal holds a privilege on a relation: as administrator, as owner, by a grant on it, its schema or the
 -- catalog; or by holding what one of the ways to it needs. `may` is asked by statements that name the relation, `may_through` for what is
 -- read through views that pgusher_viewer owns: there the ways by views count, too. Both from one text, for a function that calls
@@ -34,17 +19,17 @@ BEGIN
       OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'relation'
                  AND g.object OPERATOR(pg_catalog.=) %1$I.relation
                  AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[%1$I.privilege, 'ALL PRIVILEGES'])
-                 AND g.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                 AND g.principal OPERATOR(pg_catalog.=) ANY (s.ids))
       OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'schema'
                  AND g.object OPERATOR(pg_catalog.=)
                    (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) %1$I.relation)
                  AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[%1$I.privilege, 'ALL PRIVILEGES'])
-                 AND g.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                 AND g.principal OPERATOR(pg_catalog.=) ANY (s.ids))
       OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'catalog' AND g.object OPERATOR(pg_catalog.=) 0
                  AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[%1$I.privilege, 'ALL PRIVILEGES'])
-                 AND g.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                 AND g.principal OPERATOR(pg_catalog.=) ANY (s.ids))
       OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind OPERATOR(pg_catalog.=) 'relation'
-                 AND o.object OPERATOR(pg_catalog.=) %1$I.relation AND o.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                 AND o.object OPERATOR(pg_catalog.=) %1$I.relation AND o.principal OPERATOR(pg_catalog.=) ANY (s.ids))
     INTO answer FROM pgusher.session AS s
     WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
@@ -60,17 +45,17 @@ BEGIN
       AND w.relation OPERATOR(pg_catalog.=) %1$I.relation AND w.privilege OPERATOR(pg_catalog.=) %1$I.privilege AND %2$s
       AND (EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'relation' AND g.object OPERATOR(pg_catalog.=) w.via
                    AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[w.needs, 'ALL PRIVILEGES'])
-                   AND g.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                   AND g.principal OPERATOR(pg_catalog.=) ANY (s.ids))
         OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'schema'
                    AND g.object OPERATOR(pg_catalog.=)
                      (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid OPERATOR(pg_catalog.=) w.via)
                    AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[w.needs, 'ALL PRIVILEGES'])
-                   AND g.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                   AND g.principal OPERATOR(pg_catalog.=) ANY (s.ids))
         OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'catalog' AND g.object OPERATOR(pg_catalog.=) 0
                    AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[w.needs, 'ALL PRIVILEGES'])
-                   AND g.principal OPERATOR(pg_catalog.=) ANY (s.holders))
+                   AND g.principal OPERATOR(pg_catalog.=) ANY (s.ids))
         OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind OPERATOR(pg_catalog.=) 'relation'
-                   AND o.object OPERATOR(pg_catalog.=) w.via AND o.principal OPERATOR(pg_catalog.=) ANY (s.holders))));
+                   AND o.object OPERATOR(pg_catalog.=) w.via AND o.principal OPERATOR(pg_catalog.=) ANY (s.ids))));
 END
 $body$$make$, wanted.name, wanted.counts);
   END LOOP;
@@ -81,20 +66,11 @@ $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.holds(who bigint, privilege text, relation oid) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
-  holders pg_catalog.int8[];
+  mine pg_catalog.int8[] := (SELECT pgusher.ids_of(p.id) FROM pgusher.principal AS p WHERE p.id = who AND p.enabled);
 BEGIN
-  WITH RECURSIVE within(id) AS (
-    SELECT p.id FROM pgusher.principal AS p WHERE p.id = who AND p.enabled
-    UNION SELECT p.id FROM pgusher.principal AS p WHERE p.name = 'users' AND p.kind = 'group'
-      AND EXISTS (SELECT FROM pgusher.principal AS q WHERE q.id = who AND q.enabled)
-    UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id = w.id
-  ) SELECT pg_catalog.array_agg(w.id) INTO holders FROM within AS w;
-  RETURN holders IS NOT NULL AND (
-    EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = ANY (holders) AND p.name = 'admins' AND p.kind = 'group')
-    OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind = 'relation' AND o.object = holds.relation AND o.principal = ANY (holders))
-    OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (holders) AND g.privilege IN (holds.privilege, 'ALL PRIVILEGES')
-         AND (g.kind = 'catalog' OR (g.kind = 'relation' AND g.object = holds.relation)
-           OR (g.kind = 'schema' AND g.object = (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = holds.relation)))));
+  RETURN mine IS NOT NULL AND (
+    EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = ANY (mine) AND p.name = 'admins' AND p.kind = 'group')
+    OR pgusher.granted(mine, 'relation', relation, (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = holds.relation), privilege));
 END
 $pgusher$;
 
@@ -184,7 +160,7 @@ END
 $pgusher$;
 
 REVOKE ALL ON pgusher.way FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
-REVOKE ALL ON FUNCTION pgusher.vouched(oid), pgusher.fill_holders(), pgusher.may(oid, text), pgusher.may_through(oid, text), 
+REVOKE ALL ON FUNCTION pgusher.vouched(oid), pgusher.may(oid, text), pgusher.may_through(oid, text),
   pgusher.holds(bigint, text, oid), pgusher.ways_now(), pgusher.ways_moved(), pgusher.follow_ways()
   FROM PUBLIC, pgusher_session, pgusher_control, pgusher_viewer, pgusher_ddl;
 GRANT EXECUTE ON FUNCTION pgusher.may(oid, text), pgusher.may_through(oid, text) TO pgusher_session, pgusher_control, pgusher_viewer;
