@@ -125,6 +125,23 @@ pub enum Securable {
     Connection(Oid),
 }
 
+impl Securable {
+    /// The relation that it is, if it is one.
+    #[must_use]
+    pub fn relation(self) -> Option<Oid> {
+        match self {
+            Self::Relation(oid) => Some(oid),
+            Self::Catalog
+            | Self::Schema(_)
+            | Self::Function(_)
+            | Self::Type(_)
+            | Self::AnonymousFunction
+            | Self::AnyFile
+            | Self::Connection(_) => None,
+        }
+    }
+}
+
 /// The kind word of a securable, as written in GRANT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SecurableKind {

@@ -9,13 +9,12 @@ use std::time::Instant;
 
 use tokio_postgres::error::SqlState;
 
-use super::expected::{Completion, Expected, Running};
+use super::expected::Completion;
 use super::ground::Stop;
 use super::run::Session;
 use super::script::{Part, Script};
 use crate::error::session::{Refusal, SessionError};
 use crate::error::{Report, Severity};
-use crate::policy::{Requirement, Securable};
 use crate::sql::{Executor, Fill, Owned, StatementKind};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::send::Link;
@@ -48,7 +47,7 @@ impl Session {
         }
         let filled = match &owned.fill {
             Some(Fill::Insert(_)) => self.fill(script, started).await?,
-            Some(Fill::Refresh(text)) => self.refresh(script, text, started).await?,
+            Some(Fill::Refresh { view, text }) => self.refresh(script, view, text, started).await?,
             None => true,
         };
         if !filled {
@@ -75,35 +74,26 @@ impl Session {
     /// The signed way.
     async fn define(&mut self, script: &Arc<Script>, owned: &Owned, started: Instant) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
-        let failures = self.failures;
-        let statement = part.rewritten.text();
-        let key = (**self.environment.key.load()).clone();
-        let (payload, signature) = key.define(self.who.process_id, owned.by, statement, settled(part));
-        let housekeeping = Housekeeping::Define { by: owned.by, payload: &payload, statement, signature: &signature };
-        self.exchange.link.stand_in(&housekeeping);
-        self.expect_step(None, None);
+        self.send_signed(owned.by, part.rewritten.text(), settled(part));
         let ending = if owned.fill.is_some() { Completion::Prelude } else { Completion::StoodIn };
-        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
-        self.quiesce().await?;
-        Ok(self.failures == failures)
+        self.executed(script, ending, started).await
+    }
+
+    /// Sends a statement that a function of ours runs as `by`, where a step is expected.
+    fn send_signed(&mut self, by: Executor, statement: &str, settled: bool) {
+        let key = (**self.environment.key.load()).clone();
+        let (payload, signature) = key.define(self.who.process_id, by, statement, settled);
+        self.exchange.link.stand_in(&Housekeeping::Define { by, payload: &payload, statement, signature: &signature });
+        self.expect_step(None, None);
     }
 
     /// Fills the materialized view that a statement made, and says how many rows it got.
-    async fn refresh(&mut self, script: &Arc<Script>, text: &str, started: Instant) -> Result<bool, Stop> {
-        let failures = self.failures;
-        let key = (**self.environment.key.load()).clone();
-        let (payload, signature) = key.define(self.who.process_id, Executor::Owner, text, true);
-        let housekeeping = Housekeeping::Define { by: Executor::Owner, payload: &payload, statement: text, signature: &signature };
-        self.exchange.link.stand_in(&housekeeping);
-        self.expect_step(None, None);
-        let ending = Completion::StoodIn;
-        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
-        self.quiesce().await?;
-        if self.failures != failures {
+    async fn refresh(&mut self, script: &Arc<Script>, view: &str, text: &str, started: Instant) -> Result<bool, Stop> {
+        self.send_signed(Executor::Owner, text, true);
+        if !self.executed(script, Completion::StoodIn, started).await? {
             return Ok(false);
         }
-        let name = text.strip_prefix(REFRESH).unwrap_or_default();
-        let count = format!("SELECT pg_catalog.count(*) AS rows FROM {name}");
+        let count = format!("SELECT pg_catalog.count(*) AS rows FROM {view}");
         let found = self.with_owner(async |channel| channel.fetch(&count).await.map_err(|e| told(&e))).await?;
         let rows = found.map_err(|report| Refusal::Told(Box::new(report)))?;
         let rows = rows.pointer("/0/rows").and_then(serde_json::Value::as_i64).unwrap_or_default();
@@ -115,15 +105,11 @@ impl Session {
     /// Fills the table that a statement made, as the session itself.
     async fn fill(&mut self, script: &Arc<Script>, started: Instant) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
-        let failures = self.failures;
         if !self.exchange.link.fill_step(&part.rewritten) {
             return Err(SessionError::Broken("nothing to fill a table with").into());
         }
         self.expect_step(None, None);
-        let ending = Completion::Filled;
-        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
-        self.quiesce().await?;
-        Ok(self.failures == failures)
+        self.executed(script, Completion::Filled, started).await
     }
 
     /// Runs a statement with an owner's rights that no transaction may hold.
@@ -219,17 +205,8 @@ impl Session {
         if !(label.starts_with("ALTER") || label.starts_with("DROP")) {
             return Ok(());
         }
-        let relation = |requirement: &Requirement| match requirement.securable {
-            Securable::Relation(oid) => Some(oid),
-            Securable::Catalog
-            | Securable::Schema(_)
-            | Securable::Function(_)
-            | Securable::Type(_)
-            | Securable::AnonymousFunction
-            | Securable::AnyFile
-            | Securable::Connection(_) => None,
-        };
-        let relations: Vec<_> = part.rewritten.remembered().requirements.iter().filter_map(relation).collect();
+        let requirements = part.rewritten.remembered().requirements;
+        let relations: Vec<_> = requirements.iter().filter_map(|requirement| requirement.securable.relation()).collect();
         if relations.is_empty() {
             return Ok(());
         }
@@ -264,9 +241,6 @@ fn settled(part: &Part) -> bool {
 fn told(error: &OwnerError) -> Report {
     Report::error(SqlState::from_code(&error.code), error.message.clone())
 }
-
-/// How what fills a materialized view begins.
-const REFRESH: &str = "REFRESH MATERIALIZED VIEW ";
 
 /// How often the owner's rights are tried to be laid down.
 const RESETS: usize = 3;

@@ -1,4 +1,4 @@
-//! Statements that take more than sending them: as the owner, COPY into governed tables, or one by one in a Query.
+//! Statements that take more than sending them: as the owner, and COPY into governed tables.
 //!
 //! Each runs by the extended protocol under our own names; the client sees only what it would see of the statement itself.
 
@@ -13,7 +13,7 @@ use super::run::Session;
 use super::script::Script;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
-use crate::sql::{Discard, Effect};
+use crate::sql::Effect;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
 use crate::upstream::send::{CopyStep, End};
@@ -34,45 +34,22 @@ impl Session {
     ) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
         self.touch(script);
-        match part.rewritten.effect() {
-            Effect::AsOwner(owned) if owned.transactional => {
-                self.begin(opened).await?;
-                self.as_owner(script, owned, describe, started).await
-            }
-            Effect::AsOwner(owned) => {
-                if !alone || *opened || self.block {
-                    return Err(Refusal::InBlock(part.rewritten.kind().label()).into());
-                }
-                self.as_owner_outside(script, describe, owned.ddl, started).await
-            }
-            Effect::CopyInGoverned(_) => {
-                self.begin(opened).await?;
-                self.copy_governed(script, started).await
-            }
-            // Upstream would not know: it sees no Query of several statements.
-            Effect::Discard(Discard::All) if !alone => Err(Refusal::InBlock("DISCARD ALL").into()),
-            Effect::None
-            | Effect::Transaction(_)
-            | Effect::Set { .. }
-            | Effect::Reset { .. }
-            | Effect::Show { .. }
-            | Effect::Prepare { .. }
-            | Effect::Execute { .. }
-            | Effect::Deallocate { .. }
-            | Effect::Declare { .. }
-            | Effect::Fetch { .. }
-            | Effect::Close { .. }
-            | Effect::CopyOut
-            | Effect::CopyIn
-            | Effect::Discard(_)
-            | Effect::Notification
-            | Effect::Temporary => {
-                let ok = self.step(script, describe, Completion::Plain, started).await?;
-                // The client may have ended what we began.
-                *opened &= self.block;
-                Ok(ok)
-            }
+        let effect = part.rewritten.effect();
+        if let Effect::CopyInGoverned(_) = effect {
+            self.begin(opened).await?;
+            return self.copy_governed(script, started).await;
         }
+        let Effect::AsOwner(owned) = effect else {
+            return Err(SessionError::Broken("a statement that is only sent was to be performed").into());
+        };
+        if owned.transactional {
+            self.begin(opened).await?;
+            return self.as_owner(script, owned, describe, started).await;
+        }
+        if !alone || *opened || self.block {
+            return Err(Refusal::InBlock(part.rewritten.kind().label()).into());
+        }
+        self.as_owner_outside(script, describe, owned.ddl, started).await
     }
 
     /// Begins a transaction unless one is open.
@@ -106,15 +83,12 @@ impl Session {
         ];
         for (step, ending) in steps {
             let Some(part) = script.parts.first() else { return Ok(false) };
-            let failures = self.failures;
             if !self.exchange.link.copy_step(&part.rewritten, step) {
                 return Err(SessionError::Broken("no COPY into a governed table").into());
             }
             // The texts of the other steps are ours.
             self.expect_step((step == CopyStep::Copy).then(|| (script.clone(), 0)), None);
-            self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
-            self.quiesce().await?;
-            if self.failures != failures {
+            if !self.executed(script, ending, started).await? {
                 return Ok(false);
             }
         }
@@ -130,9 +104,14 @@ impl Session {
         started: Instant,
     ) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
-        let failures = self.failures;
         self.exchange.link.step(&part.rewritten, describe);
         self.expect_step(Some((script.clone(), 0)), describe.then_some(true));
+        self.executed(script, ending, started).await
+    }
+
+    /// Waits for the end of a step that was sent. Whether it went well.
+    pub(super) async fn executed(&mut self, script: &Arc<Script>, ending: Completion, started: Instant) -> Result<bool, Stop> {
+        let failures = self.failures;
         self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
         self.quiesce().await?;
         Ok(self.failures == failures)

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::script::{Objects, Script};
 use crate::governance::Command;
 use crate::name::Name;
-use crate::policy::{Oid, Securable};
+use crate::policy::Oid;
 use crate::sql::{Remembered, SessionObjects};
 
 /// A prepared statement.
@@ -249,7 +249,7 @@ impl Names {
             let part = cursor.script.parts.get(cursor.part);
             part.is_none_or(|part| {
                 let needed = part.rewritten.remembered().requirements;
-                needed.iter().any(|need| matches!(need.securable, Securable::Relation(oid) if over.contains(&oid)))
+                needed.iter().filter_map(|need| need.securable.relation()).any(|oid| over.contains(&oid))
             })
         };
         self.cursors.retain(|_, cursor| !cursor.hold || !reads(cursor));

@@ -7,7 +7,7 @@ use super::errors::characters_before;
 use super::expected::{Completion, Expected, Running};
 use super::ground::Stop;
 use super::run::Session;
-use super::script::{Outline, Script, stands_alone};
+use super::script::{Outline, Script};
 use super::state::State;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
@@ -236,8 +236,5 @@ impl Session {
 
 /// Whether a script is one statement that takes more than sending it.
 pub(super) fn is_performed(script: &Script) -> bool {
-    script.parts.iter().any(|part| {
-        let effect = part.rewritten.effect();
-        stands_alone(effect) && matches!(effect, Effect::AsOwner(_) | Effect::CopyInGoverned(_))
-    })
+    script.parts.iter().any(|part| matches!(part.rewritten.effect(), Effect::AsOwner(_) | Effect::CopyInGoverned(_)))
 }

@@ -144,7 +144,12 @@ pub enum Fill {
     /// INSERT of the query of CREATE TABLE AS or SELECT INTO, run as the session itself.
     Insert(Arc<str>),
     /// REFRESH of a materialized view, which PostgreSQL runs as the view's owner.
-    Refresh(Arc<str>),
+    Refresh {
+        /// Its quoted name.
+        view: Arc<str>,
+        /// The statement.
+        text: Arc<str>,
+    },
 }
 
 /// The role that runs a statement for those who are no administrators.

@@ -3,7 +3,6 @@
 use super::{Ground, follow};
 use crate::error::GovernError;
 use crate::governance::SecurableName;
-use crate::policy::Securable;
 use crate::store::load::securable_key;
 use crate::upstream::OwnerChannel;
 
@@ -27,14 +26,8 @@ pub(super) async fn alter(
         principal.id.0
     );
     channel.execute(&sql).await?;
-    match target.securable {
-        Securable::Relation(relation) => follow(ground, channel, &[relation]).await,
-        Securable::Catalog
-        | Securable::Schema(_)
-        | Securable::Function(_)
-        | Securable::Type(_)
-        | Securable::AnonymousFunction
-        | Securable::AnyFile
-        | Securable::Connection(_) => Ok(()),
+    match target.securable.relation() {
+        Some(relation) => follow(ground, channel, &[relation]).await,
+        None => Ok(()),
     }
 }

@@ -147,9 +147,10 @@ impl Walk<'_> {
         {
             (relation.schemaname, relation.relname) = (name.schemaname.clone(), name.relname.clone());
         }
-        let text: Arc<str> = format!("REFRESH MATERIALIZED VIEW {}", qualified(name).quoted()).into();
+        let view: Arc<str> = qualified(name).quoted().into();
+        let text: Arc<str> = format!("REFRESH MATERIALIZED VIEW {view}").into();
         self.companions.push((text.clone(), whole));
-        Ok(Fill::Refresh(text))
+        Ok(Fill::Refresh { view, text })
     }
 }
 
