@@ -23,8 +23,15 @@ pub(super) async fn follow(
     tokens: &Tokens,
     settings: &Settings,
 ) -> Result<(), StoreError> {
-    let now = load::catalog(channel, Scope::Shared, 0).await?;
+    // Whoever changes policies stands in one row until the end of the transaction. Others than administrators do not: nobody's
+    // revocation waits for them. Their DDL moves the catalog, and with that policies are loaded anew; what a governance command
+    // at the same time has missed is found then, and refused until it is mended.
+    if subject.admin {
+        reconcile::queue(channel).await?;
+    }
+    let now = Arc::new(load::catalog(channel, Scope::Shared, 0).await?);
     let mut statements = views_to_viewer(&now);
+    let known = statements.is_empty().then(|| now.clone());
     if let Some(before) = &before {
         let gone = gone(before, &now);
         // Dropped by somebody else means dangling, which fails closed; only what this transaction dropped is forgotten.
@@ -37,13 +44,10 @@ pub(super) async fn follow(
         channel.execute(&statements.join(";\n")).await?;
     }
     if subject.admin {
-        reconcile::run(channel, settings, &[]).await?;
+        reconcile::run(channel, settings, &[], known).await?;
         reconcile::changed(channel).await?;
     } else {
-        // Whoever changes policies stands in one row until the end of the transaction. Others than administrators do not: nobody's
-        // revocation waits for them. Their DDL moves the catalog, and with that policies are loaded anew; what a governance command
-        // at the same time has missed is found then, and refused until it is mended.
-        reconcile::run_beside(channel, settings).await?;
+        reconcile::line_up(channel, settings, &[], known).await?;
     }
     Ok(())
 }
@@ -59,7 +63,7 @@ pub(super) async fn make_way(channel: &mut dyn OwnerChannel, subject: &Subject, 
         return Ok(());
     }
     if subject.admin {
-        channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?;
+        reconcile::queue(channel).await?;
     }
     let made = "SELECT m.relation::pg_catalog.int8 AS relation, m.object::pg_catalog.int8 AS object FROM pgusher.made AS m WHERE m.object <> 0";
     let made: Vec<Row> = serde_json::from_value(channel.fetch(made).await?).map_err(load::malformed)?;

@@ -151,7 +151,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
 
 /// Brings upstream in line after a change that concerns these relations.
 async fn follow(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, relations: &[Oid]) -> Result<(), GovernError> {
-    reconcile::run(channel, &ground.terms.enforcement, relations).await.map_err(GovernError::Store)
+    reconcile::run(channel, &ground.terms.enforcement, relations, None).await.map_err(GovernError::Store)
 }
 
 /// Rows of one SELECT.

@@ -38,25 +38,40 @@ impl Default for Settings {
     }
 }
 
+/// Waits until nobody else changes policies. Writers of policies and DDL of administrators stand in one row, so what is compared from
+/// then on is what will be committed.
+pub async fn queue(channel: &mut dyn OwnerChannel) -> Result<(), StoreError> {
+    Ok(channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?)
+}
+
 /// Brings upstream in line with the policies, in the channel's transaction. Fails when a relation of `focus` (those that the command is
-/// about) or what inherits from it cannot be; others that cannot are refused by the footing until mended.
-pub async fn run(channel: &mut dyn OwnerChannel, settings: &Settings, focus: &[Oid]) -> Result<(), StoreError> {
-    // Writers of policies and DDL of administrators stand in one row, so what is compared here is what will be committed.
-    channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?;
+/// about) or what inherits from it cannot be; others that cannot are refused by the footing until mended. `known` is the catalog as it
+/// is, where that was loaded after `queue`.
+pub async fn run(
+    channel: &mut dyn OwnerChannel,
+    settings: &Settings,
+    focus: &[Oid],
+    known: Option<Arc<CatalogSnapshot>>,
+) -> Result<(), StoreError> {
+    queue(channel).await?;
     renew(channel, settings).await?;
-    line_up(channel, settings, focus).await
+    line_up(channel, settings, focus, known).await
 }
 
 /// The same for what changes no policy, while others may.
-pub async fn run_beside(channel: &mut dyn OwnerChannel, settings: &Settings) -> Result<(), StoreError> {
-    line_up(channel, settings, &[]).await
-}
-
-async fn line_up(channel: &mut dyn OwnerChannel, settings: &Settings, focus: &[Oid]) -> Result<(), StoreError> {
+pub async fn line_up(
+    channel: &mut dyn OwnerChannel,
+    settings: &Settings,
+    focus: &[Oid],
+    mut known: Option<Arc<CatalogSnapshot>>,
+) -> Result<(), StoreError> {
     let policies = Arc::new(load::policies(channel).await?);
     let mut failed: HashMap<Oid, Arc<str>> = HashMap::new();
     for _ in 0..ROUNDS {
-        let catalog = Arc::new(load::catalog(channel, Scope::Shared, 0).await?);
+        let catalog = match known.take() {
+            Some(catalog) => catalog,
+            None => Arc::new(load::catalog(channel, Scope::Shared, 0).await?),
+        };
         let examined = examine(channel, catalog, policies.clone(), settings, failed.clone()).await?;
         check(&examined.footing, focus)?;
         if examined.tasks.is_empty() {
