@@ -119,21 +119,28 @@ const NAMING_UNTOLD: &[&str] = &["regrole", "regcollation", "regconfig", "regdic
 
 impl Walk<'_> {
     /// Looks at a statement before it is walked.
-    pub(super) fn look_ahead(&mut self, tree: &Tree) {
+    pub(super) fn look_ahead(&mut self, tree: &Tree) -> Result<(), ResolveError> {
         let text = self.text.to_ascii_lowercase();
-        if text.contains("pg_") || text.contains("information_schema") {
+        self.outlook.system_columns = ["tableoid", "xmin", "ctid", "xmax", "cmin", "cmax"].iter().any(|name| text.contains(name));
+        let catalogs = text.contains("pg_") || text.contains("information_schema");
+        let named = !self.ground.admin && (catalogs || text.contains("reg") || text.contains("u&"));
+        if !catalogs && !named {
+            return Ok(());
+        }
+        let tree = serde_json::to_value(tree).map_err(|_| ResolveError::misplaced("tree"))?;
+        if catalogs {
             self.outlook.sight = Some(if self.ground.admin {
-                harmless::sight_of_admin(tree)
+                harmless::sight_of_admin(&tree)
             } else {
-                harmless::sight(tree, &self.ground.footing.catalog, self.ground.path)
+                harmless::sight(&tree, &self.ground.footing.catalog, self.ground.path)
             });
         }
-        self.outlook.system_columns = ["tableoid", "xmin", "ctid", "xmax", "cmin", "cmax"].iter().any(|name| text.contains(name));
-        if !self.ground.admin && ["reg", "pg_", "u&"].iter().any(|part| text.contains(part)) {
-            self.outlook.safe = naming::safe_names(tree);
-            self.outlook.loose = naming::loose_parameters(tree);
-            self.outlook.lent = Some(naming::lent(tree));
+        if named {
+            self.outlook.safe = naming::safe_names(&tree);
+            self.outlook.loose = naming::loose_parameters(&tree);
+            self.outlook.lent = Some(naming::lent(&tree));
         }
+        Ok(())
     }
 
     /// Whether catalogs are shown as the session's principal sees them: not in what administrators define, and not in policies.
@@ -207,7 +214,13 @@ impl Walk<'_> {
         if self.tells_of_seen(name, call) {
             return Ok(true);
         }
-        let at = position.ok_or(ResolveError::misplaced("location"))?;
+        self.call_ours(call, name)?;
+        Ok(true)
+    }
+
+    /// Calls our function instead of PostgreSQL's own of the same name.
+    pub(super) fn call_ours(&mut self, call: &mut FuncCall, name: &str) -> Result<(), ResolveError> {
+        let at = offset(call.location).ok_or(ResolveError::misplaced("location"))?;
         match call.funcname.as_mut_slice() {
             [_] => self.insert_text(at, "pgusher."),
             [_, _] => {
@@ -216,10 +229,10 @@ impl Walk<'_> {
                 self.edit(range, "pgusher");
                 call.funcname.remove(0);
             }
-            _ => return Err(ResolveError::unsupported(format!("{name} by this name"), position)),
+            _ => return Err(ResolveError::unsupported(format!("{name} by this name"), Some(at))),
         }
         call.funcname.insert(0, string_node("pgusher"));
-        Ok(true)
+        Ok(())
     }
 
     /// Whether PostgreSQL's own function may answer, because it is asked of what stands in a row that is seen.

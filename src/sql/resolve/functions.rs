@@ -195,19 +195,7 @@ impl Walk<'_> {
         if let Some(channel) = call.args.first().and_then(literal) {
             return self.channel(&channel).map(|_| ());
         }
-        let at = offset(call.location).ok_or(ResolveError::misplaced("location"))?;
-        match call.funcname.as_mut_slice() {
-            [_] => self.insert_text(at, "pgusher."),
-            [_, _] => {
-                let token = self.tokens().at(call.location).ok_or(ResolveError::misplaced("location"))?;
-                let range = self.tokens().range(token, token + 1).ok_or(ResolveError::misplaced("location"))?;
-                self.edit(range, "pgusher");
-                call.funcname.remove(0);
-            }
-            _ => return Err(ResolveError::unsupported("pg_notify by this name", Some(at))),
-        }
-        call.funcname.insert(0, super::names::string_node("pgusher"));
-        Ok(())
+        self.call_ours(call, "pg_notify")
     }
 
     /// `f(item)` for the column `f` of an item of FROM.

@@ -114,7 +114,7 @@ pub fn resolve(
         }
         None => return Err(ResolveError::unsupported(kind.label(), None)),
     }
-    walk.look_ahead(&parsed.tree);
+    walk.look_ahead(&parsed.tree)?;
     let effect = if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
     let requirements = walk.requirements.take().into();
     let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));

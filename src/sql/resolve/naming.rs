@@ -1,6 +1,5 @@
 //! Where the names of objects may come out of numbers: values of types like regclass, whose type must not be lent to others.
 
-use pg_query::Node;
 use serde_json::{Map, Value};
 
 use super::ResolveError;
@@ -10,11 +9,9 @@ use crate::catalog::CatalogSnapshot;
 /// Where in a statement names of objects may come out as values of types like regclass: compared, made text, given to a function
 /// that takes them, or shown as they are. Elsewhere such a value would lend its type to others (`COALESCE`, `UNION`, arrays), whose
 /// text would then be the name of anything whose number is guessed. By the places of casts and calls.
-pub(super) fn safe_names(tree: &Node) -> Vec<i64> {
+pub(super) fn safe_names(tree: &Value) -> Vec<i64> {
     let mut found = Vec::new();
-    if let Ok(tree) = serde_json::to_value(tree) {
-        places(&tree, &mut found);
-    }
+    places(tree, &mut found);
     found
 }
 
@@ -131,11 +128,9 @@ fn learns(operand: &Value) -> bool {
 }
 
 /// Parameters that stand somewhere without a cast of their own: their type, made by one cast, is lent there.
-pub(super) fn loose_parameters(tree: &Node) -> Vec<i64> {
+pub(super) fn loose_parameters(tree: &Value) -> Vec<i64> {
     let mut found = Vec::new();
-    if let Ok(tree) = serde_json::to_value(tree) {
-        loose(&tree, &mut found);
-    }
+    loose(tree, &mut found);
     found
 }
 
@@ -188,15 +183,14 @@ pub(super) fn is_bearing(relation: &str) -> bool {
 
 /// What a statement does with such columns where they are not safe, and where: it puts them, a row with them, or all columns at once in
 /// a place where their type would be lent.
-pub(super) fn lent(tree: &Node) -> Option<(String, Option<i64>)> {
-    let Ok(tree) = serde_json::to_value(tree) else { return Some(("a catalog".into(), None)) };
+pub(super) fn lent(tree: &Value) -> Option<(String, Option<i64>)> {
     let mut lending = Lending::default();
-    lending.meet(&tree);
+    lending.meet(tree);
     if lending.rows.is_empty() {
         return None;
     }
-    places(&tree, &mut lending.safe);
-    lending.look(&tree);
+    places(tree, &mut lending.safe);
+    lending.look(tree);
     lending.found
 }
 
@@ -408,7 +402,7 @@ mod tests {
 
     #[test]
     fn values_that_bear_names_may_be_shown_compared_or_made_text() {
-        let safe = |sql: &str| safe_names(&only(sql).unwrap().unwrap()).len();
+        let safe = |sql: &str| safe_names(&serde_json::to_value(only(sql).unwrap().unwrap()).unwrap()).len();
         for sql in [
             "SELECT 1::regclass",
             "SELECT 1 WHERE 1::regclass = 2",
@@ -424,7 +418,7 @@ mod tests {
             "SELECT 1::regclass UNION SELECT 2",
             "VALUES (1::regclass)",
         ] {
-            let allowed = safe_names(&only(sql).unwrap().unwrap());
+            let allowed = safe_names(&serde_json::to_value(only(sql).unwrap().unwrap()).unwrap());
             let at = i64::try_from(sql.find("::").unwrap()).unwrap();
             assert!(!allowed.contains(&at), "{sql}");
         }
@@ -432,7 +426,7 @@ mod tests {
 
     #[test]
     fn columns_that_bear_names_are_shown_or_compared_and_nothing_else() {
-        let lends = |sql: &str| lent(&only(sql).unwrap().unwrap()).is_some();
+        let lends = |sql: &str| lent(&serde_json::to_value(only(sql).unwrap().unwrap()).unwrap()).is_some();
         for sql in [
             "SELECT t.typinput, * FROM pg_type t",
             "SELECT typinput = 'array_in'::regproc AS is_array, typname FROM pg_catalog.pg_type",
