@@ -320,6 +320,9 @@ impl From<&GovernError> for Report {
             GovernError::OwnerRights { .. } => {
                 report.detail("They come from ownership, not from a grant.").hint("Change the owner: ALTER … OWNER TO …")
             }
+            GovernError::UndefinedPrincipal { name, .. } if name == "public" => {
+                report.hint("Everybody is in the group \"users\": grant to that.")
+            }
             GovernError::SubjectGone
             | GovernError::UndefinedPrincipal { .. }
             | GovernError::BuiltInGroup { .. }

@@ -47,7 +47,7 @@ impl Session {
             return self.as_owner(script, owned, describe, started).await;
         }
         if !alone || *opened || self.block {
-            return Err(Refusal::InBlock(part.rewritten.kind().label()).into());
+            return Err(Refusal::InBlock(alone_name(owned.tag)).into());
         }
         self.as_owner_outside(script, describe, owned.ddl, started).await
     }
@@ -222,6 +222,16 @@ impl Session {
             Some(cause) => Err(SessionError::UpstreamLost(cause)),
             None => Ok(done),
         }
+    }
+}
+
+/// What PostgreSQL calls a statement that no transaction block may hold, by its tag.
+fn alone_name(tag: &'static str) -> &'static str {
+    match tag {
+        "CREATE INDEX" => "CREATE INDEX CONCURRENTLY",
+        "DROP INDEX" => "DROP INDEX CONCURRENTLY",
+        "ALTER TABLE" => "ALTER TABLE ... DETACH CONCURRENTLY",
+        tag => tag,
     }
 }
 

@@ -106,6 +106,31 @@ both_mechanisms! {
         }
     }
 
+    fn an_administrators_copy_of_server_files_runs_as_the_owner_where_nothing_is_governed(shop: fresh) {
+        let admin = shop.admin();
+        shop.truth().run("GRANT pg_read_server_files, pg_write_server_files TO pgusher_owner");
+        let file = std::env::temp_dir().join(format!("{}.copy", shop.database));
+        let file = file.to_string_lossy();
+        admin.run("CREATE TABLE public.parcels AS SELECT 1 AS id, 'one' AS label");
+        admin.run(&format!("COPY parcels TO '{file}'"));
+        admin.run(&format!("BEGIN; COPY parcels FROM '{file}' WHERE id > 0; COMMIT"));
+        assert_eq!(admin.rows("SELECT * FROM parcels"), [["1", "one"], ["1", "one"]]);
+        admin.run("CREATE VIEW public.open_orders AS SELECT id FROM orders");
+        for statement in [
+            format!("COPY orders TO '{file}'"), format!("COPY (SELECT ssn FROM employees) TO '{file}'"), format!("COPY orders FROM '{file}'"),
+            format!("COPY (SELECT * FROM open_orders) TO '{file}'"), format!("COPY (SELECT id FROM parcels UNION SELECT id FROM orders) TO '{file}'"),
+        ] {
+            admin.refused(&statement, "42501");
+        }
+        admin.refused(&format!("COPY (SELECT region_visible(label) FROM parcels) TO '{file}'"), "0A000");
+        admin.refused(&format!("COPY parcels FROM '{file}' WHERE region_visible(label)"), "0A000");
+        let ana = shop.ana();
+        admin.run("GRANT SELECT, MODIFY ON ANY FILE TO analysts");
+        admin.run("GRANT SELECT, MODIFY ON TABLE parcels TO analysts");
+        ana.refused(&format!("COPY parcels TO '{file}'"), "42501");
+        ana.refused(&format!("COPY parcels FROM '{file}'"), "42501");
+    }
+
     fn locks_and_channels(shop: shared) {
         let ana = shop.ana();
         assert_eq!(ana.one("SELECT pg_try_advisory_lock(4242)"), "t");

@@ -147,6 +147,31 @@ every_mechanism! {
         assert_eq!(shop.truth().one("SELECT count(*) FROM log"), "0");
     }
 
+    fn an_administrators_rule_writes_to_nothing_governed(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        admin.run("CREATE TABLE public.box (id int, note text)");
+        admin.run("CREATE TABLE public.log (what text)");
+        admin.run("CREATE RULE keep AS ON INSERT TO box WHERE NEW.id > 0 DO ALSO (INSERT INTO log VALUES (NEW.note); UPDATE log SET what = upper(what))");
+        admin.run("CREATE RULE told AS ON DELETE TO box DO ALSO NOTIFY boxes");
+        admin.run("GRANT SELECT, MODIFY ON TABLE box TO analysts");
+        ana.run("INSERT INTO box VALUES (1, 'one'), (0, 'none')");
+        assert_eq!(admin.column("SELECT what FROM log"), ["ONE"]);
+        ana.refused("SELECT * FROM log", "42501");
+        ana.refused("CREATE RULE mine AS ON INSERT TO box DO INSTEAD NOTHING", "42501");
+        for (rule, code) in [
+            ("ON SELECT TO box DO INSTEAD SELECT 1, 'x'", "0A000"),
+            ("ON UPDATE TO box DO ALSO UPDATE orders SET note = NEW.note", "0A000"),
+            ("ON UPDATE TO box DO ALSO INSERT INTO log SELECT secret FROM pgusher.key", "42501"),
+            ("ON UPDATE TO box DO ALSO NOTIFY pgusher_policy", "42501"),
+            ("ON UPDATE TO box WHERE EXISTS (SELECT FROM pgusher.token) DO INSTEAD NOTHING", "42501"),
+        ] {
+            admin.refused(&format!("CREATE RULE other AS {rule}"), code);
+        }
+        admin.run("DROP RULE keep ON box");
+        admin.run("CREATE RULE keep AS ON UPDATE TO box DO ALSO INSERT INTO log SELECT note FROM orders");
+        ana.refused("UPDATE box SET note = 'two' WHERE id = 1", "55000");
+    }
+
     fn a_view_with_an_instead_of_trigger_over_governed_tables_is_not_written(shop: fresh) {
         behind(shop, "CREATE VIEW public.desk AS SELECT id, region, note FROM orders;
             CREATE FUNCTION public.desk() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN UPDATE public.orders SET note = NEW.note WHERE id = NEW.id; RETURN NEW; END $$;

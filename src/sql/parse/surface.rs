@@ -270,7 +270,7 @@ pub const SURFACE: &[Surface] = &[
     nobody("CREATE POLICY", FILTERS),
     nobody("ALTER POLICY", FILTERS),
     nobody("DROP POLICY", FILTERS),
-    nobody("CREATE RULE", "A rule would change statements after they were authorized."),
+    admins("CREATE RULE", MEANING),
     admins("ALTER RULE", MEANING),
     admins("DROP RULE", MEANING),
     nobody("CREATE EVENT TRIGGER", EVENTS),

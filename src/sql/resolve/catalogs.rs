@@ -208,7 +208,9 @@ impl Walk<'_> {
         if bears && !self.ground.admin && !self.may_bear_name(call.location) {
             return Err(unsafe_place(name, position));
         }
-        if !STAND_INS.contains(&name) {
+        // Administrators see every partition, and its name.
+        let told = self.ground.admin && name.starts_with("pg_partition_");
+        if told || !STAND_INS.contains(&name) {
             return Ok(false);
         }
         if self.tells_of_seen(name, call) {

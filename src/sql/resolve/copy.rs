@@ -1,9 +1,10 @@
-//! COPY to and from the client. Files and programs of the server need ANY FILE, and that the upstream login may use them.
+//! COPY to and from the client. Files and programs of the server need ANY FILE, and that the upstream login may use them; an
+//! administrator's COPY runs as `pgusher_owner` where nothing governed is in it, so that role may have been given the right.
 
 use std::sync::Arc;
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{CopyStmt, Node, OverridingKind, RangeVar, ResTarget};
+use pg_query::protobuf::{CopyStmt, Node, OverridingKind, RangeVar, ResTarget, SelectStmt};
 
 use super::ResolveError;
 use super::leaves::{Leaf, leaves};
@@ -14,7 +15,7 @@ use super::walk::Walk;
 use crate::catalog::GovernedTable;
 use crate::name::{QualifiedName, quote_identifier};
 use crate::policy::Privilege;
-use crate::sql::{CopyInGoverned, Effect};
+use crate::sql::{CopyInGoverned, Effect, Executor, Owned};
 
 /// Where incoming rows wait for their INSERT.
 const WAITING: (&str, &str) = ("pg_temp", "pgusher_copy");
@@ -28,9 +29,17 @@ impl Walk<'_> {
             // Upstream asks for a right of its own, too.
             self.need_any_file(if *is_from && !*is_program { Privilege::Select } else { Privilege::Modify });
         }
+        self.builtins_only = on_server && self.ground.admin;
         let effect = self.copied_between(statement)?;
-        let streams = matches!(effect, Effect::CopyIn | Effect::CopyOut);
-        Ok(if on_server && streams { Effect::None } else { effect })
+        if !on_server || !matches!(effect, Effect::CopyIn | Effect::CopyOut) {
+            return Ok(effect);
+        }
+        // With owner's rights no filter and no mask would hold.
+        let plain = self.governed.is_empty() && !self.touched.filtered && !self.touched.masked;
+        if !self.ground.admin || !plain || self.views_call_nothing().is_err() {
+            return Ok(Effect::None);
+        }
+        Ok(Effect::AsOwner(Owned { transactional: true, ddl: false, by: Executor::Owner, tag: "COPY", fill: None }))
     }
 
     fn copied_between(&mut self, statement: &mut CopyStmt) -> Result<Effect, ResolveError> {
@@ -38,6 +47,9 @@ impl Walk<'_> {
         match (relation.is_some(), query.is_some(), *is_from) {
             (false, true, false) => {
                 if let Some(query) = statement.query.as_deref_mut() {
+                    if matches!(query.node.as_ref(), Some(Kind::SelectStmt(select)) if makes_table(select)) {
+                        return Err(ResolveError::unsupported("COPY (SELECT INTO)", None));
+                    }
                     self.query(query)?;
                 }
                 Ok(Effect::CopyOut)
@@ -126,6 +138,11 @@ impl Walk<'_> {
         self.companions.extend([create, insert, drop]);
         Ok(Effect::CopyInGoverned(effect))
     }
+}
+
+/// INTO stands in the first SELECT of a set operation.
+fn makes_table(select: &SelectStmt) -> bool {
+    select.into_clause.is_some() || select.larg.as_deref().is_some_and(makes_table)
 }
 
 fn refuse_options(options: &[Node], position: Option<usize>) -> Result<(), ResolveError> {

@@ -134,6 +134,7 @@ impl Walk<'_> {
             Verdict::Unknown if !candidates.is_empty() => {}
             Verdict::Unknown if schema.is_none() && self.is_column_notation(call, name) => {}
             Verdict::Unknown if call.args.len() == 1 && CALLED_AS_CASTS.contains(&name) => {}
+            Verdict::Unknown if call.args.len() == 1 && self.ground.admin && NAMES_AS_CASTS.contains(&name) => {}
             Verdict::Unknown => return Err(ResolveError::UndefinedFunction { name: name.to_owned(), position }),
         }
         self.need_execute(&candidates, position)
@@ -357,3 +358,17 @@ fn sentence(reason: &str) -> String {
 /// Types of pg_catalog without a function of their name: `tsquery('a & b')` is a cast by their input (PostgreSQL's parse_func.c).
 const CALLED_AS_CASTS: [&str; 11] =
     ["bytea", "inet", "json", "jsonb", "jsonpath", "line", "pg_lsn", "tsquery", "tsvector", "uuid", "xid8"];
+
+/// The like, for administrators: the names of objects come out of them.
+const NAMES_AS_CASTS: [&str; 10] = [
+    "regcollation",
+    "regconfig",
+    "regdictionary",
+    "regnamespace",
+    "regoper",
+    "regoperator",
+    "regproc",
+    "regprocedure",
+    "regrole",
+    "regtype",
+];

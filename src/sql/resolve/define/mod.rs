@@ -11,6 +11,7 @@ mod names;
 mod needs;
 mod objects;
 mod others;
+mod rules;
 mod tables;
 mod types;
 mod views;
@@ -68,6 +69,7 @@ impl<'a> Walk<'a> {
             Some(Kind::CreateSeqStmt(inner)) => self.create_sequence(inner),
             Some(Kind::AlterSeqStmt(inner)) => self.alter_sequence(inner),
             Some(Kind::CreateTrigStmt(inner)) => self.create_trigger(inner),
+            Some(Kind::RuleStmt(inner)) => self.create_rule(inner),
             Some(Kind::CreateStatsStmt(inner)) => self.create_statistics(inner),
             Some(Kind::AlterStatsStmt(inner)) => self.alter_statistics(inner),
             Some(Kind::CreateFunctionStmt(inner)) => self.create_function(inner),

@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
         for cmd in cmds.iter_mut() {
             let Some(Kind::AlterTableCmd(inner)) = cmd.node.as_ref() else { return Err(ResolveError::misplaced("ALTER TABLE")) };
             let kind = AlterTableType::try_from(inner.subtype).unwrap_or(AlterTableType::Undefined);
-            may_alter(kind)?;
+            may_alter(kind, self.ground.admin)?;
             if inner.newowner.is_some() {
                 return Err(owner());
             }
@@ -255,7 +255,7 @@ pub(super) fn owner() -> ResolveError {
     ResolveError::unsupported("this form of OWNER TO", None).instead("Use ALTER TABLE ... OWNER TO with a principal.")
 }
 
-fn may_alter(kind: AlterTableType) -> Result<(), ResolveError> {
+fn may_alter(kind: AlterTableType, admin: bool) -> Result<(), ResolveError> {
     use AlterTableType as T;
     match kind {
         T::AtAddColumn
@@ -297,6 +297,23 @@ fn may_alter(kind: AlterTableType) -> Result<(), ResolveError> {
         | T::AtAddIdentity
         | T::AtSetIdentity
         | T::AtDropIdentity => Ok(()),
+        T::AtAlterColumnGenericOptions
+        | T::AtGenericOptions
+        | T::AtEnableAlwaysTrig
+        | T::AtEnableReplicaTrig
+        | T::AtEnableTrigAll
+        | T::AtDisableTrigAll
+        | T::AtEnableRule
+        | T::AtEnableAlwaysRule
+        | T::AtEnableReplicaRule
+        | T::AtDisableRule
+        | T::AtAddOf
+        | T::AtDropOf
+        | T::AtReplicaIdentity
+            if admin =>
+        {
+            Ok(())
+        }
         T::AtChangeOwner => Err(owner()),
         T::AtEnableRowSecurity | T::AtDisableRowSecurity | T::AtForceRowSecurity | T::AtNoForceRowSecurity => {
             Err(ResolveError::unsupported("changing row security", None)
@@ -310,9 +327,11 @@ fn may_alter(kind: AlterTableType) -> Result<(), ResolveError> {
         | T::AtReAddConstraint
         | T::AtReAddDomainConstraint
         | T::AtReAddComment
-        | T::AtAlterColumnGenericOptions
         | T::AtDropOids
         | T::AtReplaceRelOptions
+        | T::AtReAddStatistics
+        | T::AtAlterColumnGenericOptions
+        | T::AtGenericOptions
         | T::AtEnableAlwaysTrig
         | T::AtEnableReplicaTrig
         | T::AtEnableTrigAll
@@ -323,8 +342,6 @@ fn may_alter(kind: AlterTableType) -> Result<(), ResolveError> {
         | T::AtDisableRule
         | T::AtAddOf
         | T::AtDropOf
-        | T::AtReplicaIdentity
-        | T::AtGenericOptions
-        | T::AtReAddStatistics => Err(ResolveError::unsupported("this form of ALTER TABLE", None)),
+        | T::AtReplicaIdentity => Err(ResolveError::unsupported("this form of ALTER TABLE", None)),
     }
 }

@@ -40,7 +40,7 @@ impl Walk<'_> {
     }
 
     /// The views that it reads call no functions of the database's own: they would be called with the rights of its owner upstream.
-    pub(super) fn views_call_nothing(&self) -> Result<(), ResolveError> {
+    pub(in crate::sql::resolve) fn views_call_nothing(&self) -> Result<(), ResolveError> {
         let catalog = &self.ground.footing.catalog;
         let mut open = self.log.clone();
         let mut seen = std::collections::HashSet::new();
