@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
             .any(|p| matches!(p.node.as_ref(), Some(Kind::DefElem(option)) if option.defname == "concurrently"));
         match (ReindexObjectType::try_from(statement.kind), statement.relation.as_mut()) {
             (Ok(ReindexObjectType::ReindexObjectIndex | ReindexObjectType::ReindexObjectTable), Some(name)) => {
-                self.existing(name, false, Need::Own)?;
+                self.existing(name, false, Need::Own).map_err(ResolveError::nowhere)?;
                 Ok(owned(!concurrent, false))
             }
             (Ok(ReindexObjectType::ReindexObjectSchema), None) => {

@@ -198,9 +198,9 @@ impl<'a> Walk<'a> {
         let computed = statement.exprs.iter().any(|n| matches!(n.node.as_ref(), Some(Kind::StatsElem(e)) if e.expr.is_some()));
         for item in &mut statement.relations {
             let Some(Kind::RangeVar(name)) = item.node.as_mut() else {
-                return Err(ResolveError::misplaced("CREATE STATISTICS"));
+                return Err(ResolveError::unsupported("CREATE STATISTICS on anything but a table", None));
             };
-            let relation = self.existing(name, false, Need::Change)?;
+            let relation = self.existing(name, false, Need::Change).map_err(ResolveError::nowhere)?;
             relation.into_iter().filter(|_| computed).for_each(|relation| self.need_reading(relation));
         }
         self.definitions(&mut statement.exprs)?;
