@@ -70,3 +70,52 @@ fn a_groups_members_own_what_it_owns() {
     assert!(may(MEMBER, Level::Ownership, Privilege::Modify, Securable::Relation(102)));
     assert!(!may(OWNER, Level::Ownership, Privilege::Modify, Securable::Relation(102)));
 }
+
+/// A view reads with what its owner holds now, not with what it held once.
+#[test]
+fn a_view_reads_with_its_owners_grants_as_they_are() {
+    let parts = |owner: PrincipalId| PolicyParts { owners: vec![(Securable::Relation(200), owner)], ..PolicyParts::default() };
+    let of = |policies: &PolicySnapshot| {
+        let requirement = Requirement {
+            holder: Holder::OwnerOfView(200),
+            privilege: Privilege::Modify,
+            level: Level::Privilege,
+            securable: TABLE,
+            schema: Some(SCHEMA),
+            label: Arc::from("t"),
+            noun: "table",
+            columns: Vec::new(),
+        };
+        let anybody = Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), admin: false };
+        decide(policies, &anybody, &[requirement]).is_ok()
+    };
+    let owned_by = |parts: PolicyParts, enabled: bool| {
+        let user = |id: PrincipalId| Principal { id, name: format!("{}", id.0).into(), kind: PrincipalKind::User, enabled };
+        let grants = vec![Grant { principal: WRITER, privilege: Privilege::Modify, securable: TABLE }];
+        PolicySnapshot::new(1, PolicyParts { principals: [WRITER, NOBODY].map(user).to_vec(), grants, ..parts })
+    };
+    assert!(of(&owned_by(parts(WRITER), true)));
+    assert!(!of(&owned_by(parts(NOBODY), true)));
+    assert!(!of(&owned_by(parts(WRITER), false)), "who is disabled holds nothing");
+    assert!(!of(&owned_by(parts(MEMBER), true)), "nor does who is gone");
+    assert!(of(&owned_by(PolicyParts::default(), true)), "made upstream by the database's own administrators");
+}
+
+#[test]
+fn the_catalog_contains_neither_anonymous_functions_nor_files() {
+    let policies =
+        |on| {
+            let grants = [Privilege::Execute, Privilege::Select, Privilege::Modify, Privilege::AllPrivileges]
+                .map(|privilege| Grant { principal: NOBODY, privilege, securable: on });
+            PolicySnapshot::new(1, PolicyParts { grants: grants.to_vec(), ..PolicyParts::default() })
+        };
+    let who = Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), admin: false };
+    for (securable, privilege) in [
+        (Securable::AnonymousFunction, Privilege::Execute),
+        (Securable::AnyFile, Privilege::Select),
+        (Securable::AnyFile, Privilege::Modify),
+    ] {
+        assert!(holds(&policies(Securable::Catalog), &who, privilege, securable, None).is_none(), "{securable:?}");
+        assert!(holds(&policies(securable), &who, privilege, securable, None).is_some(), "{securable:?}");
+    }
+}

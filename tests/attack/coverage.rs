@@ -16,18 +16,41 @@ fn every_published_class_of_bypass_has_tests_or_a_reason() {
     assert_eq!(numbers, (1..=24).collect::<Vec<_>>());
     for cells in rows {
         assert_eq!(cells.len(), 3, "class {}: number, class, tests", cells[0]);
-        let named: Vec<&str> = cells[2].split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
+        let named = tests_named(cells[2]);
         assert!(!named.is_empty(), "class {} names no test", cells[0]);
-        for name in named {
-            let (module, test) = name.rsplit_once("::").expect("a path");
-            let (base, path) = match module.strip_prefix("src::") {
-                Some(path) => ("src", path),
-                None => ("tests", module),
-            };
-            let path = format!("{base}/{}.rs", path.replace("::", "/"));
-            let source =
-                std::fs::read_to_string(root.join(&path)).unwrap_or_else(|error| panic!("class {}: {path}: {error}", cells[0]));
-            assert!(source.contains(&format!("fn {test}(")), "class {}: {path} has no test {test}", cells[0]);
-        }
+        named.into_iter().for_each(|name| exists(root, name));
     }
+}
+
+#[test]
+fn every_rule_that_was_taken_out_names_the_tests_that_noticed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/attacks.md")).expect("docs/attacks.md is here");
+    let (_, rules) = text.split_once("| rule | tests |").expect("the table of rules");
+    let mut count = 0;
+    for row in rules.lines().filter_map(|line| line.strip_prefix("| ")) {
+        let named = tests_named(row);
+        assert!(!named.is_empty(), "no test is named: {row}");
+        named.into_iter().for_each(|name| exists(root, name));
+        count += 1;
+    }
+    assert!(count >= 20, "{count} rules");
+}
+
+fn tests_named(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect()
+}
+
+fn exists(root: &Path, name: &str) {
+    let (module, test) = name.rsplit_once("::").expect("a path");
+    let (base, path) = match module.strip_prefix("src::") {
+        Some(path) => ("src", path),
+        None => ("tests", module),
+    };
+    let path = path.replace("::", "/");
+    // Tests at the end of a file stand in its module `tests`.
+    let places =
+        [format!("{base}/{path}.rs"), format!("{base}/{path}/mod.rs"), format!("{base}/{}.rs", path.trim_end_matches("/tests"))];
+    let sources: Vec<String> = places.iter().filter_map(|place| std::fs::read_to_string(root.join(place)).ok()).collect();
+    assert!(sources.iter().any(|source| source.contains(&format!("fn {test}("))), "{name}: no such test");
 }

@@ -6,6 +6,7 @@
 mod anonymous;
 mod cached_plans;
 mod catalogs;
+mod claims;
 mod classification;
 mod code_bodies;
 mod coverage;

@@ -240,6 +240,7 @@ mod tests {
             "id = $1",
             "pgusher.attach('', '') = 1",
             "nextval('orders_id_seq') = 1",
+            "upper(region, 'x') = 'x'",
             "id IN (SELECT hash FROM pgusher.token)",
         ] {
             assert!(on_orders(text).is_err(), "{text}: {:?}", on_orders(text));

@@ -39,6 +39,7 @@ const HIDE: Oid = 302;
 #[derive(Default)]
 struct Kept {
     executed: Vec<String>,
+    fetched: Vec<String>,
     answers: VecDeque<Value>,
 }
 
@@ -48,7 +49,8 @@ impl OwnerChannel for Kept {
         Box::pin(async { Ok(()) })
     }
 
-    fn fetch<'a>(&'a mut self, _sql: &'a str) -> BoxFuture<'a, Result<Value, OwnerError>> {
+    fn fetch<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<Value, OwnerError>> {
+        self.fetched.push(sql.to_owned());
         let answer = self.answers.pop_front().unwrap_or_else(|| json!([]));
         Box::pin(async { Ok(answer) })
     }
@@ -326,7 +328,7 @@ fn the_last_administrator_stays() {
                 .map(|(id, name, kind, enabled)| json!({"id": id, "name": name, "kind": kind, "enabled": enabled}))
                 .collect();
         json!([{"version": 2, "principals": principals, "memberships": [[ADMINS, ROOT]], "grants": [], "owners": [], "filters": [],
-                "masks": [], "mechanisms": [], "trusted": [], "broken": [], "bodies": []}])
+                "masks": [], "mechanisms": [], "trusted": [], "broken": [], "swayed": []}])
     };
     let mut kept = Kept { answers: VecDeque::from([without_root(false)]), ..Kept::default() };
     let error = act_on(parts(), ROOT, "ALTER USER root DISABLE", &mut kept).unwrap_err();
@@ -353,6 +355,78 @@ fn a_token_is_shown_once_and_only_its_hash_is_sent() {
 #[test]
 fn somebody_elses_token_is_as_unknown_as_a_missing_one() {
     assert_refused(ANN, "REVOKE TOKEN 'abc'", "42704", "token \"abc\" does not exist");
+    for (who, own) in [(ANN, true), (ROOT, false)] {
+        let mut kept = Kept::default();
+        act_on(parts(), who, "REVOKE TOKEN 'abc'", &mut kept).unwrap_err();
+        assert_eq!(kept.fetched[0].contains(&format!("WHERE t.id = 'abc' AND t.principal = {who} ")), own, "{}", kept.fetched[0]);
+    }
+}
+
+#[test]
+fn only_an_administrator_vouches_for_a_view() {
+    for text in ["ALTER VIEW recent SET TRUSTED", "ALTER VIEW recent UNSET TRUSTED"] {
+        assert_refused(ANN, text, "42501", "permission denied to decide which views are trusted");
+    }
+}
+
+#[test]
+fn a_filter_or_mask_lends_its_author_no_right() {
+    let select_on_schema = PolicyParts { owners: vec![(Securable::Relation(STAFF), PrincipalId(BOB))], ..parts() };
+    for (parts, who, text, message) in [
+        (parts(), ANN, "ALTER TABLE staff SET ROW FILTER (number(name) = 1)", "permission denied for function public.number(text)"),
+        (
+            parts(),
+            ANN,
+            "ALTER TABLE staff ALTER ssn SET MASK (hide(ssn, 'x'))",
+            "permission denied for function public.hide(text, text)",
+        ),
+        (
+            parts(),
+            ANN,
+            "ALTER TABLE staff SET ROW FILTER (name IN (SELECT region FROM orders_1))",
+            "permission denied for table orders_1",
+        ),
+        // SELECT on a schema is about its tables.
+        (
+            select_on_schema,
+            BOB,
+            "ALTER TABLE staff SET ROW FILTER may_see ON (name)",
+            "permission denied for function public.may_see(text)",
+        ),
+    ] {
+        let mut kept = Kept::default();
+        let report = Report::from(&act_on(parts, who, text, &mut kept).expect_err(text));
+        assert_eq!((report.code.code(), &*report.message), ("42501", message), "{text}");
+        assert!(kept.executed.is_empty());
+    }
+}
+
+#[test]
+fn what_a_filter_reads_is_not_for_its_reader_to_choose() {
+    let unfixed = |source: Value| Kept { answers: VecDeque::from([json!([{ "source": source }])]), ..Kept::default() };
+    for source in [Value::Null, json!("SELECT EXISTS (SELECT 1 FROM allowed)")] {
+        let error = act_on(parts(), ROOT, "ALTER TABLE staff SET ROW FILTER (may_see(name))", &mut unfixed(source)).unwrap_err();
+        assert!(matches!(error, GovernError::UnsettledFunction { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_a_filter_reads_has_no_filter_itself() {
+    let source = PolicySource::Expression("region IN (SELECT region FROM orders)".into());
+    let reading = RowFilter {
+        relation: STAFF,
+        expression: "true".into(),
+        source: PolicySource::Expression("name IN (SELECT region FROM orders)".into()),
+    };
+    for (filters, text) in [
+        (vec![reading.clone()], "ALTER TABLE orders SET ROW FILTER (true)"),
+        (vec![reading], "ALTER TABLE orders ALTER note SET MASK ('x')"),
+        (vec![RowFilter { relation: ORDERS, expression: "true".into(), source }], "ALTER TABLE staff SET ROW FILTER (true)"),
+    ] {
+        let done = act_on(PolicyParts { filters, ..parts() }, ROOT, text, &mut Kept::default());
+        let refused = matches!(done, Err(GovernError::ReadByPolicy { .. }));
+        assert_eq!(refused, text.contains("orders"), "{text}: {done:?}");
+    }
 }
 
 #[test]

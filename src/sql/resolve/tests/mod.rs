@@ -3,6 +3,7 @@
 mod needs;
 mod reads;
 mod refusals;
+mod rules;
 mod session;
 mod writes;
 

@@ -125,3 +125,26 @@ fn whatever_differs_is_caught() {
         assert_eq!(prove(text, &authorized), Err(RewriteError::Guard), "{text}");
     }
 }
+
+/// The guard stands before everything that goes upstream, texts of ours that go with a statement included.
+#[test]
+fn nothing_is_rewritten_without_the_guard() {
+    use crate::catalog::SearchPath;
+    use crate::sql::fixture::{alice, footing};
+    use crate::sql::resolve::walk::NoObjects;
+    use crate::sql::{Limits, Permitted, Resolved, parse, resolve, rewrite};
+    let resolved = |sql: &str| {
+        let statement = parse(sql, &Limits::default()).unwrap().remove(0);
+        resolve(statement, &footing(), &SearchPath::default(), &alice(), &NoObjects).unwrap()
+    };
+    let done =
+        |resolved: Resolved| rewrite(Permitted { resolved, reasons: Vec::new() }).map(|rewritten| rewritten.text().to_string());
+    assert!(done(resolved("SELECT 1 FROM orders")).is_ok());
+    let mut smuggled = resolved("SELECT 1 FROM orders");
+    smuggled.edits.replace(7..8, "pw FROM secret --");
+    assert_eq!(done(smuggled), Err(RewriteError::Guard));
+    assert!(done(resolved("COPY orders FROM STDIN")).is_ok());
+    let mut smuggled = resolved("COPY orders FROM STDIN");
+    smuggled.companions[0].0 = "DROP TABLE v".into();
+    assert_eq!(done(smuggled), Err(RewriteError::Guard));
+}
