@@ -1,7 +1,8 @@
 //! Written statements: TPC-H's queries, and what people have thought of to get at hidden rows.
 
 use super::compare::Verdict;
-use super::run::{Figures, SHOP, file, knob, long, mechanisms, statements};
+use super::figures::Figures;
+use super::run::{SHOP, file, knob, long, mechanisms, statements};
 use super::side::Step;
 use super::tpch::TPCH;
 use super::world::{PEOPLE, Person, Policies, World};
@@ -29,7 +30,7 @@ fn compare(world: &World, person: Person, texts: &[String], ordered: bool, figur
                 continue;
             }
             let verdict = pair.compare(&steps, ordered || text.contains("/*ordered*/"));
-            figures.count(&verdict, text);
+            figures.count(&verdict, text, pair.rows);
             if let Verdict::Different(why) = verdict {
                 figures.differences.push(format!("{} ({:?}):\n{text}\n  {why}", person.0, world.mechanism()));
                 break;

@@ -5,6 +5,7 @@
 
 mod compare;
 mod corpus;
+mod figures;
 mod grammar;
 mod native;
 mod policies;

@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::compare::{Pair, UNREAD, Verdict};
+use super::figures::Figures;
 use super::grammar::{Catalog, Grammar, Tape};
-use super::run::{Figures, SHOP, extent, knob, mechanisms};
+use super::run::{SHOP, extent, knob, mechanisms};
 use super::side::{Side, Step};
 use super::world::{Data, PEOPLE, World};
 use crate::harness::{Mechanism, Upstream};
@@ -16,6 +17,9 @@ const TABLES: [&str; 8] = ["things", "orders", "customers", "employees", "region
 /// Those with a column `id`, and those with a column `region`.
 const NUMBERED: [&str; 6] = ["things", "orders", "customers", "employees", "products", "shipments"];
 const REGIONAL: [&str; 6] = ["things", "orders", "customers", "employees", "order_items", "shipments"];
+
+/// Those that are written.
+const WRITTEN: [&str; 3] = ["things", "order_items", "shipments"];
 
 /// The same shop, with nothing granted.
 const CLOSED: Data = Data { readable: &[], writable: &[], ..SHOP };
@@ -67,7 +71,7 @@ impl Scene {
         root.run("GRANT USAGE ON SCHEMA public TO PUBLIC; GRANT SELECT ON region_desk TO PUBLIC");
         let mut names = TABLES.to_vec();
         names.push("seen");
-        let catalog = Catalog::of(&root, &names, &["things", "order_items", "shipments"]);
+        let catalog = Catalog::of(&root, &names, &WRITTEN, &WRITTEN);
         Scene { world, native, catalog }
     }
 
@@ -127,7 +131,7 @@ impl Scene {
 fn script(grammar: &mut Grammar, tape: &mut Tape) -> Vec<Step> {
     let (table, other) = (*tape.one(&TABLES), *tape.one(&TABLES));
     let (numbered, regional) = (*tape.one(&NUMBERED), *tape.one(&REGIONAL));
-    let written = *tape.one(&["things", "order_items", "shipments"]);
+    let written = *tape.one(&WRITTEN);
     let sql = match tape.below(16) {
         0 => format!("SELECT count(*) FROM {table}"),
         1 => format!("SELECT * FROM {table}"),
@@ -182,7 +186,7 @@ fn run(seed: u64, rounds: u64, statements: u64, limit: Duration) -> Figures {
                 let steps = script(&mut grammar, &mut tape);
                 let text = steps.iter().map(Step::sql).collect::<Vec<_>>().join("; ");
                 let verdict = pair.compare(&steps, false);
-                figures.count(&verdict, &text);
+                figures.count(&verdict, &text, pair.rows);
                 if let Verdict::Different(why) = verdict {
                     figures.differences.push(format!(
                         "seed {seed}, {} ({:?}):\n{text}\n  {why}\n  {}",

@@ -50,12 +50,14 @@ const FILTERS: [(&str, &[&str]); 7] = [
             "doc ->> 's' = 'a'",
             "cost / 2 > 10",
             "word IS NOT NULL AND word <> 'apple'",
+            "region IN (SELECT d.region FROM public.region_desk AS d WHERE d.principal <> current_user())",
+            "NOT EXISTS (SELECT FROM public.regions AS r JOIN public.region_desk AS d ON d.region = r.code WHERE r.code = things.region AND things.id % 3 = 0)",
         ],
     ),
 ];
 
 /// Masks by column: the first are the simplest.
-const MASKS: [(&str, &str, &[&str]); 21] = [
+const MASKS: [(&str, &str, &[&str]); 23] = [
     ("orders", "amount", &["0", "CASE WHEN is_member('g2') THEN amount ELSE round(amount, -2) END", "amount * 2"]),
     ("orders", "status", &["'open'", "CASE WHEN region = 'EMEA' THEN status ELSE 'paid' END"]),
     ("orders", "ordered_on", &["date_trunc('year', ordered_on)::date", "date '2024-01-01'"]),
@@ -70,9 +72,21 @@ const MASKS: [(&str, &str, &[&str]); 21] = [
     ("employees", "ssn", &["'***-**-' || right(ssn, 4)", "NULL", "'x'"]),
     ("employees", "name", &["left(name, 1) || '.'", "initial(name)"]),
     ("employees", "title", &["lower(title)", "'Staff'"]),
+    ("employees", "manager_id", &["NULL", "CASE WHEN is_member('g2') THEN manager_id END"]),
+    ("customers", "region", &["'EMEA'", "left(region, 1)"]),
     ("products", "price", &["round(price, -1)", "1.00"]),
     ("products", "name", &["reverse(name)", "name || ' ' || sku"]),
-    ("things", "word", &["NULL", "'secret'", "CASE WHEN flag THEN word END", "upper(word)"]),
+    (
+        "things",
+        "word",
+        &[
+            "NULL",
+            "'secret'",
+            "CASE WHEN flag THEN word END",
+            "upper(word)",
+            "(SELECT r.name FROM public.regions AS r WHERE r.code = things.region)",
+        ],
+    ),
     ("things", "small", &["0::smallint", "-small", "CASE WHEN region = 'EMEA' THEN small END"]),
     ("things", "cost", &["NULL", "cost / 2", "round(cost, 0)"]),
     ("things", "ratio", &["0", "-ratio"]),

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use super::compare::Verdict;
 use super::corpus::{finish, policies};
-use super::run::{Figures, extent, mechanisms};
+use super::figures::Figures;
+use super::run::{extent, mechanisms};
 use super::side::Step;
 use super::world::{Data, PEOPLE, World};
 use crate::harness::{Client, Upstream, program};
@@ -185,13 +186,13 @@ fn the_regression_suites_queries_answer_as_on_a_database_of_permitted_rows() {
                 let verdict = pair.compare(&[Step::Simple(query.clone())], false);
                 match verdict {
                     Verdict::Different(why) if partial(&query) && why.starts_with("rows differ") => {
-                        figures.count(&Verdict::Inconclusive, &query)
+                        figures.count(&Verdict::Inconclusive, &query, 0)
                     }
                     Verdict::Different(why) => {
-                        figures.count(&Verdict::Different(String::new()), &query);
+                        figures.count(&Verdict::Different(String::new()), &query, 0);
                         figures.differences.push(format!("{} ({mechanism:?}), {file}.sql:\n{query}\n  {why}", PEOPLE[0].0));
                     }
-                    verdict => figures.count(&verdict, &query),
+                    verdict => figures.count(&verdict, &query, pair.rows),
                 }
             }
         }

@@ -11,6 +11,10 @@ use crate::harness::{Frame, Refusal, frame};
 /// How long an answer may take; statements have a shorter limit of their own.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How a binary COPY begins: this, flags, and the length of an extension.
+const COPY_SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+const COPY_HEADER: usize = 19;
+
 /// What is set on both sides from the start, so that nothing runs for ever.
 const OPTIONS: &str = "-c statement_timeout=6000";
 
@@ -169,6 +173,11 @@ impl Side {
             let frame = self.next();
             match frame.tag {
                 'T' => outcome.columns = columns(&frame.body),
+                // The file header of a binary COPY comes with its first row.
+                'd' if frame.body.starts_with(COPY_SIGNATURE) => {
+                    let (header, row) = frame.body.split_at(COPY_HEADER.min(frame.body.len()));
+                    outcome.rows.extend([header.to_vec(), row.to_vec()]);
+                }
                 'D' | 'd' => outcome.rows.push(frame.body),
                 'C' => outcome.tags.push(frame.command()),
                 'E' => outcome.error = Some(frame.refusal()),

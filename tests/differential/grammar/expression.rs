@@ -34,12 +34,21 @@ impl Grammar<'_> {
         if found.is_empty() { None } else { Some(self.tape.one(&found).clone()) }
     }
 
+    /// A type; more often one that many tables have columns of.
+    pub(super) fn ty(&mut self) -> Ty {
+        if self.tape.chance(50) {
+            *self.tape.one(&[Ty::Text, Ty::Int, Ty::Num, Ty::Date, Ty::Text])
+        } else {
+            *self.tape.one(&Ty::ALL)
+        }
+    }
+
     fn leaf(&mut self, ty: Ty) -> String {
         if self.broken && self.tape.chance(12) {
             self.broken = false;
             return (*self.tape.one(&MISTAKES)).to_owned();
         }
-        if !self.tape.chance(25)
+        if !self.tape.chance(15)
             && let Some(column) = self.column(ty)
         {
             return column;
@@ -105,7 +114,7 @@ impl Grammar<'_> {
         }
         let alias = self.open_scope(1);
         let value = self.aggregate(ty, depth - 1);
-        let filter = if self.tape.chance(60) { format!(" WHERE {}", self.expr(Ty::Bool, depth - 1)) } else { String::new() };
+        let filter = if self.tape.chance(50) { format!(" WHERE {}", self.mostly_true(depth - 1)) } else { String::new() };
         self.scopes.pop();
         format!("(SELECT {value} FROM {alias}{filter})")
     }
@@ -168,7 +177,7 @@ impl Grammar<'_> {
     }
 
     fn text(&mut self, depth: usize) -> String {
-        match self.tape.below(20) {
+        match self.tape.below(24) {
             0 => format!("({} || {})", self.expr(Ty::Text, depth), self.expr(Ty::Text, depth)),
             1 => format!("upper({})", self.expr(Ty::Text, depth)),
             2 => format!("left({}, {})", self.expr(Ty::Text, depth), self.tape.one(&["1", "3", "-1"])),
@@ -191,6 +200,10 @@ impl Grammar<'_> {
             16 => self.whole_row().map_or_else(|| quoted("no row"), |row| format!("{row}::text")),
             17 => format!("regexp_replace({}, '[aeiou]', '_', 'g')", self.expr(Ty::Text, depth)),
             18 => format!("array_to_string({}, ',', '*')", self.expr(Ty::Texts, depth)),
+            19 => format!("{}::varchar(3)::text", self.expr(Ty::Text, depth)),
+            20 => format!("CAST({} AS character(4))::text", self.expr(Ty::Text, depth)),
+            21 => format!("({} #>> '{{l,1}}')", self.expr(Ty::Json, depth)),
+            22 => format!("COALESCE({}::date::timestamp::text, {})", self.expr(Ty::Date, depth), self.expr(Ty::Text, depth)),
             _ => format!("lpad({}, 6, '.')", self.expr(Ty::Text, depth)),
         }
     }
@@ -220,7 +233,7 @@ impl Grammar<'_> {
     pub(super) fn boolean(&mut self, depth: usize) -> String {
         let comparison = *self.tape.one(&["=", "<>", "<", ">", "<=", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"]);
         let ty = self.comparable();
-        match self.tape.below(22) {
+        match self.tape.below(27) {
             0 | 1 => format!("({} {comparison} {})", self.expr(ty, depth), self.expr(ty, depth)),
             2 => format!("({} AND {})", self.expr(Ty::Bool, depth), self.expr(Ty::Bool, depth)),
             3 => format!("({} OR {})", self.expr(Ty::Bool, depth), self.expr(Ty::Bool, depth)),
@@ -243,8 +256,8 @@ impl Grammar<'_> {
             12 => format!("({} ~ {})", self.expr(Ty::Text, depth), self.tape.one(&["'^[A-E]'", "'[0-9]+'", "'(a|e).*n$'"])),
             13 => {
                 let rows = ((self.expr(Ty::Int, depth), self.expr(ty, depth)), (self.expr(Ty::Int, depth), self.expr(ty, depth)));
-                let op = if comparison.starts_with("IS") { "=" } else { comparison };
-                format!("(({}, {}) {op} ({}, {}))", rows.0.0, rows.0.1, rows.1.0, rows.1.1)
+                let row = self.tape.one(&["ROW", ""]).to_owned();
+                format!("({row}({}, {}) {comparison} {row}({}, {}))", rows.0.0, rows.0.1, rows.1.0, rows.1.1)
             }
             14 => format!("({} @> {})", self.expr(Ty::Json, depth), self.literal(Ty::Json)),
             15 => format!("({} ? {})", self.expr(Ty::Json, depth), self.tape.one(&["'k'", "'s'", "'nosuch'"])),
@@ -257,11 +270,33 @@ impl Grammar<'_> {
             17 => format!("({} = ANY ({}))", self.expr(Ty::Int, depth), self.expr(Ty::Ints, depth)),
             18 => format!("is_member({})", self.tape.one(&["'g1'", "'g2'", "'g3'"])),
             19 => self.whole_row().map_or_else(|| "true".into(), |row| format!("({row} IS {}NULL)", self.tape.one(&["NOT ", ""]))),
+            21 | 22 => self.asks_json(depth),
+            23 => {
+                let subject = (self.expr(Ty::Int, depth), self.expr(Ty::Text, depth));
+                let inner = self.sub_select(&[Ty::Int, Ty::Text], depth.saturating_sub(1));
+                format!("(ROW({}, {}) {}IN ({inner}))", subject.0, subject.1, self.tape.one(&["", "NOT "]).to_owned())
+            }
+            24 => self.elsewise(depth),
             20 => format!("({} IS {})", self.expr(Ty::Bool, depth), self.tape.one(&["TRUE", "NOT TRUE", "UNKNOWN", "FALSE"])),
             _ => self.whole_row().map_or_else(
                 || "true".into(),
                 |row| format!("({row}::text LIKE {})", self.tape.one(&["'%1%'", "'%hidden%'", "'(2%'"])),
             ),
+        }
+    }
+
+    /// Questions of several kinds.
+    fn elsewise(&mut self, depth: usize) -> String {
+        match self.tape.below(5) {
+            0 => format!("({} SIMILAR TO {})", self.expr(Ty::Text, depth), self.tape.one(&["'[A-Z]%'", "'%(a|e)_'"])),
+            1 => format!("({} < ALL ({}))", self.literal(Ty::Int), self.expr(Ty::Ints, depth)),
+            2 => format!("({} ^@ {})", self.expr(Ty::Text, depth), self.literal(Ty::Text)),
+            3 => format!(
+                "(({}, interval '1 year') OVERLAPS ({}, interval '1 month'))",
+                self.expr(Ty::Date, depth),
+                self.expr(Ty::Date, depth)
+            ),
+            _ => format!("({} = ANY (string_to_array({}, '-')))", self.expr(Ty::Text, depth), self.expr(Ty::Text, depth)),
         }
     }
 
@@ -338,84 +373,5 @@ impl Grammar<'_> {
             }
             _ => format!("({})[2:]", self.expr(Ty::Ints, depth)),
         }
-    }
-
-    fn json(&mut self, depth: usize) -> String {
-        match self.tape.below(9) {
-            0 => format!("jsonb_build_object('a', {}, 'b', {})", self.expr(Ty::Text, depth), self.expr(Ty::Int, depth)),
-            1 => format!("({} -> {})", self.expr(Ty::Json, depth), self.tape.one(&["'k'", "'l'", "0"])),
-            2 => format!("({} || {})", self.expr(Ty::Json, depth), self.literal(Ty::Json)),
-            3 => {
-                let ty = *self.tape.one(&Ty::ALL);
-                format!("to_jsonb({})", self.expr(ty, depth))
-            }
-            4 => self.whole_row().map_or_else(|| "'{}'::jsonb".into(), |row| format!("to_jsonb({row})")),
-            5 => format!("jsonb_build_array({}, {})", self.expr(Ty::Int, depth), self.expr(Ty::Date, depth)),
-            6 => format!("({} #> '{{o,in}}')", self.expr(Ty::Json, depth)),
-            7 => format!("jsonb_path_query_first({}, '$.l[*]')", self.expr(Ty::Json, depth)),
-            _ => format!("({} - 'k')", self.expr(Ty::Json, depth)),
-        }
-    }
-
-    /// An aggregate of this type over the innermost scope, whatever the order of its rows.
-    pub(super) fn aggregate(&mut self, ty: Ty, depth: usize) -> String {
-        let text = match ty {
-            Ty::Int => match self.tape.below(4) {
-                0 => format!("max({})", self.expr(Ty::Int, depth)),
-                1 => format!("min({})", self.expr(Ty::Int, depth)),
-                2 => format!("bit_or({})", self.expr(Ty::Int, depth)),
-                _ => return self.over_sorted("percentile_disc(0.5)", Ty::Int, depth),
-            },
-            Ty::Big => match self.tape.below(4) {
-                0 => "count(*)".to_owned(),
-                1 => {
-                    let ty = *self.tape.one(&Ty::ALL);
-                    format!("count({})", self.expr(ty, depth))
-                }
-                2 => format!("sum({})", self.expr(Ty::Int, depth)),
-                _ => format!("count(DISTINCT {})", self.expr(Ty::Text, depth)),
-            },
-            Ty::Num => {
-                let form = match self.tape.below(4) {
-                    0 => format!("sum({})", self.expr(Ty::Num, depth)),
-                    1 => format!("avg({})", self.expr(Ty::Int, depth)),
-                    2 => format!("max({})", self.expr(Ty::Num, depth)),
-                    _ => format!("stddev_pop({})", self.expr(Ty::Int, depth)),
-                };
-                return format!("round({form}, 2)");
-            }
-            Ty::Float => format!("max({})", self.expr(Ty::Float, depth)),
-            Ty::Text => match self.tape.below(4) {
-                0 => format!("max({})", self.expr(Ty::Text, depth)),
-                1 => format!("min({})", self.expr(Ty::Text, depth)),
-                2 => {
-                    let inner = self.expr(Ty::Text, depth);
-                    format!("string_agg({inner}, ',' ORDER BY {inner})")
-                }
-                _ => {
-                    let inner = self.expr(Ty::Text, depth);
-                    format!("string_agg(DISTINCT {inner}, ';')")
-                }
-            },
-            Ty::Bool => format!("{}({})", self.tape.one(&["bool_or", "bool_and", "every"]).to_owned(), self.expr(Ty::Bool, depth)),
-            Ty::Date | Ty::Stamp => format!("{}({})", self.tape.one(&["max", "min"]).to_owned(), self.expr(ty, depth)),
-            Ty::Texts => {
-                let inner = self.expr(Ty::Text, depth);
-                format!("array_agg({inner} ORDER BY {inner})")
-            }
-            Ty::Ints => {
-                let inner = self.expr(Ty::Int, depth);
-                format!("array_agg({inner} ORDER BY {inner} DESC NULLS LAST)")
-            }
-            Ty::Json => {
-                let inner = self.expr(Ty::Text, depth);
-                format!("jsonb_agg({inner} ORDER BY {inner})")
-            }
-        };
-        if self.tape.chance(20) { format!("{text} FILTER (WHERE {})", self.expr(Ty::Bool, depth)) } else { text }
-    }
-
-    fn over_sorted(&mut self, function: &str, ty: Ty, depth: usize) -> String {
-        format!("{function} WITHIN GROUP (ORDER BY {})", self.expr(ty, depth))
     }
 }

@@ -4,7 +4,10 @@
 //! (a row's text is the last key), aggregates that depend on order have one, sums of floats are exact, numerics have two
 //! decimals wherever equal ones of different scale could stand for each other.
 
+mod aggregate;
 mod expression;
+mod from;
+mod json;
 mod query;
 mod source;
 mod tape;
@@ -74,7 +77,7 @@ impl<'a> Grammar<'a> {
     pub fn script(&mut self) -> Script {
         self.wild = self.tape.chance(20);
         self.broken = self.tape.chance(6);
-        if self.tape.chance(12) {
+        if self.tape.chance(18) {
             return self.writing();
         }
         let mode = self.tape.below(12);

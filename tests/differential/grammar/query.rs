@@ -1,6 +1,6 @@
-//! Queries: FROM with joins, grouping, windows, set operations, common table expressions.
+//! Queries: grouping, windows, set operations, common table expressions.
 
-use super::source::{Column, Relation, Source};
+use super::source::{Column, Relation, relation};
 use super::{Grammar, Ty};
 
 impl Grammar<'_> {
@@ -11,7 +11,7 @@ impl Grammar<'_> {
             return (self.star(), false);
         }
         let count = 1 + self.tape.below(4);
-        let mut tys: Vec<Ty> = (0..count).map(|_| *self.tape.one(&Ty::ALL)).collect();
+        let mut tys: Vec<Ty> = (0..count).map(|_| self.ty()).collect();
         if form == 8 && tys[0] == Ty::Json {
             tys[0] = Ty::Int;
         }
@@ -58,7 +58,17 @@ impl Grammar<'_> {
     }
 
     fn condition(&mut self, depth: usize) -> String {
-        if self.tape.chance(65) { format!(" WHERE {}", self.boolean(depth)) } else { String::new() }
+        if self.tape.chance(42) { format!(" WHERE {}", self.mostly_true(depth)) } else { String::new() }
+    }
+
+    /// A condition that more rows pass than not.
+    pub(super) fn mostly_true(&mut self, depth: usize) -> String {
+        match self.tape.below(5) {
+            0 | 1 => self.boolean(depth),
+            2 => format!("(({}) IS NOT TRUE)", self.boolean(depth)),
+            3 => format!("({} OR {})", self.boolean(depth), self.boolean(depth)),
+            _ => format!("({} IS NOT NULL OR {})", self.expr(Ty::Int, 0), self.boolean(depth)),
+        }
     }
 
     /// A query that gives columns of these types; its rows in any order.
@@ -136,13 +146,18 @@ impl Grammar<'_> {
     fn grouped(&mut self, tys: &[Ty], depth: usize) -> String {
         let from = self.open_scope(2);
         let mut keys = Vec::new();
+        let mut grouped: Option<String> = None;
         let mut at = 0;
         let items = self.items(tys, |g, ty| {
             at += 1;
             if g.tape.chance(45) && ty != Ty::Float {
                 keys.push(at.to_string());
                 let depth = if g.tape.chance(40) { depth } else { 0 };
-                g.expr(ty, depth)
+                let key = g.expr(ty, depth);
+                grouped = Some(if ty == Ty::Text { format!("{key}::text") } else { key.clone() });
+                key
+            } else if let Some(key) = grouped.as_ref().filter(|_| ty == Ty::Int && g.tape.chance(30)) {
+                format!("GROUPING({key})")
             } else {
                 g.aggregate(ty, depth)
             }
@@ -151,12 +166,13 @@ impl Grammar<'_> {
         let having =
             if self.tape.chance(25) { format!(" HAVING count(*) > {}", self.tape.one(&["0", "1", "3"])) } else { String::new() };
         self.scopes.pop();
-        let group = match (keys.len(), self.tape.below(8)) {
+        let group = match (keys.len(), self.tape.below(9)) {
             (0, 0..6) => String::new(),
             (0, _) => " GROUP BY ()".into(),
             (_, 5) => format!(" GROUP BY ROLLUP ({})", keys.join(", ")),
             (_, 6) => format!(" GROUP BY CUBE ({})", keys.join(", ")),
             (_, 7) => format!(" GROUP BY GROUPING SETS (({}), ({}), ())", keys.join(", "), keys[0]),
+            (_, 8) => format!(" GROUP BY DISTINCT ROLLUP ({0}), CUBE ({0})", keys[0]),
             _ => format!(" GROUP BY {}", keys.join(", ")),
         };
         format!("SELECT {items} FROM {from}{filter}{group}{having}")
@@ -180,6 +196,7 @@ impl Grammar<'_> {
             " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
             " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW",
             " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+            " ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING EXCLUDE TIES",
         ]);
         let named = self.tape.chance(30);
         let over = if named { "OVER w".to_owned() } else { format!("OVER ({window}{frame})") };
@@ -241,7 +258,7 @@ impl Grammar<'_> {
                 self.ctes.push(relation(&name, &["v"], &[Ty::Int]));
                 continue;
             }
-            let own: Vec<Ty> = (0..1 + self.tape.below(3)).map(|_| *self.tape.one(&Ty::ALL)).collect();
+            let own: Vec<Ty> = (0..1 + self.tape.below(3)).map(|_| self.ty()).collect();
             let body = self.sub_select(&own, depth);
             let columns: Vec<String> = (1..=own.len()).map(|n| format!("k{n}")).collect();
             let materialized = *self.tape.one(&["", "MATERIALIZED ", "NOT MATERIALIZED "]);
@@ -264,141 +281,16 @@ impl Grammar<'_> {
         let table = self.tape.one(&tables).clone();
         let ints: Vec<&Column> = table.columns.iter().filter(|c| c.ty == Ty::Int).collect();
         let (from, to) = (self.tape.one(&ints).name.clone(), self.tape.one(&ints).name.clone());
+        if self.tape.chance(25) {
+            return Some(format!(
+                "{name}(v) AS (SELECT count(*)::integer % 5 FROM {0} UNION ALL SELECT {name}.v + 1 FROM {name} WHERE {name}.v < 12 AND NOT EXISTS (SELECT FROM {0} AS t WHERE t.{from} = {name}.v AND t.{to} > 9)) {1}",
+                table.name,
+                self.tape.one(&["SEARCH DEPTH FIRST BY v SET met", "CYCLE v SET again USING path"])
+            ));
+        }
         Some(format!(
             "{name}(v) AS (SELECT {to}::integer FROM {0} WHERE {from} < 20 UNION SELECT t.{to}::integer FROM {0} AS t JOIN {name} ON t.{from} = {name}.v)",
             table.name
         ))
     }
-
-    /// FROM of up to so many sources, which are in reach afterwards: the caller closes the scope.
-    pub(super) fn open_scope(&mut self, most: usize) -> String {
-        self.scopes.push(Vec::new());
-        let count = 1 + if most > 1 { self.tape.below(most) } else { 0 };
-        let (mut text, first) = self.source(false);
-        self.add(first);
-        for n in 1..count {
-            let join = *self.tape.one(&["JOIN", "LEFT JOIN", "CROSS JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN"]);
-            let lateral = !matches!(join, "RIGHT JOIN" | "FULL JOIN");
-            let (item, source) = self.source(lateral);
-            let link = self.link(&source);
-            // A full join without an equality fails or not as the planner folds its condition.
-            let join = if join == "FULL JOIN" && link.is_none() { "LEFT JOIN" } else { join };
-            let using = link.is_some() && self.tape.chance(10);
-            let shared = if using { self.shared_name(&source) } else { None };
-            self.add(source);
-            let condition = match (join, shared, link) {
-                ("CROSS JOIN", _, _) if n == 1 => String::new(),
-                ("CROSS JOIN", _, Some(link)) => {
-                    text = format!("{text} JOIN {item} ON {link}");
-                    continue;
-                }
-                (_, Some(shared), _) if n == 1 => format!(" USING ({shared})"),
-                (_, _, Some(link)) if join == "FULL JOIN" || !self.tape.chance(12) => {
-                    if join != "FULL JOIN" && self.tape.chance(25) {
-                        format!(" ON {link} AND {}", self.boolean(1))
-                    } else {
-                        format!(" ON {link}")
-                    }
-                }
-                ("CROSS JOIN", _, None) => String::new(),
-                _ if n == 1 => format!(" ON {}", self.boolean(1)),
-                _ => " ON false".into(),
-            };
-            text = format!("{text} {join} {item}{condition}");
-        }
-        text
-    }
-
-    fn add(&mut self, source: Source) {
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.push(source);
-        }
-    }
-
-    /// An equality between a column in reach and one of the new source's.
-    fn link(&mut self, source: &Source) -> Option<String> {
-        let mut pairs = Vec::new();
-        for old in self.scopes.last()? {
-            for a in &old.columns {
-                for b in source.columns.iter().filter(|b| b.ty == a.ty) {
-                    // Keys first, so that joins usually find something.
-                    let likely = a.name == b.name || a.name == "id" || b.name == "id" || a.name.ends_with("_id");
-                    pairs.push((!likely || a.ty == Ty::Json, format!("{}.{} = {}.{}", old.alias, a.name, source.alias, b.name)));
-                }
-            }
-        }
-        pairs.sort();
-        if pairs.is_empty() { None } else { Some(self.tape.one(&pairs).1.clone()) }
-    }
-
-    fn shared_name(&mut self, source: &Source) -> Option<String> {
-        let old = self.scopes.last()?.first()?;
-        let shared: Vec<String> = source
-            .columns
-            .iter()
-            .filter(|b| old.columns.iter().any(|a| a.name == b.name && a.ty == b.ty))
-            .map(|b| b.name.clone())
-            .collect();
-        if shared.is_empty() { None } else { Some(self.tape.one(&shared).clone()) }
-    }
-
-    /// An item of FROM.
-    fn source(&mut self, lateral: bool) -> (String, Source) {
-        match self.tape.below(20) {
-            0..12 => self.table(),
-            12 | 13 if !self.ctes.is_empty() => {
-                let cte = self.tape.one(&self.ctes.clone()).clone();
-                let alias = self.fresh("t");
-                (format!("{} AS {alias}", cte.name), Source { alias, columns: cte.columns })
-            }
-            12..16 => {
-                let tys: Vec<Ty> = (0..1 + self.tape.below(3)).map(|_| *self.tape.one(&Ty::ALL)).collect();
-                let lateral = lateral && self.tape.chance(40);
-                let hidden = if lateral { Vec::new() } else { self.scopes.last_mut().map(std::mem::take).unwrap_or_default() };
-                let body = self.sub_select(&tys, 1);
-                if !lateral && let Some(scope) = self.scopes.last_mut() {
-                    *scope = hidden;
-                }
-                let alias = self.fresh("t");
-                let columns: Vec<String> = (1..=tys.len()).map(|n| format!("d{n}")).collect();
-                let named: Vec<&str> = columns.iter().map(String::as_str).collect();
-                let source = Source { alias: alias.clone(), columns: relation("", &named, &tys).columns };
-                (format!("{}({body}) AS {alias}({})", if lateral { "LATERAL " } else { "" }, columns.join(", ")), source)
-            }
-            16 => self.call("generate_series(1, 4)", Ty::Int),
-            17 => {
-                let array = if lateral { self.expr(Ty::Ints, 0) } else { "ARRAY[1, 2, NULL, 7]".into() };
-                self.call(&format!("unnest({array})"), Ty::Int)
-            }
-            18 => {
-                let array = if lateral { self.expr(Ty::Texts, 0) } else { "ARRAY['red', 'EMEA', NULL]".into() };
-                self.call(&format!("unnest({array})"), Ty::Text)
-            }
-            _ => {
-                let text = if lateral { self.expr(Ty::Text, 0) } else { "'a-b'".into() };
-                self.call(&format!("regexp_split_to_table({text}, '-')"), Ty::Text)
-            }
-        }
-    }
-
-    fn call(&mut self, call: &str, ty: Ty) -> (String, Source) {
-        let alias = self.fresh("f");
-        (format!("{call} AS {alias}(v)"), Source { alias, columns: relation("", &["v"], &[ty]).columns })
-    }
-
-    fn table(&mut self) -> (String, Source) {
-        let relation = self.tape.one(&self.catalog.relations).clone();
-        let alias = self.fresh("t");
-        let (before, after) = match self.tape.below(60) {
-            59 if relation.table => ("ONLY ", ""),
-            58 if relation.table => ("", " TABLESAMPLE SYSTEM (100)"),
-            _ => ("", ""),
-        };
-        (format!("{before}{} AS {alias}{after}", relation.name), Source { alias, columns: relation.columns })
-    }
-}
-
-fn relation(name: &str, columns: &[&str], tys: &[Ty]) -> Relation {
-    let columns = columns.iter().zip(tys).map(|(c, ty)| Column { name: (*c).to_owned(), ty: *ty, exact: true }).collect();
-    Relation { name: name.to_owned(), columns, table: false, writable: false }
 }

@@ -75,6 +75,8 @@ pub struct Relation {
     pub table: bool,
     /// Whether it may be written.
     pub writable: bool,
+    /// Whether the reference checks new rows by the same filter.
+    pub filled: bool,
 }
 
 /// A relation under an alias.
@@ -91,7 +93,8 @@ pub struct Catalog {
 
 impl Catalog {
     /// Of a database, as far as relations are listed.
-    pub fn of(client: &Client, readable: &[&str], writable: &[&str]) -> Catalog {
+    /// Rows are put only into those of `filled`.
+    pub fn of(client: &Client, readable: &[&str], writable: &[&str], filled: &[&str]) -> Catalog {
         let relations = readable.iter().map(|name| {
             let rows = client.rows(&format!(
                 "SELECT attname, (SELECT typname FROM pg_type t WHERE t.oid = atttypid) FROM pg_attribute
@@ -106,8 +109,15 @@ impl Catalog {
                 columns: columns.collect(),
                 table: client.one(&format!("SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = '{name}'::regclass")) == "t",
                 writable: writable.contains(name),
+                filled: filled.contains(name),
             }
         });
         Catalog { relations: relations.collect() }
     }
+}
+
+/// A relation that a statement makes.
+pub(super) fn relation(name: &str, columns: &[&str], tys: &[Ty]) -> Relation {
+    let columns = columns.iter().zip(tys).map(|(c, ty)| Column { name: (*c).to_owned(), ty: *ty, exact: true }).collect();
+    Relation { name: name.to_owned(), columns, table: false, writable: false, filled: false }
 }
