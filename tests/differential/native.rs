@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::compare::{Pair, UNREAD, Verdict};
 use super::figures::Figures;
 use super::grammar::{Catalog, Grammar, Tape};
-use super::run::{SHOP, extent, knob, mechanisms};
+use super::run::{SHOP, extent, knob, long, mechanisms};
 use super::side::{Side, Step};
 use super::world::{Data, PEOPLE, World};
 use crate::harness::{Mechanism, Upstream};
@@ -201,6 +201,9 @@ fn run(seed: u64, rounds: u64, statements: u64, limit: Duration) -> Figures {
             }
         }
         spent += started.elapsed();
+        if long() {
+            println!("native, seed {seed} ({:?}): {} statements so far", scene.world.mechanism(), figures.statements);
+        }
     }
     figures
 }

@@ -167,8 +167,8 @@ fn random_statements_answer_as_on_a_database_of_permitted_rows() {
     Upstream::shared();
     let plan = Plan {
         seed: knob("PGUSHER_SEED").unwrap_or(1),
-        worlds: extent("PGUSHER_WORLDS", 3, 30),
-        statements: extent("PGUSHER_STATEMENTS", 60, 240),
+        worlds: extent("PGUSHER_WORLDS", 3, 15),
+        statements: extent("PGUSHER_STATEMENTS", 60, 480),
         limit: Duration::from_secs(extent("PGUSHER_SECONDS", 45, 7200)),
     };
     let figures = run(&plan);
