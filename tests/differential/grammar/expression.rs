@@ -34,6 +34,15 @@ impl Grammar<'_> {
         if found.is_empty() { None } else { Some(self.tape.one(&found).clone()) }
     }
 
+    /// A column of a table in the innermost scope: never a constant.
+    pub(super) fn table_column(&mut self, ty: Ty) -> Option<String> {
+        let tables = self.scopes.last()?.iter().filter(|s| s.alias.starts_with('t'));
+        let found: Vec<String> = tables
+            .flat_map(|s| s.columns.iter().filter(|c| c.ty == ty).map(move |c| format!("{}.{}::{}", s.alias, c.name, ty.sql())))
+            .collect();
+        if found.is_empty() { None } else { Some(self.tape.one(&found).clone()) }
+    }
+
     /// A type; more often one that many tables have columns of.
     pub(super) fn ty(&mut self) -> Ty {
         if self.tape.chance(50) {

@@ -91,7 +91,7 @@ impl Grammar<'_> {
             0..12 => self.table(),
             12 | 13 if !self.ctes.is_empty() => {
                 let cte = self.tape.one(&self.ctes.clone()).clone();
-                let alias = self.fresh("t");
+                let alias = self.fresh("q");
                 (format!("{} AS {alias}", cte.name), Source { alias, columns: cte.columns })
             }
             12..16 => {
@@ -102,7 +102,7 @@ impl Grammar<'_> {
                 if !lateral && let Some(scope) = self.scopes.last_mut() {
                     *scope = hidden;
                 }
-                let alias = self.fresh("t");
+                let alias = self.fresh("q");
                 let columns: Vec<String> = (1..=tys.len()).map(|n| format!("d{n}")).collect();
                 let named: Vec<&str> = columns.iter().map(String::as_str).collect();
                 let source = Source { alias: alias.clone(), columns: relation("", &named, &tys).columns };

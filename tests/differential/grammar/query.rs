@@ -145,15 +145,20 @@ impl Grammar<'_> {
 
     fn grouped(&mut self, tys: &[Ty], depth: usize) -> String {
         let from = self.open_scope(2);
+        let form = self.tape.below(9);
+        let sets = form >= 5;
         let mut keys = Vec::new();
         let mut grouped: Option<String> = None;
         let mut at = 0;
         let items = self.items(tys, |g, ty| {
             at += 1;
-            if g.tape.chance(45) && ty != Ty::Float {
+            let wanted = g.tape.chance(45) && ty != Ty::Float;
+            // Before 18, PostgreSQL takes a constant among the keys of sets for a constant above them, too.
+            let column = if wanted && sets { g.table_column(ty) } else { None };
+            if wanted && (column.is_some() || !sets) {
                 keys.push(at.to_string());
                 let depth = if g.tape.chance(40) { depth } else { 0 };
-                let key = g.expr(ty, depth);
+                let key = column.unwrap_or_else(|| g.expr(ty, depth));
                 grouped = Some(if ty == Ty::Text { format!("{key}::text") } else { key.clone() });
                 key
             } else if let Some(key) = grouped.as_ref().filter(|_| ty == Ty::Int && g.tape.chance(30)) {
@@ -166,7 +171,7 @@ impl Grammar<'_> {
         let having =
             if self.tape.chance(25) { format!(" HAVING count(*) > {}", self.tape.one(&["0", "1", "3"])) } else { String::new() };
         self.scopes.pop();
-        let group = match (keys.len(), self.tape.below(9)) {
+        let group = match (keys.len(), form) {
             (0, 0..6) => String::new(),
             (0, _) => " GROUP BY ()".into(),
             (_, 5) => format!(" GROUP BY ROLLUP ({})", keys.join(", ")),

@@ -266,8 +266,9 @@ impl Grammar<'_> {
         self.scopes.pop();
         let id = *self.tape.one(&["s.id + 1000", "s.id"]);
         let action = match self.tape.below(3) {
-            0 if id != "s.id" => String::new(),
-            0 | 1 => " ON CONFLICT DO NOTHING".to_owned(),
+            // A view checks only rows that go in, row security those that meet others, too.
+            0 if id != "s.id" => " ON CONFLICT DO NOTHING".to_owned(),
+            0 | 1 => String::new(),
             _ => format!(" ON CONFLICT (id) DO UPDATE SET day = excluded.day, big = excluded.big - things.id WHERE {also}"),
         };
         format!(
