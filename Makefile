@@ -25,7 +25,7 @@ test: ## formatting, lints, documentation, doc tests, every test
 	cargo test --locked --doc
 	cargo test --locked --lib --bins --tests
 
-differential: setup ## the oracle's long run: tens of thousands of statements compared with PostgreSQL (an hour; PGUSHER_SEED=…)
+differential: setup ## the oracle's long run: tens of thousands of statements compared with PostgreSQL (half an hour to an hour; PGUSHER_SEED=…)
 	@scripts/postgres-sources
 	PGUSHER_LONG=1 cargo test --locked --test all differential:: -- --nocapture --test-threads=2
 

@@ -265,11 +265,11 @@ impl Grammar<'_> {
         let returning = self.returning(&plain_columns(target).join(", "));
         self.scopes.pop();
         let id = *self.tape.one(&["s.id + 1000", "s.id"]);
-        let action = match self.tape.below(3) {
-            // A view checks only rows that go in, row security those that meet others, too.
-            0 if id != "s.id" => " ON CONFLICT DO NOTHING".to_owned(),
-            0 | 1 => String::new(),
-            _ => format!(" ON CONFLICT (id) DO UPDATE SET day = excluded.day, big = excluded.big - things.id WHERE {also}"),
+        // A view checks rows once they are in, row security before they meet others: only an upsert proposes such.
+        let (id, action) = match self.tape.below(3) {
+            0 => ("s.id + 1000", " ON CONFLICT DO NOTHING".to_owned()),
+            1 => ("s.id + 1000", String::new()),
+            _ => (id, format!(" ON CONFLICT (id) DO UPDATE SET day = excluded.day, big = excluded.big - things.id WHERE {also}")),
         };
         format!(
             "INSERT INTO things (id, code, region, flag, secret, day, big) SELECT {id}, left(s.code, 4), s.region, s.flag, 'new', {day}, {big} FROM things AS s WHERE {filter}{action}{returning}"
