@@ -4,6 +4,7 @@
 //! orders of other regions, which all begin with the region's name.
 
 mod anonymous;
+mod barriers;
 mod cached_plans;
 mod catalogs;
 mod claims;
