@@ -73,7 +73,7 @@ impl Claim {
         }
     }
 
-    fn is_taken(self) -> Client {
+    fn taken(self) -> Client {
         self.session.run(&self.attach());
         self.session
     }
@@ -83,8 +83,8 @@ impl Claim {
 fn a_claim_is_not_good_after_its_time() {
     let ana = Claim::of("ana").with("nonce", "one".into());
     ana.with("until", 1_000_000_000i64.into()).is_refused();
-    let taken = Claim::of("ana").is_taken();
-    assert_eq!(taken.one("SELECT pgusher.current_user()"), "ana");
+    let found = Claim::of("ana").taken();
+    assert_eq!(found.one("SELECT pgusher.current_user()"), "ana");
 }
 
 #[test]
@@ -120,17 +120,17 @@ fn a_token_is_its_own_principals() {
 /// To go on with a session on another connection is for who it is.
 #[test]
 fn nobody_goes_on_with_somebody_elses_session() {
-    let fay = Claim::of("fay").is_taken();
+    let fay = Claim::of("fay").taken();
     let sid: i64 = bench().superuser().one("SELECT sid FROM pgusher.session WHERE name = 'fay'").parse().unwrap();
     Claim::of("ana").with("session", sid.into()).is_refused();
     assert_eq!(fay.one("SELECT pgusher.current_user()"), "fay");
-    let again = Claim::of("fay").with("session", sid.into()).is_taken();
+    let again = Claim::of("fay").with("session", sid.into()).taken();
     assert_eq!(again.one("SELECT pgusher.current_user()"), "fay");
 }
 
 #[test]
 fn an_identity_ends_with_its_token() {
-    let gus = Claim::of("gus").is_taken();
+    let gus = Claim::of("gus").taken();
     assert_eq!(gus.one("SELECT count(*) FROM orders"), "5");
     bench().superuser().run("UPDATE pgusher.session SET expires_at = now() - interval '1 second' WHERE name = 'gus'");
     for function in ["current_user()", "session_user()", "is_member('eu')", "is_member('users')"] {
@@ -142,7 +142,7 @@ fn an_identity_ends_with_its_token() {
 
 #[test]
 fn an_identity_ends_when_its_principal_is_disabled() {
-    let hank = Claim::of("hank").is_taken();
+    let hank = Claim::of("hank").taken();
     bench().govern("UPDATE pgusher.principal SET enabled = false WHERE name = 'hank'");
     hank.refused("SELECT pgusher.current_user()", "28000");
     hank.refused("SELECT count(*) FROM orders", "28000");
@@ -150,7 +150,7 @@ fn an_identity_ends_when_its_principal_is_disabled() {
 
 #[test]
 fn a_group_that_was_left_is_left_upstream_too() {
-    let ida = Claim::of("ida").is_taken();
+    let ida = Claim::of("ida").taken();
     assert_eq!(ida.one("SELECT count(*) FROM orders"), "5");
     bench().govern("DELETE FROM pgusher.membership WHERE member_id = (SELECT id FROM pgusher.principal WHERE name = 'ida')");
     assert_eq!(ida.one("SELECT pgusher.is_member('eu')"), "f");
@@ -159,7 +159,7 @@ fn a_group_that_was_left_is_left_upstream_too() {
 
 #[test]
 fn who_was_an_administrator_is_none_upstream_either() {
-    let _jo = Claim::of("jo").is_taken();
+    let _jo = Claim::of("jo").taken();
     let admin = "SELECT admin FROM pgusher.session WHERE name = 'jo'";
     assert_eq!(bench().superuser().one(admin), "t");
     bench().govern(
