@@ -8,7 +8,7 @@ use super::figures::Figures;
 use super::grammar::{Catalog, Grammar, Tape};
 use super::run::{SHOP, extent, knob, long, mechanisms};
 use super::side::{Side, Step};
-use super::world::{Data, PEOPLE, World};
+use super::world::{Data, PEOPLE, World, identify};
 use crate::harness::{Mechanism, Upstream};
 
 /// Tables that grants are drawn for. Nothing is granted to begin with.
@@ -175,6 +175,7 @@ fn run(seed: u64, rounds: u64, statements: u64, limit: Duration) -> Figures {
         figures.worlds += 1;
         let started = Instant::now();
         for person in PEOPLE {
+            identify(&upstream.superuser(&scene.native), person);
             let direct = Side::direct(&upstream.directory, upstream.port, &scene.native, person.0);
             // The view was made on each side for itself.
             let mut pair = Pair { direct, origins: false, ..scene.world.pair(person) };

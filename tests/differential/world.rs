@@ -236,11 +236,10 @@ impl World {
     /// Fills the reference with what this person may see, and connects both sides.
     pub fn pair(&self, person: Person) -> Pair {
         let upstream = Upstream::shared();
-        let (name, groups) = person;
+        let name = person.0;
         let shadow = self.shadow.as_deref().expect("policies were set");
         let root = upstream.superuser(shadow);
-        let groups: Vec<String> = groups.iter().map(|g| format!("'{g}'")).collect();
-        root.run(&format!("UPDATE oracle.me SET principal = '{name}', groups = ARRAY[{}]::text[]", groups.join(", ")));
+        identify(&root, person);
         for table in self.set.tables() {
             let columns = root.column(&format!(
                 "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
@@ -284,6 +283,12 @@ impl Drop for World {
             let _ = Upstream::shared().superuser("postgres").try_rows(&format!("DROP DATABASE \"{shadow}\" WITH (FORCE)"));
         }
     }
+}
+
+/// Tells a database who asks, for `is_member` and `current_user`.
+pub fn identify(root: &Client, (name, groups): Person) {
+    let groups: Vec<String> = groups.iter().map(|g| format!("'{g}'")).collect();
+    root.run(&format!("UPDATE oracle.me SET principal = '{name}', groups = ARRAY[{}]::text[]", groups.join(", ")));
 }
 
 /// A policy's text with the reference's identity in the place of pgusher's.
