@@ -56,6 +56,11 @@ dbt: setup ## dbt builds a project as an analyst, through pgusher (brings dbt fr
 	@scripts/setup dbt
 	cargo test --locked --test all drivers::dbt -- --ignored
 
+.PHONY: bench-metadata
+bench-metadata: setup-bench ## describing commands on 5,000 tables, direct and through pgusher (release build; about ten minutes)
+	cargo build --locked --release
+	benches/metadata --pgusher target/release/pgusher
+
 setup-bench:
 	@scripts/setup bench
 

@@ -185,6 +185,7 @@ struct RelationRow {
     b: Option<Oid>,
     f: Option<Oid>,
     t: bool,
+    y: Oid,
 }
 
 impl RelationRow {
@@ -209,6 +210,7 @@ impl RelationRow {
             oid: self.o,
             schema: self.s,
             name: self.n,
+            row_type: self.y,
             kind: RelationKind::from_code(self.k)?,
             owner: self.w,
             columns: columns.collect(),
@@ -306,7 +308,8 @@ const RELATIONS: &str = r"SELECT c.oid::pg_catalog.int8 AS o, c.relnamespace::pg
   CASE WHEN c.relkind = 'v' AND c.reloptions IS NOT NULL THEN coalesce((
     SELECT o.option_value::pg_catalog.bool FROM pg_catalog.pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'security_invoker'), false)
   ELSE false END AS i,
-  c.relrowsecurity AS l, coalesce(q.owned_by, x.indrelid::pg_catalog.int8) AS b, f.ftserver::pg_catalog.int8 AS f, c.relpersistence = 't' AS t
+  c.relrowsecurity AS l, coalesce(q.owned_by, x.indrelid::pg_catalog.int8) AS b, f.ftserver::pg_catalog.int8 AS f, c.relpersistence = 't' AS t,
+  c.reltype::pg_catalog.int8 AS y
 FROM pg_catalog.pg_class AS c
 LEFT JOIN (
   SELECT a.attrelid, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(a.attnum, a.attname, a.atttypid::pg_catalog.int8,

@@ -112,6 +112,8 @@ pub struct Relation {
     pub schema: Oid,
     /// Its name.
     pub name: Name,
+    /// The type of its rows, or 0.
+    pub row_type: Oid,
     /// Its kind.
     pub kind: RelationKind,
     /// The upstream role that owns it.

@@ -1,4 +1,5 @@
-//! Where result columns come from: a column of a governed view is told as the table's, so that drivers find its metadata.
+//! Where result columns come from: a column of a governed view is told as the table's, so that drivers find its metadata, and its row as
+//! of the table's row type, which has the same columns and is the one that the catalogs show.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::policy::Oid;
 pub(super) struct Origins {
     of: Option<Arc<Footing>>,
     columns: HashMap<(Oid, i16), (Oid, i16)>,
+    row_types: HashMap<Oid, Oid>,
 }
 
 impl Origins {
@@ -22,7 +24,19 @@ impl Origins {
         if self.of.as_ref().is_some_and(|known| Arc::ptr_eq(known, footing)) {
             return;
         }
-        self.columns = columns(footing);
+        (self.columns, self.row_types) = Default::default();
+        for (oid, governed) in footing.governed.iter() {
+            let Some(relation) = footing.catalog.relation(*oid) else { continue };
+            match governed {
+                Governed::Table(GovernedTable { read, write, insert, .. }) => {
+                    for view in [read, write, insert] {
+                        self.add(&footing.catalog, relation, view);
+                    }
+                }
+                Governed::View { read } => self.add(&footing.catalog, relation, read),
+                Governed::Derived | Governed::Refused(_) => {}
+            }
+        }
         self.of = Some(footing.clone());
     }
 
@@ -33,43 +47,34 @@ impl Origins {
         let Some(mut rest) = out.get_mut(start + 2..).filter(|_| !self.columns.is_empty()) else { return };
         while let Some(end) = rest.iter().position(|b| *b == 0) {
             let Some((field, after)) = rest.get_mut(end + 1..).and_then(|field| field.split_at_mut_checked(FIELD)) else { return };
-            if let [a, b, c, d, e, f, ..] = field
-                && let Some((table, column)) =
+            if let [a, b, c, d, e, f, g, h, i, j, ..] = field {
+                if let Some((table, column)) =
                     self.columns.get(&(u32::from_be_bytes([*a, *b, *c, *d]), i16::from_be_bytes([*e, *f])))
-            {
-                ([*a, *b, *c, *d], [*e, *f]) = (table.to_be_bytes(), column.to_be_bytes());
+                {
+                    ([*a, *b, *c, *d], [*e, *f]) = (table.to_be_bytes(), column.to_be_bytes());
+                }
+                if let Some(row) = self.row_types.get(&u32::from_be_bytes([*g, *h, *i, *j])) {
+                    [*g, *h, *i, *j] = row.to_be_bytes();
+                }
             }
             rest = after;
         }
     }
-}
 
-fn columns(footing: &Footing) -> HashMap<(Oid, i16), (Oid, i16)> {
-    let catalog = &footing.catalog;
-    let mut columns = HashMap::new();
-    for (oid, governed) in footing.governed.iter() {
-        let Some(relation) = catalog.relation(*oid) else { continue };
-        match governed {
-            Governed::Table(GovernedTable { read, write, insert, .. }) => {
-                for view in [read, write, insert] {
-                    add(&mut columns, catalog, relation, view);
-                }
-            }
-            Governed::View { read } => add(&mut columns, catalog, relation, read),
-            Governed::Derived | Governed::Refused(_) => {}
+    fn add(&mut self, catalog: &CatalogSnapshot, of: &Relation, view: &QualifiedName) {
+        let view = catalog.schema_named(view.schema.as_str()).and_then(|schema| catalog.relation_in(schema.oid, &view.name));
+        let Some(view) = view.filter(|view| view.oid != of.oid) else { return };
+        // Column 0 is the whole row.
+        self.columns.insert((view.oid, 0), (of.oid, 0));
+        for column in &view.columns {
+            let own = of.column(column.name.as_str()).map(|own| own.number).or_else(|| system_column(column.name.as_str()));
+            self.columns.insert((view.oid, column.number), own.map_or((0, 0), |number| (of.oid, number)));
         }
-    }
-    columns
-}
-
-fn add(columns: &mut HashMap<(Oid, i16), (Oid, i16)>, catalog: &CatalogSnapshot, of: &Relation, view: &QualifiedName) {
-    let view = catalog.schema_named(view.schema.as_str()).and_then(|schema| catalog.relation_in(schema.oid, &view.name));
-    let Some(view) = view.filter(|view| view.oid != of.oid) else { return };
-    // Column 0 is the whole row.
-    columns.insert((view.oid, 0), (of.oid, 0));
-    for column in &view.columns {
-        let own = of.column(column.name.as_str()).map(|own| own.number).or_else(|| system_column(column.name.as_str()));
-        columns.insert((view.oid, column.number), own.map_or((0, 0), |number| (of.oid, number)));
+        // Only where a row of the one is a row of the other, column by column.
+        let shape = |relation: &Relation| relation.columns.iter().map(|c| (c.name.clone(), c.type_oid)).collect::<Vec<_>>();
+        if view.row_type != 0 && of.row_type != 0 && shape(view) == shape(of) {
+            self.row_types.insert(view.row_type, of.row_type);
+        }
     }
 }
 
@@ -93,12 +98,17 @@ mod tests {
     use crate::sql::fixture;
 
     fn described(table: u32, column: i16) -> BytesMut {
+        typed(table, column, 0x0909_0909)
+    }
+
+    fn typed(table: u32, column: i16, of_type: u32) -> BytesMut {
         let mut body = BytesMut::new();
         body.put_u16(1);
         body.put_slice(b"ssn\0");
         body.put_u32(table);
         body.put_i16(column);
-        body.put_slice(&[9; 12]);
+        body.put_u32(of_type);
+        body.put_slice(&[9; 8]);
         body
     }
 
@@ -111,6 +121,9 @@ mod tests {
             origins.translate(&described(901, column), &mut out);
             assert_eq!(out, described(fixture::EMPLOYEES, column));
         }
+        let mut out = BytesMut::new();
+        origins.translate(&typed(0, 0, 901 + 10_000), &mut out);
+        assert_eq!(out, typed(0, 0, fixture::EMPLOYEES + 10_000), "the row as a whole");
         for untouched in [described(fixture::ORDERS, 1), BytesMut::from(&b"\0\x01cut"[..]), BytesMut::from(&b"\0"[..])] {
             let mut out = BytesMut::new();
             origins.translate(&untouched, &mut out);

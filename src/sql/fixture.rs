@@ -47,6 +47,7 @@ fn relation(oid: Oid, schema: Oid, name: &str, kind: RelationKind, columns: &[&s
         oid,
         schema,
         name: Name::exact(name),
+        row_type: oid + 10_000,
         kind,
         owner: Name::exact("app"),
         columns,

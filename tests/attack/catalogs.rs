@@ -4,7 +4,7 @@ use super::{all_refused, everything};
 use crate::harness::{Client, both_mechanisms, frame};
 
 /// An object of each kind that nobody but administrators has a right on, each part of it with a mark in its name or text.
-const HIDDEN: &[&str] = &[
+pub(super) const HIDDEN: &[&str] = &[
     "CREATE SCHEMA qqschema",
     "CREATE TYPE qqschema.qqenum AS ENUM ('qqlabel')",
     "CREATE TABLE public.qqtable (qqcolumn integer PRIMARY KEY DEFAULT 4711, other text DEFAULT 'qqdefault', CONSTRAINT qqcheck CHECK (other <> 'qqvalue'))",
@@ -36,7 +36,7 @@ const HIDDEN: &[&str] = &[
 ];
 
 /// What came back holds nothing of a hidden object; a statement may quote itself.
-fn tells_nothing(client: &Client, sql: &str) {
+pub(super) fn tells_nothing(client: &Client, sql: &str) {
     let text = everything(client, sql);
     let quoted = sql.contains("qq");
     let told = text.match_indices("qq").find(|(at, _)| {

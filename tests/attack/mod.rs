@@ -31,6 +31,7 @@ mod statistics;
 mod streams;
 mod strict;
 mod temporary;
+mod tools;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};

@@ -196,9 +196,8 @@ async def introspection_works_where_jit_is_on():
 @check
 async def whole_rows_are_masked():
     async with As("ANA") as ana:
-        for row in await ana.fetch("SELECT to_jsonb(e) AS e FROM employees AS e"):
-            e = json.loads(row["e"])
-            assert e["salary"] == 0 and e["ssn"].startswith("***-**-"), row
+        for row in await ana.fetch("SELECT e FROM employees AS e"):
+            assert row["e"]["salary"] == 0 and row["e"]["ssn"].startswith("***-**-"), row
         assert await ana.fetchval("SELECT count(*) FROM (SELECT o FROM orders AS o) AS s") == await own_orders()
 
 

@@ -1,4 +1,4 @@
-//! Real clients through the proxy, each in its own manners: psql, pgjdbc, psycopg, asyncpg, tokio-postgres.
+//! Real clients through the proxy, each in its own manners: psql, pgjdbc, psycopg, asyncpg, SQLAlchemy, tokio-postgres.
 //!
 //! pgjdbc and the Python drivers are exercised by programs in their own languages. A program runs once per mechanism against a
 //! shop of its own and reports each of its checks; a test here stands for one check, so a failure names what is broken.
@@ -11,5 +11,6 @@ mod psql;
 mod psql_catalog;
 mod psycopg;
 mod rust_postgres;
+mod sqlalchemy;
 
 pub(crate) use program::checks;

@@ -40,7 +40,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("pg_cursors", SESSIONS),
     ("pg_largeobject", OBJECTS),
     ("pg_largeobject_metadata", OBJECTS),
-    ("pg_seclabels", GRANTS),
 ];
 
 /// Refused to everybody in information_schema.
@@ -147,9 +146,12 @@ const VIEWS: &[&str] = &[
     "pg_policies",
     "pg_publication_tables",
     "pg_rules",
+    "pg_seclabels",
     "pg_stat_activity",
+    "pg_stat_all_tables",
     "pg_stat_gssapi",
     "pg_stat_ssl",
+    "pg_stat_user_tables",
     "pg_tables",
     "pg_views",
 ];
@@ -320,13 +322,18 @@ pub(super) fn holds(relation: &str, column: &str, key: Key) -> bool {
     list.contains(&(relation, column))
 }
 
+/// Whether columns of this name, wherever a catalog has one, hold numbers of relations.
+pub(super) fn bears_relations(column: &str) -> bool {
+    column != "oid" && RELATIONS.iter().any(|(_, name)| *name == column)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn statistics_are_refused_and_their_definitions_are_not() {
-        for name in ["pg_stats", "pg_stats_ext", "pg_statistic", "pg_statistic_ext_data", "pg_stat_user_tables"] {
+        for name in ["pg_stats", "pg_stats_ext", "pg_statistic", "pg_statistic_ext_data", "pg_stat_user_indexes"] {
             assert_eq!(answer("pg_catalog", name, Sight::Wide, false), Answer::Refused(STATISTICS), "{name}");
         }
         assert_eq!(answer("pg_catalog", "pg_statistic_ext", Sight::Fenced, false), Answer::View("pg_statistic_ext".into()));

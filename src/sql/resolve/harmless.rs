@@ -8,11 +8,13 @@
 use serde_json::Value;
 
 use super::catalog_relations::Sight;
+use super::narrow::{is_given, is_narrow};
+use super::plain::Plain;
 use crate::catalog::{CatalogSnapshot, SearchPath};
 
 /// How the catalogs may be read for a statement.
 pub(super) fn sight(tree: &Value, catalog: &CatalogSnapshot, path: &SearchPath) -> Sight {
-    let judge = Judge { catalog, plain_path: path.schemas.iter().all(|s| s.as_str() != "pg_catalog") };
+    let judge = Judge { catalog, plain_path: path.schemas.iter().all(|s| s.as_str() != "pg_catalog"), plain: Plain::of(tree) };
     if judge.plain_path && judge.is_harmless(tree) { sight_of_admin(tree) } else { Sight::Fenced }
 }
 
@@ -24,6 +26,7 @@ pub(super) fn sight_of_admin(tree: &Value) -> Sight {
 struct Judge<'a> {
     catalog: &'a CatalogSnapshot,
     plain_path: bool,
+    plain: Plain<'a>,
 }
 
 /// Nodes that evaluate nothing by themselves, or nothing that can fail.
@@ -126,8 +129,10 @@ const FUNCTIONS: &[&str] = &[
     "json_agg",
     "aclexplode",
     "pg_options_to_table",
-    "pg_partition_ancestors",
 ];
+
+/// Functions of one relation, whose number (or, as a constant, name) they take.
+const OF_RELATIONS: &[&str] = &["pg_partition_ancestors", "pg_relation_is_publishable"];
 
 /// Operators that compare or put together.
 const OPERATORS: &[&str] = &["=", "<>", "!=", "<", "<=", ">", ">=", "||", "&", "|", "@>", "<@", "&&"];
@@ -160,13 +165,13 @@ impl Judge<'_> {
             })
     }
 
-    /// What is evaluated after rows were left out; queries in it are not.
+    /// What is evaluated after rows were left out; of a query in it, by itself, the same comes after the same.
     fn after(&self, value: &Value) -> bool {
         match value {
             Value::Array(items) => items.iter().all(|item| self.after(item)),
             Value::Object(fields) => {
                 if let Some(("SelectStmt", inner)) = variant(value) {
-                    return self.part(inner);
+                    return self.top(inner);
                 }
                 fields.values().all(|field| self.after(field))
             }
@@ -192,6 +197,16 @@ impl Judge<'_> {
             "AExpr" => self.operator(inner) && parts(),
             "TypeCast" => self.cast(inner) && parts(),
             "SelectStmt" => is_empty(inner.get("locking_clause")) && parts(),
+            // An element of an array, by a number that nothing but counting makes.
+            "AIndirection" => {
+                let by = inner.get("indirection").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+                let counted = |index: &Value| {
+                    let Some(("AIndices", index)) = variant(index) else { return false };
+                    index.get("is_slice").and_then(Value::as_bool) != Some(true)
+                        && index.get("uidx").is_some_and(|at| self.plain.counts(at))
+                };
+                !by.is_empty() && by.iter().all(counted) && inner.get("arg").is_some_and(|arg| self.part(arg))
+            }
             "SubLink" => inner.get("oper_name").is_none_or(|name| is_empty(Some(name)) || self.is_comparison(name)) && parts(),
             _ => NODES.contains(&kind) && parts(),
         }
@@ -199,6 +214,14 @@ impl Judge<'_> {
 
     fn function(&self, call: &Value) -> bool {
         let name = names(call.get("funcname"));
+        // What takes a relation by number would look up a text, and say so.
+        if name.last().is_some_and(|name| OF_RELATIONS.contains(name)) {
+            let args = call.get("args").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            return args.iter().all(|arg| is_given(arg) || self.plain.is_relation(arg));
+        }
+        if name.last() == Some(&"generate_series") {
+            return name.first() == Some(&"pg_catalog") && self.plain.is_counting(call);
+        }
         match name.as_slice() {
             [name] => FUNCTIONS.contains(name) && !self.is_shadowed(name),
             ["pg_catalog" | "information_schema", name] => FUNCTIONS.contains(name),
@@ -255,7 +278,9 @@ impl Judge<'_> {
         let arg = node.get("arg").and_then(variant);
         let constant = matches!(arg, Some(("AConst" | "ParamRef", _)));
         let array = !is_empty(node.get("type_name").and_then(|t| t.get("array_bounds")));
-        constant || (TOTAL.contains(&target) && !array)
+        let as_relation = target == "regclass" && !array && node.get("arg").is_some_and(|arg| self.plain.is_relation(arg));
+        let as_numbers = target == "int2" && array && node.get("arg").is_some_and(|arg| self.plain.is_vector(arg));
+        constant || (TOTAL.contains(&target) && !array) || as_relation || as_numbers
     }
 }
 
@@ -278,7 +303,7 @@ pub(super) fn names(list: Option<&Value>) -> Vec<&str> {
 }
 
 /// The text of a string constant, collations and casts to text looked through.
-fn constant(value: Option<&Value>) -> Option<&str> {
+pub(super) fn constant(value: Option<&Value>) -> Option<&str> {
     match variant(value?)? {
         ("AConst", inner) => inner.get("val")?.get("Sval")?.get("sval")?.as_str(),
         ("CollateClause", inner) => constant(inner.get("arg")),
@@ -312,66 +337,6 @@ fn is_plain_pattern(pattern: &str) -> bool {
     depth == 0
 }
 
-/// Whether a statement asks about a few objects: it compares a number or a name with a constant or parameter.
-fn is_narrow(tree: &Value) -> bool {
-    match tree {
-        Value::Array(items) => items.iter().any(is_narrow),
-        Value::Object(fields) => {
-            variant(tree).is_some_and(|(kind, inner)| kind == "AExpr" && singles_out(inner)) || fields.values().any(is_narrow)
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
-}
-
-fn singles_out(node: &Value) -> bool {
-    let (left, right) = (node.get("lexpr"), node.get("rexpr"));
-    let symbol = names(node.get("name")).last().copied().unwrap_or_default().to_owned();
-    let named = |side: Option<&Value>| side.and_then(variant).and_then(column).is_some_and(is_identifying);
-    let one = [left, right].into_iter().any(named);
-    let given = [left, right].into_iter().any(|side| side.is_some_and(is_given));
-    match symbol.as_str() {
-        "=" => one && given,
-        "~" => one && constant(right).is_some_and(|p| p.starts_with("^(") && !p.contains(".*")),
-        "~~" => one && constant(right).is_some_and(|p| !p.contains('%')),
-        _ => false,
-    }
-}
-
-/// The last name of a column reference.
-fn column<'v>((kind, inner): (&'v str, &'v Value)) -> Option<&'v str> {
-    (kind == "ColumnRef").then(|| names(inner.get("fields")).last().copied()).flatten()
-}
-
-fn is_identifying(column: &str) -> bool {
-    column == "oid"
-        || matches!(
-            column,
-            "relname"
-                | "proname"
-                | "typname"
-                | "table_name"
-                | "tablename"
-                | "viewname"
-                | "objoid"
-                | "ev_class"
-                | "classid"
-                | "objid"
-                | "refobjid"
-        )
-        || column.ends_with("relid")
-        || column.ends_with("typid")
-}
-
-/// A constant or parameter, casts and single-row sub-selects of them looked through.
-fn is_given(value: &Value) -> bool {
-    match variant(value) {
-        Some(("AConst" | "ParamRef", _)) => true,
-        Some(("TypeCast" | "CollateClause", inner)) => inner.get("arg").is_some_and(is_given),
-        Some(("FuncCall", inner)) => inner.get("args").and_then(Value::as_array).is_some_and(|args| args.iter().all(is_given)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,7 +360,16 @@ mod tests {
             "SELECT 1 FROM pg_class WHERE relname LIKE 'sal\\'",
             "SELECT 1 FROM pg_class WHERE CASE WHEN relname = 'x' THEN relname ~ '[' ELSE true END",
             "SELECT x FROM (SELECT relname::int AS x FROM pg_class) s WHERE x = 1",
-            "SELECT (SELECT relname::int FROM pg_class LIMIT 1)",
+            "SELECT 1 WHERE (SELECT relname::int FROM pg_class LIMIT 1) = 1",
+            "SELECT (SELECT 1 FROM pg_catalog.pg_class WHERE relname::int = 1)",
+            "SELECT 1 FROM pg_catalog.pg_class c, pg_catalog.pg_partition_ancestors(c.relname::text)",
+            "SELECT 1 FROM (SELECT relname::text AS tgrelid FROM pg_catalog.pg_class) t WHERE t.tgrelid::regclass IS NULL",
+            "SELECT 1 FROM (SELECT indkey::text FROM pg_catalog.pg_index) t WHERE indkey::int2[] IS NULL",
+            "SELECT 1 FROM mine.t WHERE tgrelid::regclass IS NULL",
+            "WITH pg_trigger(tgrelid) AS (SELECT relname::text FROM pg_catalog.pg_class) SELECT 1 FROM pg_trigger WHERE tgrelid::regclass IS NULL",
+            "SELECT 1 FROM pg_catalog.pg_class, pg_catalog.generate_series(1, 2, relpages)",
+            "SELECT 1 FROM pg_catalog.pg_index WHERE indkey[CASE WHEN indrelid = 1 THEN 1e30 ELSE 1 END] = 1",
+            "SELECT 1 FROM pg_catalog.pg_index, (SELECT 1e30 AS s) t WHERE indkey[s] = 1",
             "SELECT count(*) FROM pg_class GROUP BY relname HAVING relname::int = 1",
             "SELECT 1 FROM pg_class WHERE relpages + 1 = 2",
             "SELECT 1 FROM pg_class WHERE lower(relname)::date = '2000-01-01'",
@@ -421,6 +395,20 @@ mod tests {
                 Sight::Wide,
             ),
             ("SELECT a.attname FROM pg_attribute a WHERE a.attrelid = $1::oid AND a.attnum > 0", Sight::Narrow),
+            (
+                "SELECT (SELECT u.tgrelid::regclass::text FROM pg_catalog.pg_trigger u, pg_catalog.pg_partition_ancestors(t.tgrelid) WITH ORDINALITY AS a(relid, depth) \
+                 WHERE u.tgrelid = a.relid ORDER BY a.depth LIMIT 1), (SELECT relname::int FROM pg_catalog.pg_class LIMIT 1) FROM pg_catalog.pg_trigger t WHERE t.tgrelid = '16389'",
+                Sight::Narrow,
+            ),
+            (
+                "SELECT conname FROM pg_catalog.pg_constraint c WHERE confrelid IN (SELECT pg_catalog.pg_partition_ancestors('16389') UNION ALL VALUES ('16389'::pg_catalog.regclass))",
+                Sight::Narrow,
+            ),
+            (
+                "SELECT (SELECT string_agg(attname, ', ') FROM pg_catalog.generate_series(0, pg_catalog.array_upper(pr.prattrs::pg_catalog.int2[], 1)) s, pg_catalog.pg_attribute \
+                 WHERE attrelid = pr.prrelid AND attnum = prattrs[s]) FROM pg_catalog.pg_publication_rel pr WHERE pr.prrelid = '16389'",
+                Sight::Narrow,
+            ),
             ("SELECT * FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog') ORDER BY table_name", Sight::Wide),
         ] {
             assert_eq!(judged(sql), expected, "{sql}");

@@ -108,6 +108,7 @@ fn relation(oid: Oid, name: &str, kind: RelationKind, columns: &[&str]) -> Relat
         oid,
         schema: SHOP,
         name: Name::exact(name),
+        row_type: 0,
         kind,
         owner: Name::exact("shop_owner"),
         columns: columns.iter().enumerate().map(column).collect(),

@@ -42,6 +42,7 @@ impl World {
             oid,
             schema: PUBLIC,
             name: Name::exact(&format!("r{oid}")),
+            row_type: 0,
             kind,
             owner: Name::exact("app"),
             columns: vec![column(1, "id"), column(2, "ssn")],

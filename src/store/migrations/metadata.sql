@@ -4,14 +4,15 @@
 -- same session sees its own changes at once, others after commit, and a rollback takes them back. The views of metadata_views.sql
 -- ask these functions once per statement; without an identity they raise 28000.
 
--- The schemas that are not ours, temporary ones left out.
-CREATE OR REPLACE FUNCTION pgusher.theirs() RETURNS oid[]
+-- The schemas that are not ours, temporary ones left out; or of one whether it is among them.
+DROP FUNCTION IF EXISTS pgusher.theirs();
+CREATE OR REPLACE FUNCTION pgusher.theirs(asked oid DEFAULT NULL) RETURNS oid[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   RETURN ARRAY(
     SELECT n.oid FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner
     WHERE n.nspname <> 'pgusher' AND NOT (n.nspname LIKE 'pgusher\_%' AND r.rolname = 'pgusher_owner')
-      AND n.nspname NOT LIKE 'pg\_temp\_%' AND n.nspname NOT LIKE 'pg\_toast\_temp\_%');
+      AND n.nspname NOT LIKE 'pg\_temp\_%' AND n.nspname NOT LIKE 'pg\_toast\_temp\_%' AND (asked IS NULL OR n.oid = asked));
 END
 $pgusher$;
 
@@ -145,27 +146,53 @@ BEGIN
 END
 $pgusher$;
 
+-- The role that an administrator is told to own something that no principal owns: not one of ours.
+CREATE OR REPLACE FUNCTION pgusher.role_shown(role oid) RETURNS oid
+LANGUAGE plpgsql STABLE SECURITY DEFINER AS $pgusher$
+BEGIN
+  RETURN CASE WHEN pg_catalog.starts_with(pg_catalog.pg_get_userbyid(role)::pg_catalog.text, 'pgusher_') THEN 10::pg_catalog.oid ELSE role END;
+END
+$pgusher$;
+
 -- Single objects: what the wide views say of many at once.
+-- Asked of many rows, so a schema that is seen whole comes first. It sets its search path, for a plan is kept for one path only.
 CREATE OR REPLACE FUNCTION pgusher.sees_relation(object oid) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   one record;
   owning oid;
 BEGIN
-  SELECT c.relnamespace AS inside, c.relkind AS kind INTO one FROM pg_class AS c WHERE c.oid = object;
-  IF one.kind IS NULL THEN
-    RETURN false;
+  SELECT s.ids, c.relkind AS kind, c.relnamespace AS inside,
+      (c.relnamespace = ANY (coalesce(s.whole, pgusher.theirs(c.relnamespace)))
+        OR c.relnamespace = pg_my_temp_schema()) AS whole
+    INTO one
+    FROM pgusher.session AS s LEFT JOIN pg_class AS c ON c.oid = sees_relation.object
+    WHERE s.sid = currval('pgusher.slot'::regclass)
+      AND s.expires_at > clock_timestamp();
+  IF one.ids IS NULL THEN
+    RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
   END IF;
-  IF one.inside = ANY (pgusher.whole()) THEN
+  IF one.whole OR one.kind IS NULL THEN
+    RETURN one.kind IS NOT NULL;
+  END IF;
+  PERFORM FROM pgusher.rights AS g
+    WHERE g.principal = ANY (one.ids) AND g.kind = 'relation' AND g.object = sees_relation.object;
+  IF FOUND THEN
     RETURN true;
   END IF;
-  owning := CASE
-    WHEN one.kind IN ('i', 'I') THEN (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = object)
-    WHEN one.kind = 'S' THEN (SELECT d.refobjid FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = object AND d.objsubid = 0
-                                AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') LIMIT 1) END;
-  RETURN EXISTS (SELECT FROM pgusher.grants AS g WHERE g.principal = ANY (pgusher.ids()) AND g.kind = 'relation' AND g.object IN (sees_relation.object, owning))
-    OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = ANY (pgusher.ids()) AND o.kind = 'relation' AND o.object IN (sees_relation.object, owning))
-    OR (one.kind = 'c' AND one.inside = ANY (pgusher.schemas()));
+  -- What belongs to a relation is seen with it.
+  IF one.kind = 'i' OR one.kind = 'I' THEN
+    owning := (SELECT i.indrelid FROM pg_index AS i WHERE i.indexrelid = sees_relation.object);
+  ELSIF one.kind = 'S' THEN
+    owning := (SELECT d.refobjid FROM pg_depend AS d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = sees_relation.object
+        AND d.objsubid = 0 AND d.refclassid = 'pg_class'::regclass
+        AND (d.deptype = 'a' OR d.deptype = 'i') LIMIT 1);
+  END IF;
+  IF owning IS NOT NULL THEN
+    RETURN pgusher.sees_relation(owning);
+  END IF;
+  RETURN one.kind = 'c' AND one.inside = ANY (pgusher.schemas());
 END
 $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.sees_function(object oid) RETURNS boolean
@@ -197,6 +224,24 @@ BEGIN
   END IF;
   RETURN one.inside = ANY (pgusher.schemas())
     OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = object AND d.refclassid = 'pg_extension'::regclass);
+END
+$pgusher$;
+-- A constraint is seen with the table (or domain) that has it and the one that it refers to.
+CREATE OR REPLACE FUNCTION pgusher.sees_constraint(relation oid, domain oid, refers oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN (refers IS NULL OR pgusher.sees_relation(refers))
+    AND CASE relation WHEN 0 THEN pgusher.sees_type(domain) ELSE pgusher.sees_relation(relation) END;
+END
+$pgusher$;
+-- A default is seen with its table and with what it names.
+CREATE OR REPLACE FUNCTION pgusher.sees_default(object oid, relation oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN pgusher.sees_relation(relation) AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_attrdef'::regclass AND d.objid = object AND d.objsubid = 0 AND d.refobjid <> relation
+      AND ((d.refclassid = 'pg_class'::regclass AND NOT pgusher.sees_relation(d.refobjid))
+        OR (d.refclassid = 'pg_proc'::regclass AND d.refobjid >= 16384 AND NOT pgusher.sees_function(d.refobjid))));
 END
 $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.sees_schema(object oid) RETURNS boolean
@@ -234,7 +279,7 @@ CREATE OR REPLACE FUNCTION pgusher.held(kind text, object oid, schema oid, wante
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   IF pgusher.administers() THEN
-    RETURN schema IS NULL OR schema = ANY (pgusher.whole());
+    RETURN schema IS NULL OR schema = ANY (pgusher.theirs(schema)) OR schema = pg_my_temp_schema();
   END IF;
   RETURN pgusher.granted(pgusher.ids(), kind, object, schema, wanted);
 END

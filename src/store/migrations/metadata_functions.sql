@@ -14,11 +14,24 @@ BEGIN
 END
 $pgusher$;
 
+-- Whether a relation is read by who reads what it is a partition or child of: `tableoid::regclass` of its rows is its name.
+CREATE OR REPLACE FUNCTION pgusher.is_read_through(object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN EXISTS (
+    WITH RECURSIVE above AS (
+      SELECT i.inhparent AS relation FROM pg_inherits AS i WHERE i.inhrelid = object
+      UNION SELECT i.inhparent FROM above AS a JOIN pg_inherits AS i ON i.inhrelid = a.relation)
+    SELECT FROM above AS a JOIN pg_class AS c ON c.oid = a.relation
+    WHERE c.relkind IN ('r', 'p') AND pgusher.held('relation', c.oid, c.relnamespace, 'SELECT'));
+END
+$pgusher$;
+
 -- Values of these types are names of what is seen, or an error: their text would tell the name of anything whose number is guessed.
 CREATE OR REPLACE FUNCTION pgusher.is_seen(class oid, object oid) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
-  IF object <> 0 AND NOT pgusher.sees(class, object) THEN
+  IF object <> 0 AND NOT pgusher.sees(class, object) AND NOT (class = 'pg_class'::regclass AND pgusher.is_read_through(object)) THEN
     RAISE EXCEPTION '% with OID % does not exist',
       CASE class WHEN 'pg_class'::regclass THEN 'relation' WHEN 'pg_proc'::regclass THEN 'function' WHEN 'pg_type'::regclass THEN 'type'
         WHEN 'pg_namespace'::regclass THEN 'schema' ELSE 'object' END, object
@@ -180,7 +193,7 @@ $pgusher$;
 
 -- A partition's kin, as far as it is seen; numbers, not names.
 CREATE OR REPLACE FUNCTION pgusher.pg_partition_ancestors(regclass, OUT relid oid) RETURNS SETOF oid
-LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   RETURN QUERY SELECT a.relid::oid FROM pg_catalog.pg_partition_ancestors($1) AS a WHERE pgusher.sees_relation($1) AND pgusher.sees_relation(a.relid);
 END
@@ -201,9 +214,14 @@ $pgusher$;
 
 -- Who owns: principals bear numbers from 4000000000 on; everything else belongs to the database's first role.
 CREATE OR REPLACE FUNCTION pgusher.pg_get_userbyid(oid) RETURNS name
-LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER AS $pgusher$
 BEGIN
-  RETURN coalesce((SELECT r.rolname FROM pgusher.pg_roles AS r WHERE r.oid = $1), 'unknown (OID=' || $1 || ')');
+  -- Listings ask for each of their rows.
+  IF $1 OPERATOR(pg_catalog.=) 10::pg_catalog.oid THEN
+    RETURN pg_catalog.pg_get_userbyid($1);
+  END IF;
+  RETURN coalesce((SELECT r.rolname FROM pgusher.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) $1),
+    pg_catalog.concat('unknown (OID=', $1, ')')::pg_catalog.name);
 END
 $pgusher$;
 

@@ -54,6 +54,22 @@ BEGIN
       END;
     END LOOP;
   END LOOP;
+  -- Tables as the statistics list them, without the figures: those tell of rows that a filter hides, and of what others do.
+  FOR one IN SELECT c.oid, c.relname FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relname IN ('pg_stat_all_tables', 'pg_stat_user_tables')
+  LOOP
+    SELECT pg_catalog.string_agg(CASE a.attname WHEN 'relid' THEN 'c.oid' WHEN 'schemaname' THEN 'n.nspname' WHEN 'relname' THEN 'c.relname'
+        ELSE 'NULL::' || pg_catalog.format_type(a.atttypid, a.atttypmod) END || ' AS ' || a.attname, ', ' ORDER BY a.attnum) INTO body
+      FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = one.oid AND a.attnum > 0;
+    FOREACH form IN ARRAY ARRAY['narrow_', 'wide_', ''] LOOP
+      said := pg_catalog.format('SELECT %s FROM pgusher.%I AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace'
+        ' WHERE c.relkind IN (''r'', ''t'', ''m'', ''p'')', body, CASE form WHEN '' THEN 'wide_' ELSE form END || 'pg_class');
+      IF one.relname = 'pg_stat_user_tables' THEN
+        said := said || ' AND n.nspname NOT IN (''pg_catalog'', ''information_schema'') AND n.nspname NOT LIKE ''pg\_toast%''';
+      END IF;
+      PERFORM pgusher.put_view(form || one.relname, CASE form WHEN '' THEN 'WITH (security_barrier)' ELSE '' END, said);
+    END LOOP;
+  END LOOP;
   -- Privileges are those of our grants, and one's own.
   FOR one IN SELECT * FROM (VALUES ('table_privileges'), ('role_table_grants')) AS v(name) LOOP
     PERFORM pgusher.put_view('information_schema.' || one.name, 'WITH (security_barrier)',
@@ -99,7 +115,7 @@ BEGIN
     WHERE p.pronamespace = 'pgusher'::pg_catalog.regnamespace
       AND (p.proname ~ '^(pg_|has_|to_reg|is_self|is_member_of|sees|relation_named|schema_named|function_named|server_named|here$)'
         OR p.proname IN ('format_type', 'col_description', 'obj_description', 'shobj_description', 'comment_on', 'row_security_active', 'any_held',
-          'held', 'owns', 'owns_it', 'always', 'may_read_definition', 'unveiled', 'is_seen', 'ids', 'whole', 'callable', 'schemas', 'administers'))
+          'held', 'owns', 'owns_it', 'always', 'may_read_definition', 'unveiled', 'is_seen', 'is_read_through', 'role_shown', 'ids', 'whole', 'callable', 'schemas', 'administers'))
   LOOP
     EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', one.function);
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO pgusher_session, pgusher_control, pgusher_viewer', one.function);

@@ -56,7 +56,7 @@ DECLARE
       ELSE 'EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1'' AND g.object = \2)' END,
     '\{OWNER ([a-z]+) ([a-z_.]+) ([a-z_.]+)\}', 'coalesce((SELECT (4000000000 + o.principal)::oid FROM pgusher.owner AS o'
       || ' WHERE o.kind = ''\1'' AND o.object = \2 AND (o.principal = {ME} OR {ADMIN})),'
-      || ' (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.oid = \3 AND {ADMIN} AND r.rolname NOT LIKE ''pgusher\\_%''), 10::oid)',
+      || ' CASE WHEN {ADMIN} THEN pgusher.role_shown(\3) ELSE 10::oid END)',
     '\{ALL\}', 'ANY ((SELECT pgusher.whole())::oid[])',
     '\{CALLS\}', 'ANY ((SELECT pgusher.callable())::oid[])',
     '\{NAMES\}', 'ANY ((SELECT pgusher.schemas())::oid[])',
@@ -70,8 +70,10 @@ BEGIN
 END
 $pgusher$;
 
--- The views of one catalog relation: its columns, some of them replaced, and the rows that meet a condition on `x`.
-CREATE OR REPLACE FUNCTION pgusher.forge(name text, condition text, replaced jsonb DEFAULT '{}', widely text DEFAULT NULL) RETURNS void
+-- The views of one catalog relation: its columns, some of them replaced, and the rows that meet a condition on `x`, written otherwise
+-- for wide views where `widely` says so, and for the narrow one on what is joined to it.
+DROP FUNCTION IF EXISTS pgusher.forge(text, text, jsonb, text);
+CREATE OR REPLACE FUNCTION pgusher.forge(name text, condition text, replaced jsonb DEFAULT '{}', widely text DEFAULT NULL, beside text DEFAULT '') RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   source CONSTANT oid := (SELECT c.oid FROM pg_class AS c WHERE c.relname = name AND c.relnamespace = 'pg_catalog'::regnamespace);
@@ -86,7 +88,7 @@ BEGIN
                              CASE a.atttypid WHEN 'anyarray'::regtype THEN 'text[]' ELSE format_type(a.atttypid, a.atttypmod) END)
                          ELSE 'x.' || quote_ident(a.attname) END || ' AS ' || quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
     FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped;
-  narrow := format('FROM pg_catalog.%I AS x WHERE %s', name, pgusher.spell(condition, false));
+  narrow := format('FROM pg_catalog.%I AS x %s WHERE %s', name, beside, pgusher.spell(condition, false));
   wide := format('FROM pg_catalog.%I AS x WHERE %s', name, pgusher.spell(coalesce(widely, condition), true));
   columns := 'SELECT ' || pgusher.spell(columns, false);
   PERFORM pgusher.put_view('narrow_' || name, '', columns || ' ' || narrow);
@@ -156,7 +158,6 @@ BEGIN
     ('pg_aggregate', '{CALL x.aggfnoid}', '{}'),
     ('pg_cast', '{TYPE x.castsource} AND {TYPE x.casttarget}', '{}'),
     -- What belongs to relations. A constraint, trigger or default that names something else is seen only with that.
-    ('pg_constraint', '({SEES x.conrelid} OR (x.conrelid = 0 AND {TYPE x.contypid})) AND (x.confrelid = 0 OR {SEES x.confrelid})', '{}'),
     ('pg_trigger', '{SEES x.tgrelid} AND {CALL x.tgfoid} AND (x.tgconstrrelid = 0 OR {SEES x.tgconstrrelid})', '{}'),
     ('pg_rewrite', '{SEES x.ev_class}', '{"ev_qual": "NULL", "ev_action": "NULL"}'),
     ('pg_policy', 'x.polname NOT LIKE ''pgusher\_%'' AND {SEES x.polrelid}',
@@ -193,6 +194,7 @@ BEGIN
     ('pg_init_privs', 'false', '{}'),
     ('pg_seclabel', 'false', '{}'),
     ('pg_shseclabel', 'false', '{}'),
+    ('pg_seclabels', 'false', '{}'),
     ('pg_shdepend', 'false', '{}'),
     ('pg_auth_members', 'false', '{}'),
     ('pg_shdescription', 'x.classoid = ''pg_catalog.pg_database''::regclass
@@ -206,12 +208,13 @@ BEGIN
   LOOP
     PERFORM pgusher.forge(one.name, one.condition, one.replaced::jsonb);
   END LOOP;
+  -- Who asks which constraints refer to a table has no index to find them by: the join lets what they refer to be looked for first.
+  PERFORM pgusher.forge('pg_constraint', '(x.connamespace = {ALL} AND (f.oid IS NULL OR f.relnamespace = {ALL}))
+      OR pgusher.sees_constraint(x.conrelid, x.contypid, f.oid)', '{}',
+    '({SEES x.conrelid} OR (x.conrelid = 0 AND {TYPE x.contypid})) AND (x.confrelid = 0 OR {SEES x.confrelid})',
+    'LEFT JOIN pg_catalog.pg_class AS f ON f.oid = x.confrelid');
   -- A default is seen with what it names.
-  PERFORM pgusher.forge('pg_attrdef', '{SEES x.adrelid} AND NOT EXISTS (
-      SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_attrdef''::regclass AND d.objid = x.oid AND d.objsubid = 0
-        AND d.refobjid <> x.adrelid
-        AND ((d.refclassid = ''pg_catalog.pg_class''::regclass AND NOT {SEES d.refobjid})
-          OR (d.refclassid = ''pg_catalog.pg_proc''::regclass AND NOT {CALL d.refobjid})))', '{}',
+  PERFORM pgusher.forge('pg_attrdef', 'pgusher.sees_default(x.oid, x.adrelid)', '{}',
     '{SEES x.adrelid} AND x.oid NOT IN (
       SELECT d.objid FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_attrdef''::regclass AND d.objsubid = 0
         AND ((d.refclassid = ''pg_catalog.pg_class''::regclass AND NOT {SEES d.refobjid})

@@ -118,13 +118,13 @@ fn drivers_may_set_a_parameter_of_any_value_beside_other_targets() {
 #[test]
 fn drivers_may_call_helpers_of_information_schema_and_not_read_statistics() {
     assert!(analyse("SELECT information_schema._pg_expandarray(ARRAY[1])").is_ok());
-    for view in ["pg_stat_all_tables", "pg_statio_user_tables", "pg_catalog.pg_stats", "pg_statistic"] {
+    for view in ["pg_stat_all_indexes", "pg_statio_user_tables", "pg_catalog.pg_stats", "pg_statistic"] {
         let refused = crate::sql::fixture::analyse_as(
             &format!("SELECT * FROM {view}"),
             &crate::sql::fixture::alice(),
             &crate::sql::fixture::footing_with(|parts| {
                 let class = parts.relations.iter().find(|r| r.oid == 1259).unwrap().clone();
-                for (oid, name) in [(5000, "pg_stat_all_tables"), (5001, "pg_statio_user_tables"), (5002, "pg_statistic")] {
+                for (oid, name) in [(5000, "pg_stat_all_indexes"), (5001, "pg_statio_user_tables"), (5002, "pg_statistic")] {
                     parts.relations.push(crate::catalog::Relation { oid, name: name.into(), ..class.clone() });
                 }
             }),
