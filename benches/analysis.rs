@@ -192,6 +192,7 @@ fn relation(oid: u32, name: &str, columns: &[&str]) -> Relation {
         default: None,
     };
     Relation {
+        row_type: 0,
         oid,
         schema: PUBLIC,
         name: Name::exact(name),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::catalog_relations::Sight;
 use super::narrow::{is_given, is_narrow};
-use super::plain::Plain;
+use super::plain::{Plain, is_counting};
 use crate::catalog::{CatalogSnapshot, SearchPath};
 
 /// How the catalogs may be read for a statement.
@@ -220,7 +220,7 @@ impl Judge<'_> {
             return args.iter().all(|arg| is_given(arg) || self.plain.is_relation(arg));
         }
         if name.last() == Some(&"generate_series") {
-            return name.first() == Some(&"pg_catalog") && self.plain.is_counting(call);
+            return name.first() == Some(&"pg_catalog") && is_counting(call);
         }
         match name.as_slice() {
             [name] => FUNCTIONS.contains(name) && !self.is_shadowed(name),

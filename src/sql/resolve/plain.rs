@@ -117,11 +117,6 @@ impl<'v> Plain<'v> {
             _ => false,
         }
     }
-
-    /// Whether a call of generate_series counts from a number to the end of an array.
-    pub(super) fn is_counting(&self, call: &Value) -> bool {
-        is_counting(call)
-    }
 }
 
 fn counting(function: &Value) -> bool {
@@ -133,7 +128,8 @@ fn counting(function: &Value) -> bool {
     names(call.get("funcname")) == ["pg_catalog", "generate_series"] && is_counting(call)
 }
 
-fn is_counting(call: &Value) -> bool {
+/// Whether a call of generate_series counts from a number to the end of an array.
+pub(super) fn is_counting(call: &Value) -> bool {
     let args = call.get("args").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let [from, to] = args else { return false };
     let number = match variant(from) {
