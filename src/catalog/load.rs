@@ -71,6 +71,7 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         references: rest.references,
         of_ddl: rest.of_ddl,
         view_calls: rest.view_calls,
+        part_calls: rest.part_calls,
         unalterable_owners: rest.unalterable,
         keys: rest.keys.into_iter().map(|(relation, columns, groupable)| PrimaryKey { relation, columns, groupable }).collect(),
     })
@@ -281,6 +282,7 @@ struct RestRow {
     references: Vec<(Oid, Oid)>,
     of_ddl: Vec<Oid>,
     view_calls: Vec<(Oid, Oid)>,
+    part_calls: Vec<(Oid, Oid)>,
     unalterable: Vec<Name>,
     keys: Vec<(Oid, Vec<i16>, Vec<i16>)>,
 }
@@ -429,6 +431,17 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
    LEFT JOIN pg_catalog.pg_operator AS o ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
    JOIN pg_catalog.pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid ELSE o.oprcode::pg_catalog.oid END
    WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS view_calls,
+  (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(u.relation::pg_catalog.int8, p.oid::pg_catalog.int8)), '[]'::pg_catalog.jsonb)
+   FROM (
+     SELECT e.adrelid AS relation, 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, e.oid AS object FROM pg_catalog.pg_attrdef AS e
+     UNION ALL SELECT k.conrelid, 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'c' AND k.conrelid <> 0
+     UNION ALL SELECT x.indrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, x.indexrelid FROM pg_catalog.pg_index AS x WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+     UNION ALL SELECT t.stxrelid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_statistic_ext AS t
+   ) AS u
+   JOIN pg_catalog.pg_depend AS d ON d.classid = u.class AND d.objid = u.object
+   LEFT JOIN pg_catalog.pg_operator AS o ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
+   JOIN pg_catalog.pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid ELSE o.oprcode::pg_catalog.oid END
+   WHERE u.relation >= 16384 AND p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS part_calls,
   (SELECT coalesce(pg_catalog.jsonb_agg(r.rolname ORDER BY r.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, pg_catalog.to_jsonb(c.conkey),

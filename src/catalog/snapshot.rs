@@ -57,6 +57,14 @@ impl RelationKind {
         })
     }
 
+    /// Whether it is read and written as rows.
+    pub fn has_rows(self) -> bool {
+        match self {
+            Self::Table | Self::PartitionedTable | Self::View | Self::MaterializedView | Self::ForeignTable => true,
+            Self::Sequence | Self::CompositeType | Self::Index => false,
+        }
+    }
+
     /// The word PostgreSQL uses in "permission denied for …".
     pub fn noun(self) -> &'static str {
         match self {
@@ -294,6 +302,8 @@ pub struct CatalogParts {
     pub of_ddl: Vec<Oid>,
     /// Functions outside pg_catalog that definitions of views call: (view, function).
     pub view_calls: Vec<(Oid, Oid)>,
+    /// Functions outside pg_catalog that defaults, generated columns, checks, indexes and statistics of tables call: (table, function).
+    pub part_calls: Vec<(Oid, Oid)>,
     /// Upstream roles whose relations `pgusher_owner` may not alter: superusers, and roles it is no member of.
     pub unalterable_owners: Vec<Name>,
     /// Primary keys of tables.
@@ -342,6 +352,7 @@ struct Index {
     referencing: HashMap<Oid, Vec<Oid>>,
     of_ddl: HashSet<Oid>,
     view_calls: HashMap<Oid, Vec<Oid>>,
+    part_calls: HashMap<Oid, Vec<Oid>>,
     unalterable_owners: HashSet<Name>,
     keys: HashMap<Oid, PrimaryKey>,
 }
@@ -377,6 +388,9 @@ impl Index {
         catalog.of_ddl.extend(parts.of_ddl);
         for (view, function) in parts.view_calls {
             catalog.view_calls.entry(view).or_default().push(function);
+        }
+        for (table, function) in parts.part_calls {
+            catalog.part_calls.entry(table).or_default().push(function);
         }
         for one in parts.types {
             catalog.type_by_name.insert((one.schema, one.name.clone()), one.oid);
@@ -506,6 +520,11 @@ impl CatalogSnapshot {
     /// The functions outside pg_catalog that a view's definition calls.
     pub fn called_by_view(&self, oid: Oid) -> &[Oid] {
         self.shared.view_calls.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// The functions outside pg_catalog that a table's defaults, generated columns, checks, indexes and statistics call.
+    pub fn called_by_parts(&self, oid: Oid) -> &[Oid] {
+        self.shared.part_calls.get(&oid).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a function or schema belongs to `pgusher_ddl` upstream.

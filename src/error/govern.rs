@@ -46,6 +46,12 @@ pub enum GovernError {
         /// The function.
         label: String,
     },
+    /// A filter or mask of somebody who is no administrator would call a function that is none of an administrator's.
+    #[error("function {label} cannot be called by a row filter or mask")]
+    OthersFunction {
+        /// The function.
+        label: String,
+    },
     /// A view or function would get a new owner whom the subject does not belong to.
     #[error("permission denied to give {noun} {label} to \"{owner}\"")]
     NotGivable {
@@ -294,6 +300,9 @@ impl From<&GovernError> for Report {
             GovernError::UnsettledFunction { label } => report
                 .detail("Whoever reads the table could change what it reads by setting search_path.")
                 .hint(format!("Give it a search path of its own: ALTER FUNCTION {label} SET search_path = …, pg_temp.")),
+            GovernError::OthersFunction { .. } => report
+                .detail("It would run as whoever reads the table, and may do what they may.")
+                .hint("Write its expression itself, or ask an administrator to make the function or to set the filter or mask."),
             GovernError::NotGivable { noun, .. } => report
                 .detail(format!("A {noun} runs with its owner's rights, so only administrators may give it to just anybody."))
                 .hint("Give it to yourself or to a group you are in."),
@@ -347,6 +356,7 @@ fn code(error: &GovernError) -> SqlState {
         | GovernError::NotExecutable { .. }
         | GovernError::NotReadable { .. }
         | GovernError::NotGivable { .. }
+        | GovernError::OthersFunction { .. }
         | GovernError::NarrowedToken
         | GovernError::SystemObject { .. }
         | GovernError::OwnerRights { .. } => SqlState::INSUFFICIENT_PRIVILEGE,

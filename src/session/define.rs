@@ -15,6 +15,7 @@ use super::run::Session;
 use super::script::{Part, Script};
 use crate::error::session::{Refusal, SessionError};
 use crate::error::{Report, Severity};
+use crate::policy::{Level, Oid, Requirement};
 use crate::sql::{Executor, Fill, Owned, StatementKind};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::send::Link;
@@ -74,22 +75,34 @@ impl Session {
     /// The signed way.
     async fn define(&mut self, script: &Arc<Script>, owned: &Owned, started: Instant) -> Result<bool, Stop> {
         let Some(part) = script.parts.first() else { return Ok(true) };
-        self.send_signed(owned.by, part.rewritten.text(), settled(part));
+        let on = self.defined(part);
+        self.send_signed(owned.by, part.rewritten.text(), settled(part), &on);
         let ending = if owned.fill.is_some() { Completion::Prelude } else { Completion::StoodIn };
         self.executed(script, ending, started).await
     }
 
     /// Sends a statement that a function of ours runs as `by`, where a step is expected.
-    fn send_signed(&mut self, by: Executor, statement: &str, settled: bool) {
+    fn send_signed(&mut self, by: Executor, statement: &str, settled: bool, on: &[(Oid, String)]) {
         let key = (**self.environment.key.load()).clone();
-        let (payload, signature) = key.define(self.who.process_id, by, statement, settled);
+        let (payload, signature) = key.define(self.who.process_id, by, statement, settled, on);
         self.exchange.link.stand_in(&Housekeeping::Define { by, payload: &payload, statement, signature: &signature });
         self.expect_step(None, None);
     }
 
+    /// The relations that a statement defines or maintains, by their names.
+    fn defined(&self, part: &Part) -> Vec<(Oid, String)> {
+        let catalog = &self.footing.catalog;
+        let named = |requirement: &Requirement| {
+            let oid = requirement.securable.relation().filter(|_| requirement.level != Level::Privilege)?;
+            let relation = catalog.relation(oid).filter(|relation| relation.kind.has_rows())?;
+            Some((oid, catalog.qualified(relation)?.quoted()))
+        };
+        part.rewritten.remembered().requirements.iter().filter_map(named).collect()
+    }
+
     /// Fills the materialized view that a statement made, and says how many rows it got.
     async fn refresh(&mut self, script: &Arc<Script>, view: &str, text: &str, started: Instant) -> Result<bool, Stop> {
-        self.send_signed(Executor::Owner, text, true);
+        self.send_signed(Executor::Owner, text, true, &[]);
         if !self.executed(script, Completion::StoodIn, started).await? {
             return Ok(false);
         }

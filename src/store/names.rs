@@ -60,3 +60,9 @@ fn numbered(name: &str, oid: Oid, end: &str) -> Name {
     }
     Name::exact(&format!("{}_{mark}{end}", &name[..room]))
 }
+
+/// Oids as SQL.
+pub(super) fn oids_sql(oids: &[Oid]) -> String {
+    let oids: Vec<String> = oids.iter().map(Oid::to_string).collect();
+    format!("'{{{}}}'::pg_catalog.oid[]", oids.join(","))
+}

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use super::housekeeping::Housekeeping;
 use super::send::{End, Link};
 use super::{BoxFuture, OwnerChannel, OwnerError};
-use crate::policy::PrincipalId;
+use crate::policy::{Oid, PrincipalId};
 use crate::sql::Executor;
 use crate::wire::backend::{self, BackendTag, Status};
 use crate::wire::frame::{HEADER, Header};
@@ -52,9 +52,11 @@ impl SigningKey {
         (payload, signature)
     }
 
-    /// The payload and signature of a definition. `settled`: what runs by itself looks names up in PostgreSQL's own schema only.
-    pub fn define(&self, process_id: i32, by: Executor, statement: &str, settled: bool) -> (String, String) {
-        let payload = serde_json::json!({"pid": process_id, "nonce": nonce(), "until": until(), "settled": settled}).to_string();
+    /// The payload and signature of a definition. `settled`: what runs by itself looks names up in PostgreSQL's own schema only. `on`: the
+    /// relations that it defines or maintains, with the names they have in it.
+    pub fn define(&self, process_id: i32, by: Executor, statement: &str, settled: bool, on: &[(Oid, String)]) -> (String, String) {
+        let payload =
+            serde_json::json!({"pid": process_id, "nonce": nonce(), "until": until(), "settled": settled, "on": on}).to_string();
         let purpose = match by {
             Executor::Ddl => "define:",
             Executor::Owner => "maintain:",

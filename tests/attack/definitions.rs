@@ -31,7 +31,7 @@ impl Signer {
     /// What the proxy would send in a session for a statement, as (payload, signature).
     fn sign(&self, session: &Client, by: Executor, statement: &str) -> (String, String) {
         let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
-        self.key.define(pid, by, statement, true)
+        self.key.define(pid, by, statement, true, &[])
     }
 }
 
@@ -62,6 +62,30 @@ fn a_definition_that_was_signed_runs_once_in_one_session_and_as_it_is() {
 }
 
 #[test]
+fn a_definition_runs_on_the_relation_that_it_was_permitted_on() {
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (signer, root) = (Signer::of(&bench), bench.superuser());
+    let (ana, other) = (bench.session("ana"), bench.session("ana"));
+    let made = "CREATE TABLE s.made (id int)";
+    let (payload, signature) = signer.sign(&ana, Executor::Ddl, made);
+    ana.run(&call("define", &payload, made, &signature));
+    let oid: u32 = root.one("SELECT 's.made'::regclass::oid").parse().unwrap();
+    let on = [(oid, "s.made".to_owned())];
+    // Another table has the name by now.
+    root.run("ALTER TABLE s.made RENAME TO old; CREATE TABLE s.made (id int); ALTER TABLE s.made OWNER TO pgusher_ddl; INSERT INTO s.made VALUES (1)");
+    let pid: i32 = other.one("SELECT pg_backend_pid()").parse().unwrap();
+    for statement in ["TRUNCATE s.made", "DROP TABLE s.made"] {
+        let (payload, signature) = signer.key.define(pid, Executor::Ddl, statement, false, &on);
+        other.refused(&call("define", &payload, statement, &signature), "40001");
+    }
+    assert_eq!(root.one("SELECT count(*) FROM s.made"), "1");
+    let old: u32 = root.one("SELECT 's.made'::regclass::oid").parse().unwrap();
+    let (payload, signature) = signer.key.define(pid, Executor::Ddl, "TRUNCATE s.made", false, &[(old, "s.made".to_owned())]);
+    other.run(&call("define", &payload, "TRUNCATE s.made", &signature));
+    assert_eq!(root.one("SELECT count(*) FROM s.made"), "0");
+}
+
+#[test]
 fn a_definition_cannot_be_forged_nor_its_functions_called_otherwise() {
     let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
     let ana = bench.session("ana");
@@ -70,7 +94,8 @@ fn a_definition_cannot_be_forged_nor_its_functions_called_otherwise() {
         ana.refused(&format!("SELECT pgusher.{function}(NULL, 'CREATE TABLE s.made (id int)', NULL)"), "28000");
         ana.refused(&format!("SELECT pgusher.{function}('{{}}', NULL, NULL)"), "28000");
     }
-    ana.refused(&call("permit", "{}", "SELECT 1", "00"), "42501");
+    ana.refused("SELECT pgusher.permit('define', '{}', 'SELECT 1', '00')", "42501");
+    ana.refused("SELECT pgusher.queue(true)", "42501");
     ana.refused("SELECT pgusher.run_settled('SELECT 1')", "42501");
     for role in ["pgusher_ddl", "pgusher_owner", "pgusher_viewer", "app"] {
         ana.refused(&format!("SET ROLE {role}"), "42501");
@@ -143,7 +168,7 @@ fn what_a_session_signs_away_to_the_owner_finds_no_function_of_its_own() {
     root.run("CREATE EVENT TRIGGER noted ON ddl_command_end WHEN TAG IN ('COMMENT') EXECUTE FUNCTION s.noted()");
     let statement = "COMMENT ON TABLE s.plain IS 'x'";
     let pid: i32 = ana.one("SELECT pg_backend_pid()").parse().unwrap();
-    let (payload, signature) = signer.key.define(pid, Executor::Owner, statement, false);
+    let (payload, signature) = signer.key.define(pid, Executor::Owner, statement, false, &[]);
     ana.refused(&call("maintain", &payload, statement, &signature), "42883");
     assert_eq!(root.one("SELECT count(*) FROM evil.seen"), "0");
 }

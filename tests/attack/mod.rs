@@ -30,6 +30,7 @@ mod startup;
 mod statistics;
 mod streams;
 mod strict;
+mod swaps;
 mod temporary;
 mod tools;
 

@@ -109,6 +109,8 @@ const UNTOLD: &[&str] = &[
     "pg_filenode_relation",
     "pg_get_catalog_foreign_keys",
     "pg_prepared_statement",
+    "oidvectortypes",
+    "satisfies_hash_partition",
     "regclass",
     "text_regclass",
 ];

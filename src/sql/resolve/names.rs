@@ -6,7 +6,8 @@ use pg_query::protobuf::{AExpr, AExprKind, AIndirection, Node, SortBy, SubLink, 
 use super::ResolveError;
 use super::leaves::is_identity;
 use super::walk::Walk;
-use crate::policy::Oid;
+use crate::name::Name;
+use crate::policy::{Oid, Privilege, Securable};
 
 /// The strings of a dotted name.
 pub(in crate::sql) fn strings(nodes: &[Node]) -> Result<Vec<String>, ResolveError> {
@@ -188,9 +189,15 @@ impl Walk<'_> {
             // schema.table.column%TYPE: the column is one part more.
             let parts = strings(names)?;
             parts.iter().try_for_each(|part| self.may_name(part, offset(*location)))?;
+            if let [.., schema, table, _] = parts.as_slice() {
+                self.need_row_type(Some(schema), table);
+            } else if let [table, _] = parts.as_slice() {
+                self.need_row_type(None, table);
+            }
         } else {
             let (schema, last) = self.object_name(names, *location)?;
             self.refuse_row_type(schema.as_deref(), &last, *location)?;
+            self.need_row_type(schema.as_deref(), &last);
             let bare = schema.is_none();
             if self.defining && (schema.as_deref() == Some("pg_temp") || (bare && self.is_temporary_type(&last))) {
                 return Err(ResolveError::unsupported("a temporary type here", offset(*location))
@@ -199,6 +206,25 @@ impl Walk<'_> {
         }
         self.expressions(typmods)?;
         self.expressions(array_bounds)
+    }
+
+    /// The type of a table's rows, or an array of them, tells of its columns as reading it does.
+    fn need_row_type(&mut self, schema: Option<&str>, name: &str) {
+        let catalog = &self.ground.footing.catalog;
+        let within = |schema: &str, name: &str| {
+            let schema = catalog.schema_named(schema).filter(|schema| !schema.system)?;
+            catalog.relation_in(schema.oid, &Name::exact(name))
+        };
+        let found = |name: &str| match schema {
+            Some(schema) => within(schema, name),
+            None => self.ground.path.lookup().find_map(|schema| within(schema, name)),
+        };
+        let Some(relation) = found(name).or_else(|| found(name.strip_prefix('_')?)) else { return };
+        if relation.kind.has_rows() && !relation.temporary && self.requires() {
+            let (holder, schema, noun) = (self.holder(), Some(relation.schema), relation.kind.noun());
+            let on = Securable::Relation(relation.oid);
+            self.requirements.need(holder, Privilege::Select, on, schema, relation.name.as_str(), noun);
+        }
     }
 
     fn is_temporary_type(&self, name: &str) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Made {
     pub(super) expression: String,
     /// Where it came from.
     pub(super) source: PolicySource,
+    /// The relations that it reads besides its own table.
+    pub(super) reads: Vec<Oid>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +56,7 @@ pub(super) async fn make(
             let made = policy_expression(text, relation, &ground.footing, ground.search_path).map_err(refused)?;
             may_use(ground, &made)?;
             all_settled(ground, channel, &made.called).await?;
-            Ok(Made { expression: made.sql, source: PolicySource::Expression(Arc::from(text.as_str())) })
+            Ok(Made { expression: made.sql, source: PolicySource::Expression(Arc::from(text.as_str())), reads: made.reads })
         }
         PolicyBody::Function { function, arguments } => call(ground, channel, relation, function, arguments, purpose).await,
     }
@@ -76,12 +78,22 @@ pub(super) async fn read_by_no_other(
         let filter = policies.filter(oid).map(|filter| (&filter.source, "row filter"));
         let masks = policies.masks(oid).iter().map(|mask| (&mask.source, "column mask"));
         for (source, what) in filter.into_iter().chain(masks) {
-            if reads(ground, channel, other, source).await?.contains(&relation.oid) {
+            if reads(ground, channel, other, source).await?.contains(&relation.oid) && is_free(channel, oid).await? {
                 return Err(GovernError::ReadByPolicy { table: relation.name.to_string(), what, other: other.name.to_string() });
             }
         }
     }
     Ok(())
+}
+
+/// Whether an administrator set a table's filter or masks. What others set does not keep a table from being governed: it is refused then.
+async fn is_free(channel: &mut dyn OwnerChannel, relation: Oid) -> Result<bool, GovernError> {
+    let sql = format!(
+        "SELECT s.free FROM (SELECT f.relation, f.free FROM pgusher.filter AS f UNION ALL SELECT m.relation, m.free FROM pgusher.mask AS m) AS s \
+         WHERE s.relation = {relation} AND s.free"
+    );
+    let rows: Vec<serde_json::Value> = fetch(channel, &sql).await?;
+    Ok(!rows.is_empty())
 }
 
 /// The relations that a filter or mask reads besides its own table; none where it is no longer understood.
@@ -130,7 +142,8 @@ async fn call(
     all_settled(ground, channel, &made.called).await?;
     let qualified = ground.function_name(function).map(|name| name.to_string()).unwrap_or_default();
     let arguments = given.into_iter().map(Arc::from).collect();
-    Ok(Made { expression: made.sql, source: PolicySource::Function { oid: function.oid, name: qualified.into(), arguments } })
+    let source = PolicySource::Function { oid: function.oid, name: qualified.into(), arguments };
+    Ok(Made { expression: made.sql, source, reads: made.reads })
 }
 
 /// The arguments as SQL, a mask's column before them.

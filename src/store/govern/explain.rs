@@ -37,8 +37,12 @@ pub(super) fn explain(ground: &Ground<'_>, principal: Option<&str>, statement: &
         if let Securable::Relation(oid) = requirement.securable
             && !seen.contains(&oid)
         {
-            seen.push(oid);
-            applied(ground, &subject, oid, &mut rows);
+            // What is on a table that one may not use is not told.
+            let may = decide(&ground.footing.policies, &subject, std::slice::from_ref(requirement)).is_ok();
+            if may || ground.subject.admin {
+                seen.push(oid);
+                applied(ground, &subject, oid, &mut rows);
+            }
         }
     }
     // What is sent shows filters' and masks' places, so only administrators see it.

@@ -7,6 +7,7 @@ use crate::error::{GovernError, StoreError};
 use crate::governance::{ObjectName, PolicyBody};
 use crate::name::quote_literal;
 use crate::policy::{Mechanism, Oid, PolicySource};
+use crate::store::names::oids_sql;
 use crate::upstream::{OwnerChannel, OwnerError};
 
 pub(super) async fn set(
@@ -21,11 +22,13 @@ pub(super) async fn set(
     let (expression, source) = (quote_literal(&made.expression), source_sql(&made.source)?);
     let (oid, author) = (relation.oid, ground.author());
     let sql = format!(
-        "INSERT INTO pgusher.filter (relation, name, expression, source, set_by, search_path) \
-         VALUES ({oid}, '', {expression}, {source}::pg_catalog.jsonb, {author}, {path}) \
+        "INSERT INTO pgusher.filter (relation, name, expression, source, set_by, search_path, reads, free) \
+         VALUES ({oid}, '', {expression}, {source}::pg_catalog.jsonb, {author}, {path}, {reads}, {free}) \
          ON CONFLICT (relation) DO UPDATE SET expression = EXCLUDED.expression, source = EXCLUDED.source, \
-         set_by = EXCLUDED.set_by, search_path = EXCLUDED.search_path, set_at = pg_catalog.clock_timestamp()",
+         set_by = EXCLUDED.set_by, search_path = EXCLUDED.search_path, reads = EXCLUDED.reads, free = EXCLUDED.free, set_at = pg_catalog.clock_timestamp()",
         path = path_sql(ground),
+        reads = oids_sql(&made.reads),
+        free = ground.subject.admin,
     );
     channel.execute(&sql).await?;
     forget_lost(channel, oid, None).await?;

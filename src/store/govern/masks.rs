@@ -10,6 +10,7 @@ use crate::error::GovernError;
 use crate::governance::{ObjectName, PolicyBody};
 use crate::name::{Name, quote_literal};
 use crate::policy::{Oid, PolicySource};
+use crate::store::names::oids_sql;
 use crate::upstream::OwnerChannel;
 
 #[derive(Deserialize)]
@@ -34,12 +35,14 @@ pub(super) async fn set(
     let (expression, source) = (quote_literal(&made.expression), source_sql(&made.source)?);
     let (oid, author) = (relation.oid, ground.author());
     let sql = format!(
-        "INSERT INTO pgusher.mask (relation, \"column\", name, number, expression, source, set_by, search_path) \
-         VALUES ({oid}, {}, '', 0, {expression}, {source}::pg_catalog.jsonb, {author}, {path}) \
+        "INSERT INTO pgusher.mask (relation, \"column\", name, number, expression, source, set_by, search_path, reads, free) \
+         VALUES ({oid}, {}, '', 0, {expression}, {source}::pg_catalog.jsonb, {author}, {path}, {reads}, {free}) \
          ON CONFLICT (relation, \"column\") DO UPDATE SET expression = EXCLUDED.expression, source = EXCLUDED.source, \
-         set_by = EXCLUDED.set_by, search_path = EXCLUDED.search_path, set_at = pg_catalog.clock_timestamp()",
+         set_by = EXCLUDED.set_by, search_path = EXCLUDED.search_path, reads = EXCLUDED.reads, free = EXCLUDED.free, set_at = pg_catalog.clock_timestamp()",
         quote_literal(name.as_str()),
         path = path_sql(ground),
+        reads = oids_sql(&made.reads),
+        free = ground.subject.admin,
     );
     channel.execute(&sql).await?;
     forget_lost(channel, oid, Some(name.as_str())).await?;

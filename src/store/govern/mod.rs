@@ -88,8 +88,7 @@ pub async fn carry_out(
     // A new token changes nothing for anybody else, so it waits for nobody and nobody is told.
     let shakes = command.changes() && !matches!(command, Command::CreateToken { .. });
     if shakes {
-        // Writers stand in a row, so what was checked still holds when it is written. The same lock as that of `reconcile`.
-        channel.execute("LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE").await?;
+        channel.execute(&format!("SELECT pgusher.queue({})", subject.admin)).await?;
     }
     let catalog = load::catalog(channel, Scope::Shared, 0).await?;
     let policies = load::policies(channel).await?;

@@ -15,15 +15,20 @@ struct UnfixedRow {
     source: Option<String>,
 }
 
-/// Refuses functions whose bodies find what they read by the search_path of whoever calls them.
+/// Refuses functions whose bodies find what they read by the search_path of whoever calls them, and in policies that are no
+/// administrator's those that are none of an administrator's: they run as whoever reads the table, and may do all that those may.
 pub(super) async fn all_settled(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, called: &[Oid]) -> Result<(), GovernError> {
     for oid in called {
+        let catalog = &ground.footing.catalog;
+        let label = || catalog.function(*oid).map_or_else(String::new, |function| ground.function_label(function));
+        if !ground.subject.admin && catalog.is_of_ddl(*oid) {
+            return Err(GovernError::OthersFunction { label: label() });
+        }
         let query = format!("SELECT u.source FROM pgusher.unfixed AS u WHERE u.oid = {oid}");
         let rows: Vec<UnfixedRow> = fetch(channel, &query).await?;
         let settled = rows.iter().all(|row| row.source.as_deref().is_some_and(is_settled));
         if !settled {
-            let label = ground.footing.catalog.function(*oid).map_or_else(String::new, |function| ground.function_label(function));
-            return Err(GovernError::UnsettledFunction { label });
+            return Err(GovernError::UnsettledFunction { label: label() });
         }
     }
     Ok(())

@@ -4,12 +4,28 @@
 -- What a claim permits: it is signed for this purpose and statement, for this backend, still good, and spent now.
 CREATE OR REPLACE FUNCTION pgusher.permit(purpose text, payload text, statement text, signature text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  wanted record;
 BEGIN
   IF pgusher.signed(purpose || ':' || payload || ':' || statement, signature) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
   END IF;
-  PERFORM pgusher.spend(payload::pg_catalog.jsonb);
-  RETURN payload::pg_catalog.jsonb;
+  PERFORM pgusher.spend(payload::jsonb);
+  -- What is defined must be what was permitted: the statement may wait for locks, and names come to mean something else meanwhile. Where
+  -- the lock is not to be had, the statement itself is refused.
+  FOR wanted IN SELECT (e ->> 0)::oid AS object, e ->> 1 AS name FROM jsonb_array_elements(payload::jsonb -> 'on') AS e LOOP
+    IF (SELECT c.relkind IN ('r', 'p') FROM pg_class AS c WHERE c.oid = to_regclass(wanted.name)) THEN
+      BEGIN
+        EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', wanted.name);
+      EXCEPTION WHEN insufficient_privilege THEN
+        NULL;
+      END;
+    END IF;
+    IF to_regclass(wanted.name) IS DISTINCT FROM wanted.object THEN
+      RAISE EXCEPTION 'relation "%" is another one now', wanted.name USING ERRCODE = '40001', HINT = 'Try again.';
+    END IF;
+  END LOOP;
+  RETURN payload::jsonb;
 END
 $pgusher$;
 

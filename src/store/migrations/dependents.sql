@@ -80,6 +80,22 @@ CREATE OR REPLACE VIEW pgusher.lost AS
   UNION ALL
   SELECT r.relation, 'the function ' || (r.source #>> '{function,name}') || ' was replaced, and cannot be taken over' FROM pgusher.replaced AS r
   UNION ALL
+  SELECT s.relation, CASE WHEN g.governed THEN 'its row filter or a mask reads "' || n.nspname || '.' || c.relname || '", which has some itself'
+    ELSE 'whoever set its row filter or a mask may not read "' || n.nspname || '.' || c.relname || '" any more' END
+  FROM (SELECT f.relation, f.reads, f.set_by FROM pgusher.filter AS f WHERE NOT f.free
+        UNION ALL SELECT m.relation, m.reads, m.set_by FROM pgusher.mask AS m WHERE NOT m.free) AS s
+  CROSS JOIN LATERAL pg_catalog.unnest(s.reads) AS r(oid)
+  JOIN pg_catalog.pg_class AS c ON c.oid = r.oid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pgusher.filter AS f WHERE f.relation = r.oid)
+    OR EXISTS (SELECT FROM pgusher.mask AS m WHERE m.relation = r.oid) AS governed) AS g
+  WHERE g.governed OR NOT pgusher.holds(s.set_by, 'SELECT', r.oid)
+  UNION ALL
+  SELECT c.relation, 'its row filter or a mask calls ' || c.name || ', which is no administrator''s'
+  FROM pgusher.policy_calls AS c JOIN pg_catalog.pg_roles AS o ON o.oid = c.owner AND o.rolname = 'pgusher_ddl'
+  WHERE EXISTS (SELECT FROM pgusher.filter AS f WHERE f.relation = c.relation AND NOT f.free)
+     OR EXISTS (SELECT FROM pgusher.mask AS m WHERE m.relation = c.relation AND NOT m.free)
+  UNION ALL
   SELECT h.relation, 'it was a part of a table with a row filter or masks'
   FROM pgusher.heir AS h JOIN pg_catalog.pg_class AS c ON c.oid = h.relation
   WHERE (EXISTS (SELECT FROM pgusher.filter AS f WHERE f.relation = h.ancestor) OR EXISTS (SELECT FROM pgusher.mask AS m WHERE m.relation = h.ancestor))

@@ -76,6 +76,47 @@ BEGIN
 END
 $pgusher$;
 
+-- Whether a principal that is enabled holds a privilege on a relation. One that is no principal any more holds none.
+CREATE OR REPLACE FUNCTION pgusher.holds(who bigint, privilege text, relation oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  mine pg_catalog.int8[] := (SELECT pgusher.ids_of(p.id) FROM pgusher.principal AS p WHERE p.id = who AND p.enabled);
+BEGIN
+  RETURN mine IS NOT NULL AND (
+    EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = ANY (mine) AND p.name = 'admins' AND p.kind = 'group')
+    OR pgusher.granted(mine, 'relation', relation, (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = holds.relation), privilege));
+END
+$pgusher$;
+
+-- Waits until nobody else governs: writers of policies stand in a row, so what was checked still holds when it is written. Whoever
+-- governs tables of its own and leaves the transaction open must not hold up an administrator, who may be about to revoke something: such
+-- a session is ended. Each wait is long enough for PostgreSQL to find a deadlock, but for the first.
+CREATE OR REPLACE FUNCTION pgusher.queue(administers boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  before text := current_setting('lock_timeout');
+  patience text := '300ms';
+BEGIN
+  IF NOT administers THEN
+    LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE;
+    RETURN;
+  END IF;
+  LOOP
+    BEGIN
+      PERFORM set_config('lock_timeout', patience, true);
+      LOCK TABLE pgusher.schema_version IN SHARE ROW EXCLUSIVE MODE;
+      PERFORM set_config('lock_timeout', before, true);
+      RETURN;
+    EXCEPTION WHEN lock_not_available THEN
+      PERFORM pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pgusher.session AS s ON s.pid = l.pid
+        WHERE l.relation = 'pgusher.schema_version'::regclass AND l.mode = 'ShareRowExclusiveLock' AND l.granted AND NOT s.admin
+          AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
+      patience := '2s';
+    END;
+  END LOOP;
+END
+$pgusher$;
+
 -- After policies were changed: live sessions follow, the version moves, every proxy is told. Returns the new version.
 CREATE OR REPLACE FUNCTION pgusher.changed() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
@@ -133,11 +174,14 @@ BEGIN
       FROM (SELECT pgusher.groups_of(who.id) AS groups) AS g;
   ELSE
     -- Again for the same session, after DISCARD or on another backend.
-    UPDATE pgusher.session AS s SET pid = pg_catalog.pg_backend_pid()
-      WHERE s.sid OPERATOR(pg_catalog.=) number AND s.principal OPERATOR(pg_catalog.=) who.id AND s.token OPERATOR(pg_catalog.=) who.token;
-    IF NOT FOUND THEN
+    IF NOT EXISTS (SELECT FROM pgusher.session AS s
+                   WHERE s.sid OPERATOR(pg_catalog.=) number AND s.principal OPERATOR(pg_catalog.=) who.id
+                     AND s.token OPERATOR(pg_catalog.=) who.token) THEN
       RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
     END IF;
+    -- On the same backend nothing is written: a transaction of the client's may be open, and would hold up whoever revokes.
+    UPDATE pgusher.session AS s SET pid = pg_catalog.pg_backend_pid()
+      WHERE s.sid OPERATOR(pg_catalog.=) number AND s.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid();
   END IF;
   -- The slot's own value means nothing, so going back is no harm: only this backend's currval is read.
   RETURN pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);
@@ -321,9 +365,9 @@ CREATE OR REPLACE VIEW pgusher.unfixed AS
   WHERE n.nspname NOT IN ('pg_catalog', 'pgusher') AND l.lanname NOT IN ('c', 'internal') AND f.prosqlbody IS NULL
     AND NOT EXISTS (SELECT FROM pg_catalog.unnest(f.proconfig) AS s(setting) WHERE s.setting LIKE 'search\_path=%, pg\_temp');
 
--- Filters and masks that call such a function, in whatever expression.
-CREATE OR REPLACE VIEW pgusher.swayed AS
-  SELECT DISTINCT used.relation, u.function, u.source
+-- The functions outside pg_catalog that filters and masks call, in whatever expression.
+CREATE OR REPLACE VIEW pgusher.policy_calls AS
+  SELECT DISTINCT used.relation, f.oid AS function, n.nspname || '.' || f.proname AS name, f.proowner AS owner
   FROM (
     SELECT p.polrelid AS relation, p.oid AS object, 'pg_catalog.pg_policy'::pg_catalog.regclass AS class
       FROM pg_catalog.pg_policy AS p WHERE p.polname = 'pgusher_filter'
@@ -336,7 +380,13 @@ CREATE OR REPLACE VIEW pgusher.swayed AS
   ) AS used
   JOIN pg_catalog.pg_depend AS d
     ON d.classid = used.class AND d.objid = used.object AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-  JOIN pgusher.unfixed AS u ON u.oid = d.refobjid;
+  JOIN pg_catalog.pg_proc AS f ON f.oid = d.refobjid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = f.pronamespace
+  WHERE n.nspname NOT IN ('pg_catalog', 'pgusher');
+
+-- Filters and masks that call a function without a search path of its own.
+CREATE OR REPLACE VIEW pgusher.swayed AS
+  SELECT c.relation, u.function, u.source FROM pgusher.policy_calls AS c JOIN pgusher.unfixed AS u ON u.oid = c.function;
 
 -- A key, if there is none yet. gen_random_uuid draws from the server's strong random source; two of them give 244 bits.
 DO $pgusher$

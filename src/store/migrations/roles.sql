@@ -51,6 +51,13 @@ BEGIN
                  WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_ddl') THEN
     GRANT pgusher_ddl TO pgusher_owner;
   END IF;
+  -- To end a session that keeps an administrator from governing.
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
+                 JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
+                 JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
+                 WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_session') THEN
+    GRANT pgusher_session TO pgusher_owner;
+  END IF;
   EXECUTE pg_catalog.format('GRANT CREATE, CONNECT, TEMPORARY ON DATABASE %I TO pgusher_owner', pg_catalog.current_database());
   EXECUTE pg_catalog.format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO pgusher_session, pgusher_control', pg_catalog.current_database());
 END

@@ -62,18 +62,6 @@ $body$$make$, wanted.name, wanted.counts);
 END
 $pgusher$;
 
--- Whether a principal that is enabled holds a privilege on a relation. One that is no principal any more holds none.
-CREATE OR REPLACE FUNCTION pgusher.holds(who bigint, privilege text, relation oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
-DECLARE
-  mine pg_catalog.int8[] := (SELECT pgusher.ids_of(p.id) FROM pgusher.principal AS p WHERE p.id = who AND p.enabled);
-BEGIN
-  RETURN mine IS NOT NULL AND (
-    EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = ANY (mine) AND p.name = 'admins' AND p.kind = 'group')
-    OR pgusher.granted(mine, 'relation', relation, (SELECT c.relnamespace FROM pg_catalog.pg_class AS c WHERE c.oid = holds.relation), privilege));
-END
-$pgusher$;
-
 -- The ways as they are now. A view leads to what it reads if its owner in the policy store holds that (one without an owner was made by
 -- the database's own administrators); a security_invoker view leads nowhere. A table leads to what its row filter and masks read.
 CREATE OR REPLACE FUNCTION pgusher.ways_now() RETURNS SETOF pgusher.way

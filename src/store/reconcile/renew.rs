@@ -11,7 +11,9 @@ use crate::catalog::{Footing, SearchPath};
 use crate::name::{Name, quote_literal};
 use crate::policy::{Oid, PolicySource};
 use crate::sql::rewrite::inline::{FunctionBody, inline_call};
+use crate::sql::rewrite::policy::PolicyExpression;
 use crate::store::governed::governed;
+use crate::store::names::oids_sql;
 use crate::store::{StoreError, load};
 use crate::upstream::OwnerChannel;
 
@@ -44,14 +46,14 @@ pub(in crate::store) async fn renew(channel: &mut dyn OwnerChannel, settings: &S
     let footing = Footing::new(catalog, policies, governed);
     let mut renewed = false;
     for row in rows {
-        if let Some((function, expression)) = anew(channel, &footing, &row).await? {
+        if let Some((function, made)) = anew(channel, &footing, &row).await? {
             let (table, column) = match &row.column {
                 None => ("filter", String::new()),
                 Some(column) => ("mask", format!(" AND x.\"column\" = {}", quote_literal(column))),
             };
-            let expression = quote_literal(&expression);
+            let (expression, reads) = (quote_literal(&made.sql), oids_sql(&made.reads));
             let sql = format!(
-                "UPDATE pgusher.{table} AS x SET expression = {expression}, body = pgusher.body_of({function}) \
+                "UPDATE pgusher.{table} AS x SET expression = {expression}, reads = {reads}, body = pgusher.body_of({function}) \
                  WHERE x.relation = {}{column}",
                 row.relation
             );
@@ -63,7 +65,11 @@ pub(in crate::store) async fn renew(channel: &mut dyn OwnerChannel, settings: &S
 }
 
 /// The function, and the expression that its call is now.
-async fn anew(channel: &mut dyn OwnerChannel, footing: &Footing, row: &Replaced) -> Result<Option<(Oid, String)>, StoreError> {
+async fn anew(
+    channel: &mut dyn OwnerChannel,
+    footing: &Footing,
+    row: &Replaced,
+) -> Result<Option<(Oid, PolicyExpression)>, StoreError> {
     let PolicySource::Function { oid, arguments, .. } = &row.source else { return Ok(None) };
     let (Some(relation), Some(function)) = (footing.catalog.relation(row.relation), footing.catalog.function(*oid)) else {
         return Ok(None);
@@ -76,7 +82,7 @@ async fn anew(channel: &mut dyn OwnerChannel, footing: &Footing, row: &Replaced)
     let body = bodies.first().map(|b| FunctionBody { source: &b.source, strict: b.strict, configured: b.configured });
     let given: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
     let path = SearchPath { schemas: row.search_path.clone().unwrap_or_default() };
-    Ok(inline_call(function, body, &given, relation, footing, &path).ok().map(|made| (*oid, made.sql)))
+    Ok(inline_call(function, body, &given, relation, footing, &path).ok().map(|made| (*oid, made)))
 }
 
 const REPLACED: &str =

@@ -2,13 +2,14 @@
 //! is, and what it does is the administrator's responsibility.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{AlterFunctionStmt, CreateFunctionStmt, DefElem, Node, VariableSetKind, VariableSetStmt};
+use pg_query::protobuf::{AlterFunctionStmt, CreateFunctionStmt, DefElem, List, Node, VariableSetKind, VariableSetStmt};
 
 use super::DEFINES;
 use crate::catalog::Function;
 use crate::name::{Name, quote_literal};
 use crate::policy::{Level, Oid, Privilege};
 use crate::sql::resolve::ResolveError;
+use crate::sql::resolve::builtins::{Verdict, lookup};
 use crate::sql::resolve::names::{offset, string, string_node, strings};
 use crate::sql::resolve::settings::literal;
 use crate::sql::resolve::walk::{Purpose, Walk};
@@ -49,22 +50,43 @@ impl<'a> Walk<'a> {
         if let [schema, name] = strings(funcname)?.as_slice()
             && let Some(schema) = self.ground.footing.catalog.schema_named(schema)
         {
-            self.need_free_function_name(schema.oid, name);
+            self.need_free_function_name(schema.oid, name)?;
+        }
+        let text = options.iter().position(|option| element(option).is_some_and(|option| option.defname == "as"));
+        let bound = match text {
+            Some(at) if language == "sql" && !self.ground.admin => {
+                if parameters.iter().any(is_polymorphic) {
+                    return Err(ResolveError::unsupported("polymorphic arguments", None)
+                        .because("The names in the function's body are looked up when it is made."));
+                }
+                self.bound_body(options.get_mut(at).ok_or(ResolveError::misplaced("body"))?, purpose)?
+            }
+            Some(_) | None => None,
+        };
+        if let (Some(at), Some(body)) = (text, bound) {
+            options.remove(at);
+            *sql_body = Some(Box::new(body));
+        } else if let Some(body) = sql_body.as_deref_mut() {
+            self.standard_body(body, purpose)?;
         }
         for option in options.iter_mut() {
             self.option(option, &language, purpose)?;
         }
-        if let Some(body) = sql_body.as_deref_mut() {
-            self.standard_body(body, purpose)?;
-        }
         Ok(DEFINES)
     }
 
-    /// Functions that have the name already must be one's own: what calls them would else find another.
-    pub(super) fn need_free_function_name(&mut self, schema: Oid, name: &str) {
+    /// Functions that have the name already must be one's own: what calls them would else find another. Nor may it be PostgreSQL's: calls of
+    /// that would ask for a grant on this one.
+    pub(super) fn need_free_function_name(&mut self, schema: Oid, name: &str) -> Result<(), ResolveError> {
+        if !self.ground.admin && lookup(name) != Verdict::Unknown {
+            return Err(ResolveError::unsupported(format!("a function named \"{name}\""), None)
+                .because("PostgreSQL has one of this name, and whoever calls that would need EXECUTE on this.")
+                .instead("Give it another name."));
+        }
         let catalog = &self.ground.footing.catalog;
         let there: Vec<&'a Function> = catalog.functions_named(name).filter(|f| f.schema == schema).collect();
         there.into_iter().for_each(|function| self.need_on_function(function, Level::Ownership));
+        Ok(())
     }
 
     /// Asks for a level of rights on every function that a name with arguments can mean; whether there is any.
@@ -139,31 +161,59 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// AS 'SELECT …; …' of others than administrators becomes BEGIN ATOMIC SELECT …; … END: names in a text would mean what whoever calls
+    /// the function has on the search path, or what others have made by then. An empty body stays.
+    fn bound_body(&mut self, option: &mut Node, purpose: Purpose<'a>) -> Result<Option<Node>, ResolveError> {
+        let misplaced = || ResolveError::misplaced("body");
+        let Some(Kind::DefElem(option)) = option.node.as_mut() else { return Err(misplaced()) };
+        let (from, text) = (self.tokens().at(option.location).ok_or_else(misplaced)?, body_text(option)?.to_owned());
+        let statements = self.body_statements(&text, purpose, offset(option.location))?;
+        if statements.is_empty() {
+            return Ok(None);
+        }
+        let texts: String = statements.iter().map(|statement| format!("{}\n; ", statement.now)).collect();
+        let body = format!("BEGIN ATOMIC {texts}END");
+        let range = self.tokens().range(from, self.tokens().after_token(from + 1)).ok_or_else(misplaced)?;
+        let end = self.tokens().end();
+        if range.end == end {
+            self.edit(range, body);
+        } else {
+            self.edit(range, "");
+            self.insert_text(end, format!(" {body}"));
+        }
+        let list = |items| Node { node: Some(Kind::List(List { items })) };
+        Ok(Some(list(vec![list(statements.into_iter().map(|statement| statement.tree).collect())])))
+    }
+
     /// AS 'SELECT …; …'
     fn text_body(&mut self, option: &mut DefElem, purpose: Purpose<'a>) -> Result<(), ResolveError> {
         let token = self.tokens().at(option.location).map(|at| at + 1).ok_or(ResolveError::misplaced("location"))?;
-        let Some(Kind::List(list)) = option.arg.as_deref_mut().and_then(|n| n.node.as_mut()) else {
-            return Err(ResolveError::misplaced("body"));
-        };
-        let [body] = list.items.as_mut_slice() else { return Err(ResolveError::misplaced("body")) };
-        let text = string(body).ok_or(ResolveError::misplaced("body"))?.to_owned();
-        let rewritten = self.rewritten_body(&text, purpose, offset(option.location))?;
-        if rewritten != text {
+        let text = body_text(option)?.to_owned();
+        let statements = self.body_statements(&text, purpose, offset(option.location))?;
+        if statements.iter().any(|statement| statement.changed) {
+            let texts: Vec<String> = statements.iter().map(|statement| format!("{};", statement.now)).collect();
+            let rewritten = texts.join("\n");
             let range = self.tokens().range(token, self.tokens().after_token(token)).ok_or(ResolveError::misplaced("location"))?;
             self.edit(range, quote_literal(&rewritten));
-            *body = string_node(&rewritten);
+            if let Some(Kind::List(list)) = option.arg.as_deref_mut().and_then(|n| n.node.as_mut()) {
+                list.items = vec![string_node(&rewritten)];
+            }
         }
         Ok(())
     }
 
-    fn rewritten_body(&mut self, text: &str, purpose: Purpose<'a>, position: Option<usize>) -> Result<String, ResolveError> {
+    /// The statements of a body as they are to be.
+    fn body_statements(
+        &mut self,
+        text: &str,
+        purpose: Purpose<'a>,
+        position: Option<usize>,
+    ) -> Result<Vec<BodyStatement>, ResolveError> {
         let unreadable = |error: &dyn std::fmt::Display| {
             ResolveError::unsupported("this body", position).because(format!("In the function's body: {error}."))
         };
-        let statements = parse(text, &Limits::default()).map_err(|error| unreadable(&error))?;
-        let mut rewritten = String::with_capacity(text.len());
-        let mut changed = false;
-        for mut parsed in statements {
+        let mut statements = Vec::new();
+        for mut parsed in parse(text, &Limits::default()).map_err(|error| unreadable(&error))? {
             let kind = parsed.kind();
             if !matches!(
                 kind,
@@ -181,16 +231,12 @@ impl<'a> Walk<'a> {
             for requirement in walk.requirements.take() {
                 self.requirements.add(requirement);
             }
-            changed |= !walk.edits.is_empty();
-            let spliced = walk.take_edits().apply(&sql).map_err(|error| unreadable(&error))?;
-            guard::prove(&spliced.text, &parsed.tree).map_err(|error| unreadable(&error))?;
-            if !rewritten.is_empty() {
-                rewritten.push('\n');
-            }
-            rewritten.push_str(&spliced.text);
-            rewritten.push(';');
+            let changed = !walk.edits.is_empty();
+            let now = walk.take_edits().apply(&sql).map_err(|error| unreadable(&error))?.text;
+            guard::prove(&now, &parsed.tree).map_err(|error| unreadable(&error))?;
+            statements.push(BodyStatement { now, tree: parsed.tree, changed });
         }
-        Ok(if changed { rewritten } else { text.to_owned() })
+        Ok(statements)
     }
 
     /// BEGIN ATOMIC … END, RETURN …
@@ -208,6 +254,28 @@ impl<'a> Walk<'a> {
             Some(_) => self.inner_query(body, purpose).map(|_| ()),
         }
     }
+}
+
+/// A statement of a body: its text and tree after analysis.
+struct BodyStatement {
+    now: String,
+    tree: Node,
+    changed: bool,
+}
+
+/// The one string of AS.
+fn body_text(option: &DefElem) -> Result<&str, ResolveError> {
+    let misplaced = || ResolveError::misplaced("body");
+    let Some(Kind::List(list)) = option.arg.as_deref().and_then(|n| n.node.as_ref()) else { return Err(misplaced()) };
+    let [body] = list.items.as_slice() else { return Err(misplaced()) };
+    string(body).ok_or_else(misplaced)
+}
+
+/// An argument of a type like anyelement.
+fn is_polymorphic(parameter: &Node) -> bool {
+    let Some(Kind::FunctionParameter(parameter)) = parameter.node.as_ref() else { return false };
+    let name = parameter.arg_type.as_ref().and_then(|name| name.names.last()).and_then(string);
+    name.is_some_and(|name| name.starts_with("any"))
 }
 
 fn element(node: &Node) -> Option<&DefElem> {

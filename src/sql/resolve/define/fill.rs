@@ -64,7 +64,7 @@ impl Walk<'_> {
         }
         self.inner_query(query, Purpose::Definition)?;
         if self.governed.is_empty() && !self.touched.filtered && !self.touched.masked {
-            return self.views_call_nothing();
+            return self.views_call_nothing(self.log.clone(), |_| false);
         }
         Err(ResolveError::unsupported("a materialized view over a relation with a row filter or masks", None)
             .because("It would keep the rows that one principal sees, for everybody.")

@@ -8,7 +8,7 @@ use pg_query::protobuf::{Constraint, Node, PartitionBoundSpec, RangeVar, TypeNam
 use super::needs::Need;
 use crate::catalog::{Relation, UserType};
 use crate::name::{Name, QualifiedName};
-use crate::policy::Privilege;
+use crate::policy::{Privilege, Securable};
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::children::{Part, children};
 use crate::sql::resolve::names::{is_hidden, is_ours, offset, string, string_node, strings};
@@ -202,7 +202,10 @@ impl<'a> Walk<'a> {
             Some(Kind::RangeVar(name)) => self.existing(name, false, Need::Change).map(|_| ()),
             Some(Kind::TableLikeClause(like)) => match like.relation.as_mut() {
                 Some(name) if self.temporary => self.relation(name, Access::Read).map(|_| ()),
-                Some(name) => self.existing(name, false, Need::Copy).map(|_| ()),
+                Some(name) => match self.existing(name, false, Need::Copy)? {
+                    Some(copied) => self.copies_free_parts(copied, like.options != 0),
+                    None => Ok(()),
+                },
                 None => Err(ResolveError::misplaced("LIKE")),
             },
             Some(Kind::Constraint(constraint)) => {
@@ -314,6 +317,26 @@ impl<'a> Walk<'a> {
             open.extend(columns.iter().map(|c| c.type_oid));
         }
         Ok(())
+    }
+
+    /// The same of what a table's columns are copied with: their types, and where `included` their defaults, checks and indexes.
+    fn copies_free_parts(&mut self, copied: &Relation, included: bool) -> Result<(), ResolveError> {
+        let catalog = &self.ground.footing.catalog;
+        if self.ground.admin {
+            return Ok(());
+        }
+        for found in copied.columns.iter().filter_map(|column| catalog.user_type(column.type_oid)) {
+            self.calls_nothing(found)?;
+        }
+        // Defaults that take numbers from a sequence would move it for whoever may only read the table.
+        let counts =
+            copied.columns.iter().any(|column| column.default.as_deref().is_some_and(|default| default.contains("nextval(")));
+        if included && counts {
+            let (on, schema, noun) = (Securable::Relation(copied.oid), Some(copied.schema), copied.kind.noun());
+            self.requirements.need(self.holder(), Privilege::Modify, on, schema, copied.name.as_str(), noun);
+        }
+        let called = if included { catalog.called_by_parts(copied.oid) } else { &[] };
+        called.iter().try_for_each(|function| self.need_support_function(*function))
     }
 
     /// The same of casts to it.

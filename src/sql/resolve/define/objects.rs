@@ -183,12 +183,17 @@ impl Walk<'_> {
             statement;
         let kind = object(*rename_type);
         if let Some(relation) = relation.as_mut() {
-            let there = self.existing(relation, *missing_ok, Need::Change)?;
-            return Ok(if there.is_some() { DEFINES } else { self.nothing_there() });
+            let Some(there) = self.existing(relation, *missing_ok, Need::Change)? else { return Ok(self.nothing_there()) };
+            // Statements that wait for a lock by now find by its new name what they were not permitted to read.
+            if subname.is_empty() && there.kind.has_rows() && !there.temporary {
+                self.need_reading(there);
+            }
+            return Ok(DEFINES);
         }
         match (kind, named.as_deref_mut().and_then(|n| n.node.as_mut())) {
             (Object::Schema, _) => {
                 self.need_on_schema(subname, Privilege::Manage)?;
+                self.need_all_within(subname)?;
                 self.own_schema(newname)?;
                 self.need_create_in_catalog();
             }
@@ -201,7 +206,7 @@ impl Walk<'_> {
                     && self.function_there(named, Level::Ownership)?
                 {
                     let schemas = self.schemas_of_functions(named)?;
-                    schemas.into_iter().for_each(|schema| self.need_free_function_name(schema, newname));
+                    schemas.into_iter().try_for_each(|schema| self.need_free_function_name(schema, newname))?;
                 }
             }
             (Object::Other, Some(_)) => {
@@ -211,6 +216,19 @@ impl Walk<'_> {
             _ => return Err(ResolveError::misplaced("RENAME")),
         }
         Ok(DEFINES)
+    }
+
+    /// What is in a schema changes its name with it: everything must be one's own, as where a relation is renamed.
+    fn need_all_within(&mut self, schema: &str) -> Result<(), ResolveError> {
+        let catalog = &self.ground.footing.catalog;
+        let Some(schema) = catalog.schema_named(schema) else { return Ok(()) };
+        for relation in catalog.relations().filter(|r| r.schema == schema.oid && r.kind.has_rows()) {
+            self.need_on(relation, Need::Own)?;
+        }
+        for function in catalog.functions().filter(|f| f.schema == schema.oid) {
+            self.need_on_function(function, Level::Ownership);
+        }
+        Ok(())
     }
 
     /// In another schema it stands under other people's grants.
@@ -239,7 +257,7 @@ impl Walk<'_> {
                 self.need_create(newschema, Privilege::CreateNamedFunction)?;
                 let schema = self.ground.footing.catalog.schema_named(newschema).map(|s| s.oid);
                 if let (Some(schema), Some(name)) = (schema, object_strings(named)?.pop()) {
-                    self.need_free_function_name(schema, &name);
+                    self.need_free_function_name(schema, &name)?;
                 }
             }
             (Object::Other, Some(_)) => {

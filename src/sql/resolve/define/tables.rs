@@ -71,7 +71,7 @@ impl<'a> Walk<'a> {
             if inner.newowner.is_some() {
                 return Err(owner());
             }
-            if evaluates(inner) {
+            if looks_at_rows(kind) || evaluates(inner) {
                 self.need_reading(relation);
             }
             // Who may read the parent, reads it from now on.
@@ -101,11 +101,9 @@ impl<'a> Walk<'a> {
 
     pub(super) fn create_index(&mut self, statement: &mut IndexStmt) -> Result<Effect, ResolveError> {
         let name = statement.relation.as_mut().ok_or(ResolveError::misplaced("CREATE INDEX"))?;
+        // A unique one names values that are there twice.
         let relation = self.existing(name, false, Need::Change)?;
-        let computed = |node: &Node| matches!(node.node.as_ref(), Some(Kind::IndexElem(element)) if element.expr.is_some());
-        if statement.where_clause.is_some() || statement.index_params.iter().any(computed) {
-            relation.into_iter().for_each(|relation| self.need_reading(relation));
-        }
+        relation.into_iter().for_each(|relation| self.need_reading(relation));
         self.builtins_only = true;
         self.definitions(&mut statement.index_params)?;
         self.definitions(&mut statement.index_including_params)?;
@@ -229,6 +227,21 @@ fn reaches_children(cmd: &Node) -> bool {
             | T::AtResetRelOptions
             | T::AtClusterOn
             | T::AtDropCluster)
+    )
+}
+
+/// Whether an error of it may tell of the rows that are there: their values (unique and foreign keys), or that one does not fit.
+fn looks_at_rows(kind: AlterTableType) -> bool {
+    use AlterTableType as T;
+    matches!(
+        kind,
+        T::AtAddConstraint
+            | T::AtAddIndex
+            | T::AtAddIndexConstraint
+            | T::AtValidateConstraint
+            | T::AtAlterColumnType
+            | T::AtSetNotNull
+            | T::AtAttachPartition
     )
 }
 
