@@ -33,6 +33,7 @@ pub(super) const HIDDEN: &[&str] = &[
     "CREATE OPERATOR qqschema.#### (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4pl)",
     "COMMENT ON OPERATOR qqschema.#### (integer, integer) IS 'qqcommentofoperator'",
     "ANALYZE public.qqtable",
+    "ANALYZE public.regions",
 ];
 
 /// What came back holds nothing of a hidden object; a statement may quote itself.
@@ -279,6 +280,13 @@ both_mechanisms! {
         }
         raw.send(&[frame::parse_typed("", "SELECT $1::text", &[25]), frame::sync()]);
         assert_eq!(raw.tags(), "1ZI");
+    }
+
+    fn the_schemas_that_are_seen_are_listed(shop: shared) {
+        let list = |client: &Client| client.column("SELECT schema_name FROM information_schema.schemata ORDER BY 1");
+        assert_eq!(list(&shop.ana()), ["information_schema", "pg_catalog", "public"]);
+        assert!(list(&shop.admin()).contains(&"public".to_owned()));
+        assert!(!list(&shop.admin()).iter().any(|name| name.starts_with("pgusher")));
     }
 
     /// What drivers ask of these columns is answered as ever.

@@ -23,7 +23,7 @@ BEGIN
               FROM pg_rewrite AS w JOIN pg_depend AS d
                 ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
               WHERE w.ev_class = c.oid AND d.refobjid <> c.oid AND c.relkind = 'v'),
-        'i', false, 'l', c.relrowsecurity, 'b', NULL, 'f', NULL, 't', true)), '[]')
+        'i', false, 'l', c.relrowsecurity, 'b', NULL, 'f', NULL, 't', true, 'y', c.reltype::int8)), '[]')
       FROM pg_class AS c WHERE c.relnamespace = own AND c.relkind IN ('r', 'p', 'v', 'S', 'c', 'i', 'I')),
     'functions', (
       SELECT coalesce(jsonb_agg(jsonb_build_object(

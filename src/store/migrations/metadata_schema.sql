@@ -39,6 +39,8 @@ BEGIN
         'CASE WHEN \2.typtype = ''d'' THEN \2.typtypmod ELSE \1.atttypmod END', 'g');
       body := pg_catalog.regexp_replace(body, '\mhas_[a-z_]+_privilege\(', 'pgusher.always(', 'g');
       body := pg_catalog.regexp_replace(body, '\mpg_has_role\(', 'pgusher.owns_it(', 'g');
+      body := pg_catalog.regexp_replace(body, '([\s(])pg_authid(?= [a-z]+)',
+        '\1(SELECT r.oid, pgusher.pg_get_userbyid(r.oid) AS rolname FROM pg_catalog.pg_roles AS r)', 'g');
       body := pg_catalog.regexp_replace(body, '\minformation_schema\.(?!_pg_(?:truetyp|char|num|dat|int|ind|exp))([a-z_]+)(?= [a-z_"]+[,)\n; ]|[,)\n;])',
         'pgusher."information_schema.\1"', 'g');
       body := pg_catalog.regexp_replace(body, 'pgusher\."information_schema\.(sql_identifier|character_data|cardinal_number|yes_or_no|time_stamp)"', 'information_schema.\1', 'g');

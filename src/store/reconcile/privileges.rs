@@ -57,7 +57,11 @@ pub(super) fn relation(
     }
     let object = if relation.kind == RelationKind::Sequence { format!("SEQUENCE {}", name.quoted()) } else { name.quoted() };
     let login = login_access(catalog, governed, relation);
-    let viewer = viewer_access(governed, relation);
+    let mut viewer = viewer_access(governed, relation);
+    // Since 17 REFRESH asks for this, of the owner too.
+    if relation.kind == RelationKind::MaterializedView && relation.owner.as_str() == VIEWER && catalog.server_version >= 170_000 {
+        viewer.table.insert("MAINTAIN");
+    }
     let definer = definer_access(catalog, governed, actual, relation);
     let mut tasks = Vec::new();
     for (role, grantee, wanted) in [
