@@ -33,31 +33,21 @@ BEGIN
     RAISE EXCEPTION 'role "pgusher_control" must not be a member of any role but "pgusher_owner"'
       USING ERRCODE = '42501', HINT = 'Revoke the memberships and run init again.';
   END IF;
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-                 JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
-                 JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
-                 WHERE r.rolname = 'pgusher_control' AND g.rolname = 'pgusher_owner') THEN
-    GRANT pgusher_owner TO pgusher_control;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-                 JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
-                 JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
-                 WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_viewer') THEN
-    GRANT pgusher_viewer TO pgusher_owner;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-                 JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
-                 JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
-                 WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_ddl') THEN
-    GRANT pgusher_ddl TO pgusher_owner;
-  END IF;
-  -- To end a session that keeps an administrator from governing.
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-                 JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
-                 JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
-                 WHERE r.rolname = 'pgusher_owner' AND g.rolname = 'pgusher_session') THEN
-    GRANT pgusher_session TO pgusher_owner;
-  END IF;
+  -- pgusher_owner is in pgusher_session to end a session that keeps an administrator from governing.
+  FOR wanted IN
+    SELECT * FROM (VALUES
+      ('pgusher_owner', 'pgusher_control'),
+      ('pgusher_viewer', 'pgusher_owner'),
+      ('pgusher_ddl', 'pgusher_owner'),
+      ('pgusher_session', 'pgusher_owner')) AS memberships(role, member)
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
+                   JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
+                   JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
+                   WHERE r.rolname = wanted.member AND g.rolname = wanted.role) THEN
+      EXECUTE pg_catalog.format('GRANT %I TO %I', wanted.role, wanted.member);
+    END IF;
+  END LOOP;
   EXECUTE pg_catalog.format('GRANT CREATE, CONNECT, TEMPORARY ON DATABASE %I TO pgusher_owner', pg_catalog.current_database());
   EXECUTE pg_catalog.format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO pgusher_session, pgusher_control', pg_catalog.current_database());
 END

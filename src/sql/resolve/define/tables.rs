@@ -270,6 +270,7 @@ pub(super) fn owner() -> ResolveError {
 
 fn may_alter(kind: AlterTableType, admin: bool) -> Result<(), ResolveError> {
     use AlterTableType as T;
+    let form = || ResolveError::unsupported("this form of ALTER TABLE", None);
     match kind {
         T::AtAddColumn
         | T::AtColumnDefault
@@ -322,10 +323,12 @@ fn may_alter(kind: AlterTableType, admin: bool) -> Result<(), ResolveError> {
         | T::AtDisableRule
         | T::AtAddOf
         | T::AtDropOf
-        | T::AtReplicaIdentity
-            if admin =>
-        {
-            Ok(())
+        | T::AtReplicaIdentity => {
+            if admin {
+                Ok(())
+            } else {
+                Err(form())
+            }
         }
         T::AtChangeOwner => Err(owner()),
         T::AtEnableRowSecurity | T::AtDisableRowSecurity | T::AtForceRowSecurity | T::AtNoForceRowSecurity => {
@@ -342,19 +345,6 @@ fn may_alter(kind: AlterTableType, admin: bool) -> Result<(), ResolveError> {
         | T::AtReAddComment
         | T::AtDropOids
         | T::AtReplaceRelOptions
-        | T::AtReAddStatistics
-        | T::AtAlterColumnGenericOptions
-        | T::AtGenericOptions
-        | T::AtEnableAlwaysTrig
-        | T::AtEnableReplicaTrig
-        | T::AtEnableTrigAll
-        | T::AtDisableTrigAll
-        | T::AtEnableRule
-        | T::AtEnableAlwaysRule
-        | T::AtEnableReplicaRule
-        | T::AtDisableRule
-        | T::AtAddOf
-        | T::AtDropOf
-        | T::AtReplicaIdentity => Err(ResolveError::unsupported("this form of ALTER TABLE", None)),
+        | T::AtReAddStatistics => Err(form()),
     }
 }
