@@ -282,6 +282,17 @@ both_mechanisms! {
         assert_eq!(raw.tags(), "1ZI");
     }
 
+    fn a_catalog_is_read_by_table_as_by_select(shop: shared) {
+        let ana = shop.ana();
+        for (table, select) in [
+            ("TABLE information_schema.enabled_roles ORDER BY 1", "SELECT * FROM information_schema.enabled_roles ORDER BY 1"),
+            ("WITH c AS (TABLE pg_namespace) SELECT nspname FROM c ORDER BY 1", "SELECT nspname FROM pg_namespace ORDER BY 1"),
+            ("(TABLE pg_namespace) UNION TABLE pg_catalog.pg_namespace ORDER BY 1", "SELECT * FROM pg_namespace ORDER BY 1"),
+        ] {
+            assert_eq!(ana.rows(table), ana.rows(select), "{table}");
+        }
+    }
+
     fn the_schemas_that_are_seen_are_listed(shop: shared) {
         let list = |client: &Client| client.column("SELECT schema_name FROM information_schema.schemata ORDER BY 1");
         assert_eq!(list(&shop.ana()), ["information_schema", "pg_catalog", "public"]);

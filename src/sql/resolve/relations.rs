@@ -343,7 +343,12 @@ impl<'a> Walk<'a> {
                 || (!name.inh && index > 0 && tokens.is_symbol(index - 1, "(") && tokens.is_symbol(after, ")"));
             let end = tokens.get(if closed { after } else { after - 1 }).map_or(range.end, |t| t.end);
             let alias = name.relname.clone();
-            self.edit(range, now.quoted());
+            // No alias may follow TABLE.
+            let command = index.checked_sub(1).filter(|before| tokens.is_word(*before, "table")).and_then(|at| tokens.get(at));
+            match command.map(|word| word.start..range.end) {
+                Some(range) => self.edit(range, format!("SELECT * FROM {}", now.quoted())),
+                None => self.edit(range, now.quoted()),
+            }
             self.insert_text(end, format!(" AS {}", crate::name::quote_identifier(&alias)));
             name.alias = Some(Alias { aliasname: alias, colnames: Vec::new() });
         } else {
