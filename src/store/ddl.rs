@@ -27,7 +27,7 @@ pub(super) async fn follow(
     // revocation waits for them. Their DDL moves the catalog, and with that policies are loaded anew; what a governance command
     // at the same time has missed is found then, and refused until it is mended.
     if subject.admin {
-        reconcile::queue(channel).await?;
+        reconcile::lock_version(channel).await?;
     }
     let now = Arc::new(load::catalog(channel, Scope::Shared, 0).await?);
     let mut statements = views_to_viewer(&now);
@@ -63,7 +63,7 @@ pub(super) async fn make_way(channel: &mut dyn OwnerChannel, subject: &Subject, 
         return Ok(());
     }
     if subject.admin {
-        reconcile::queue(channel).await?;
+        reconcile::lock_version(channel).await?;
     }
     let made = "SELECT m.relation::pg_catalog.int8 AS relation, m.object::pg_catalog.int8 AS object FROM pgusher.made AS m WHERE m.object <> 0";
     let made: Vec<Row> = serde_json::from_value(channel.fetch(made).await?).map_err(load::malformed)?;

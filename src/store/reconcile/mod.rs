@@ -40,20 +40,20 @@ impl Default for Settings {
 
 /// Waits until nobody else changes policies. Writers of policies and DDL of administrators stand in one row, so what is compared from
 /// then on is what will be committed.
-pub async fn queue(channel: &mut dyn OwnerChannel) -> Result<(), StoreError> {
+pub async fn lock_version(channel: &mut dyn OwnerChannel) -> Result<(), StoreError> {
     Ok(channel.execute("SELECT v.policy FROM pgusher.version AS v FOR UPDATE").await?)
 }
 
 /// Brings upstream in line with the policies, in the channel's transaction. Fails when a relation of `focus` (those that the command is
 /// about) or what inherits from it cannot be; others that cannot are refused by the footing until mended. `known` is the catalog as it
-/// is, where that was loaded after `queue`.
+/// is, where that was loaded after `lock_version`.
 pub async fn run(
     channel: &mut dyn OwnerChannel,
     settings: &Settings,
     focus: &[Oid],
     known: Option<Arc<CatalogSnapshot>>,
 ) -> Result<(), StoreError> {
-    queue(channel).await?;
+    lock_version(channel).await?;
     renew(channel, settings).await?;
     line_up(channel, settings, focus, known).await
 }
