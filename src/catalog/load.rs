@@ -381,7 +381,10 @@ const FUNCTIONS: &str = r"SELECT p.oid::pg_catalog.int8 AS o, p.pronamespace::pg
       WHERE u.mode IS NULL OR u.mode IN ('i', 'b', 'v')) AS x WHERE p.proargnames IS NOT NULL), '[]'::pg_catalog.jsonb) AS m,
   coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.format_type(u.type, NULL) ORDER BY u.number)
       FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY AS u(type, number)), '[]'::pg_catalog.jsonb) AS t,
-  p.prosecdef AS d, l.lanname AS l, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
+  p.prosecdef AS d, coalesce((SELECT min(b.lanname)
+      FROM pg_catalog.pg_aggregate AS g JOIN pg_catalog.pg_proc AS f ON f.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn,
+        g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn) JOIN pg_catalog.pg_language AS b ON b.oid = f.prolang
+      WHERE g.aggfnoid = p.oid AND b.lanname NOT IN ('c', 'internal')), l.lanname) AS l, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
   AND p.pronamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_temp\_%')

@@ -193,12 +193,19 @@ pub struct Function {
     pub arg_types: Vec<Arc<str>>,
     /// SECURITY DEFINER.
     pub security_definer: bool,
-    /// Its language.
+    /// Its language; an aggregate's is that of the functions that it calls.
     pub language: Name,
     /// Its result type as SQL.
     pub result_type: Arc<str>,
     /// Returns a set.
     pub returns_set: bool,
+}
+
+impl Function {
+    /// Whether it runs no code but the server's own and that of libraries, which only a superuser of the upstream can make known.
+    pub fn is_native(&self) -> bool {
+        matches!(self.language.as_str(), "c" | "internal")
+    }
 }
 
 /// What kind of type it is (`pg_type.typtype`).

@@ -25,6 +25,11 @@ impl Temporaries {
         self.relations.iter().find(|r| r.oid == oid)
     }
 
+    /// Whether there are relations.
+    pub fn has_relations(&self) -> bool {
+        !self.relations.is_empty()
+    }
+
     /// Whether there are functions: whatever runs may then call one of them, by a trigger, a default, a domain.
     pub fn has_functions(&self) -> bool {
         !self.functions.is_empty()

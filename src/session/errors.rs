@@ -40,6 +40,7 @@ pub(super) fn sanitise(fields: &mut Fields, setting: &Setting) {
     } else {
         // An internal query that is ours says nothing to the client.
         let ours = field(fields, INTERNAL_QUERY).is_some_and(|query| query.contains("pgusher"));
+        let ours = ours || called(fields, setting.sent);
         fields.retain(|(kind, _)| !ours || !INTERNAL.contains(kind));
     }
     position(fields, setting.sent);
@@ -91,6 +92,16 @@ fn withhold(fields: &mut Fields) {
     if quotes {
         rewrite(fields, MESSAGE, |message| Some(without_value(message)));
     }
+}
+
+/// Whether a function that stands for one of PostgreSQL's in what was sent failed: the outermost line of the context is of it.
+fn called(fields: &Fields, sent: Option<(&Script, Option<usize>)>) -> bool {
+    let outermost = field(fields, CONTEXT).and_then(|context| context.lines().last()).unwrap_or_default();
+    let Some((function, _)) = outermost.strip_prefix("PL/pgSQL function ").and_then(|rest| rest.split_once('(')) else {
+        return false;
+    };
+    let call = format!("{OURS}{}(", function.strip_prefix(OURS).unwrap_or(function));
+    sent.is_some_and(|(script, _)| script.parts.iter().any(|part| part.rewritten.text().contains(&call)))
 }
 
 /// The client's rows wait in a table of ours, which is called as the one that they are for.
@@ -205,6 +216,9 @@ const TABLE: u8 = b't';
 const POSITION: u8 = b'P';
 const INTERNAL_QUERY: u8 = b'q';
 const INTERNAL_POSITION: u8 = b'p';
+
+/// How names in our schema begin.
+const OURS: &str = "pgusher.";
 
 /// The functions that run statements in the client's stead.
 const OUR_FUNCTIONS: [&str; 3] = ["pgusher.define(", "pgusher.maintain(", "pgusher.run_settled("];

@@ -42,12 +42,12 @@ impl Session {
         let Effect::AsOwner(owned) = effect else {
             return Err(SessionError::Broken("a statement that is only sent was to be performed").into());
         };
-        if owned.transactional {
+        let Some(name) = owned.alone else {
             self.begin(opened).await?;
             return self.as_owner(script, owned, describe, started).await;
-        }
+        };
         if !alone || *opened || self.block {
-            return Err(Refusal::InBlock(alone_name(owned.tag)).into());
+            return Err(Refusal::InBlock(name).into());
         }
         self.as_owner_outside(script, describe, owned.ddl, started).await
     }
@@ -222,16 +222,6 @@ impl Session {
             Some(cause) => Err(SessionError::UpstreamLost(cause)),
             None => Ok(done),
         }
-    }
-}
-
-/// What PostgreSQL calls a statement that no transaction block may hold, by its tag.
-fn alone_name(tag: &'static str) -> &'static str {
-    match tag {
-        "CREATE INDEX" => "CREATE INDEX CONCURRENTLY",
-        "DROP INDEX" => "DROP INDEX CONCURRENTLY",
-        "ALTER TABLE" => "ALTER TABLE ... DETACH CONCURRENTLY",
-        tag => tag,
     }
 }
 

@@ -26,6 +26,8 @@ impl Session {
         if part.shakes {
             self.path.shake();
         }
+        // Code of administrators may have made objects, which what comes next is to find.
+        self.dirty |= self.who.admin && matches!(part.rewritten.kind(), StatementKind::Do | StatementKind::Call);
         if running.ending != Completion::Inner {
             self.take_effect(script, running.part, part.rewritten.effect(), tag);
         }

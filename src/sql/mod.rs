@@ -126,8 +126,8 @@ pub enum Effect {
 /// How a statement that takes an owner's rights upstream is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owned {
-    /// It may run inside a transaction block.
-    pub transactional: bool,
+    /// Where it may not run inside a transaction block: what PostgreSQL calls it when it says so.
+    pub alone: Option<&'static str>,
     /// It may have changed the catalog.
     pub ddl: bool,
     /// Who runs it, when the session is no administrator's.

@@ -1,11 +1,41 @@
 //! Class 6, functions that run SQL in a string; class 7, code bodies.
 
 use super::{all_refused, keeps_secrets};
-use crate::harness::both_mechanisms;
+use crate::harness::{both_mechanisms, until};
 
 const REFUSED: &[&str] = &["42501", "0A000", "42883", "42P01", "42704"];
 
 both_mechanisms! {
+    /// What a definition computes, it computes with an owner's rights: of the database's functions, an administrator's may call libraries'.
+    fn only_a_library_s_functions_run_with_an_owner_s_rights_and_for_administrators(shop: fresh) {
+        let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+        truth.run("CREATE FUNCTION public.plus(int, int) RETURNS int LANGUAGE internal IMMUTABLE STRICT AS 'int4pl'");
+        truth.run("CREATE AGGREGATE public.total(int) (SFUNC = public.plus, STYPE = int)");
+        truth.run("CREATE FUNCTION public.sly(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT AS 'BEGIN RETURN $1; END'");
+        truth.run("CREATE AGGREGATE public.slyly(int) (SFUNC = public.sly, STYPE = int)");
+        until("the functions to be known", || admin.try_rows("GRANT EXECUTE ON FUNCTION sly TO users; GRANT EXECUTE ON FUNCTION plus TO users").ok());
+        admin.run("CREATE SCHEMA lab");
+        admin.run("GRANT CREATE ON SCHEMA lab TO \"ana@example.com\"");
+        ana.run("CREATE TABLE lab.t AS SELECT 1 AS n");
+        for (person, may) in [(&ana, false), (&admin, true)] {
+            for statement in [
+                "ALTER TABLE lab.t ADD COLUMN p int DEFAULT plus(1, 2)",
+                "CREATE INDEX ON lab.t (plus(n, 1))",
+                "ALTER TABLE lab.t ADD CHECK (plus(n, 1) > 0)",
+                "CREATE MATERIALIZED VIEW lab.m AS SELECT total(n) AS n, max(plus(n, 1)) AS more FROM lab.t",
+            ] {
+                if may {
+                    person.run(statement);
+                } else {
+                    person.refused(statement, "0A000");
+                }
+                person.refused(&statement.replace("plus(", "sly(").replace("lab.m ", "lab.o "), "0A000");
+            }
+        }
+        admin.refused("CREATE MATERIALIZED VIEW lab.o AS SELECT slyly(n) FROM lab.t", "0A000");
+        assert_eq!(admin.rows("SELECT p, (SELECT n FROM lab.m) FROM lab.t"), [["3", "1"]]);
+    }
+
     /// Class 6: SQL that hides in a string is SQL.
     fn functions_that_run_sql_are_refused(shop: shared) {
         for client in [shop.ana(), shop.ivan()] {

@@ -121,6 +121,34 @@ both_mechanisms! {
         assert_eq!(ana.one("SELECT count(*) FROM lab.big"), "1000", "the session goes on");
     }
 
+    fn what_is_partitioned_is_reindexed_and_clustered_in_no_transaction(shop: fresh) {
+        allow(shop);
+        let (ana, bob, truth) = (shop.ana(), shop.bob(), shop.truth());
+        ana.run("CREATE TABLE lab.parts (id int PRIMARY KEY) PARTITION BY RANGE (id)");
+        ana.run("CREATE TABLE lab.parts_1 PARTITION OF lab.parts FOR VALUES FROM (1) TO (9)");
+        let file = || truth.one("SELECT pg_relation_filenode('lab.parts_1_pkey')");
+        for (statement, name) in [("REINDEX TABLE lab.parts", "REINDEX TABLE"), ("REINDEX INDEX lab.parts_pkey", "REINDEX INDEX")] {
+            let before = file();
+            ana.run(statement);
+            assert_ne!(file(), before, "{statement}");
+            bob.refused(statement, "42501");
+            bob.refused("CLUSTER lab.parts USING parts_pkey", "42501");
+            ana.run("BEGIN");
+            let refused = ana.refused(statement, "25001");
+            assert_eq!(refused.message, format!("{name} cannot run inside a transaction block"));
+            ana.run("ROLLBACK");
+        }
+        let before = truth.one("SELECT pg_relation_filenode('lab.parts_1')");
+        ana.run("CLUSTER lab.parts USING parts_pkey");
+        assert_ne!(truth.one("SELECT pg_relation_filenode('lab.parts_1')"), before);
+    }
+
+    fn what_an_administrator_s_code_makes_is_found_at_once(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("DO $$ BEGIN SET LOCAL ROLE pgusher_owner; CREATE TABLE public.made (n int); END $$");
+        assert_eq!(admin.rows("SELECT n FROM made"), Vec::<Vec<String>>::new());
+    }
+
     fn kinds_of_objects_are_made_used_and_dropped_by_their_owner(shop: fresh) {
         allow(shop);
         let (ana, bob, admin) = (shop.ana(), shop.bob(), shop.admin());

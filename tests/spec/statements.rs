@@ -113,6 +113,14 @@ both_mechanisms! {
             let refusal = ana.refused(&format!("EXPLAIN {option} SELECT * FROM orders"), "42501");
             assert!(refusal.detail.as_ref().is_some_and(|d| d.contains("MANAGE")), "{refusal}");
         }
+        for made in ["CREATE TABLE", "CREATE TEMP TABLE", "CREATE MATERIALIZED VIEW"] {
+            ivan.refused(&format!("EXPLAIN {made} fresh AS SELECT * FROM employees"), "42501");
+        }
+        ivan.refused("EXPLAIN CREATE TABLE fresh AS SELECT * FROM products", "42501");
+        assert!(ivan.column("EXPLAIN CREATE TEMP TABLE fresh AS SELECT * FROM products").join("\n").contains("products"));
+        assert!(admin.column("EXPLAIN CREATE TABLE fresh AS SELECT * FROM products").join("\n").contains("products"));
+        admin.refused("EXPLAIN ANALYZE CREATE TABLE fresh AS SELECT * FROM products", "0A000");
+        admin.refused("SELECT * FROM fresh", "42P01");
         admin.run("GRANT MANAGE ON TABLE orders TO analysts");
         assert!(ana.column("EXPLAIN SELECT * FROM orders").join("\n").contains("orders"));
     }
@@ -126,8 +134,19 @@ both_mechanisms! {
         assert_eq!(ana.refused("SELECT current_user, name FROM employees JOIN orders ON id = 1", "42702").position, Some(57));
     }
 
+    fn a_missing_relation_has_a_position_where_postgresql_tells_one(shop: shared) {
+        let (ana, admin) = (shop.ana(), shop.admin());
+        for statement in ["ALTER TABLE nosuch RENAME TO x", "TRUNCATE nosuch", "CREATE INDEX ON nosuch (id)", "REFRESH MATERIALIZED VIEW nosuch"] {
+            assert_eq!(admin.refused(statement, "42P01").position, None, "{statement}");
+        }
+        assert_eq!(ana.refused("CREATE TEMP TABLE t (LIKE nosuch)", "42P01").position, Some(27));
+        assert_eq!(admin.refused("CREATE TABLE t (LIKE nosuch)", "42P01").position, Some(22));
+    }
+
     fn an_error_of_upstream_keeps_its_code_and_message(shop: shared) {
         let ana = shop.ana();
+        // What stands for PostgreSQL's own function is not told of.
+        assert_eq!(ana.refused("SELECT pg_notify('', 'x')", "22023").context, None);
         assert_eq!(ana.refused("SELECT 1/0", "22012").message, "division by zero");
         assert_eq!(ana.refused("SELECT 'x'::integer", "22P02").message, "invalid input syntax for type integer: \"x\"");
         assert_eq!(ana.refused("SELECT nosuch(1)", "42883").message, "function nosuch does not exist");

@@ -29,6 +29,23 @@ both_mechanisms! {
         }
     }
 
+    fn a_view_over_something_temporary_is_temporary_itself(shop: shared) {
+        for session in [shop.ana(), shop.admin()] {
+            session.run("CREATE TEMP TABLE held AS SELECT 1 AS n");
+            session.run("CREATE VIEW seen AS WITH h AS (SELECT n FROM held) SELECT n + 1 AS n FROM h");
+            assert!(session.notices().iter().any(|n| n == "view \"seen\" will be a temporary view"), "{:?}", session.notices());
+            assert_eq!(session.one("SELECT n FROM pg_temp.seen"), "2");
+            session.refused("CREATE VIEW public.kept AS SELECT n FROM held", "0A000");
+        }
+        let (ana, ivan) = (shop.ana(), shop.ivan());
+        ana.run("CREATE TEMP TABLE held AS SELECT 1 AS n; SELECT 1");
+        ana.run("CREATE VIEW joined AS SELECT region FROM orders, held");
+        assert_eq!(ana.rows("SELECT DISTINCT region FROM joined"), [["EMEA"]]);
+        ivan.run("CREATE TEMP TABLE held AS SELECT 1 AS n; SELECT 1");
+        ivan.refused("CREATE VIEW stolen AS SELECT ssn FROM employees, held", "42501");
+        ivan.refused("SELECT * FROM joined", "42P01");
+    }
+
     fn what_is_copied_is_what_the_principal_sees(shop: shared) {
         let ana = shop.ana();
         ana.run("CREATE TEMPORARY TABLE copied AS SELECT * FROM orders");

@@ -39,7 +39,7 @@ impl Walk<'_> {
         if !self.ground.admin || !plain || self.views_call_nothing(self.log.clone(), |_| false).is_err() {
             return Ok(Effect::None);
         }
-        Ok(Effect::AsOwner(Owned { transactional: true, ddl: false, by: Executor::Owner, tag: "COPY", fill: None }))
+        Ok(Effect::AsOwner(Owned { alone: None, ddl: false, by: Executor::Owner, tag: "COPY", fill: None }))
     }
 
     fn copied_between(&mut self, statement: &mut CopyStmt) -> Result<Effect, ResolveError> {

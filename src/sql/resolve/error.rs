@@ -244,7 +244,10 @@ impl ResolveError {
 
     /// The same, with a place when it has none.
     pub(in crate::sql) fn at(mut self, place: Option<usize>) -> Self {
-        if let Self::UndefinedSchema { position, .. } | Self::UndefinedObject { position, .. } = &mut self {
+        if let Self::UndefinedRelation { position, .. }
+        | Self::UndefinedSchema { position, .. }
+        | Self::UndefinedObject { position, .. } = &mut self
+        {
             *position = position.or(place);
         }
         self

@@ -1,7 +1,7 @@
 //! EXPLAIN: needs READ_METADATA on every relation; a plan over governed relations shows filters and estimates.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{ExplainStmt, Node, a_const};
+use pg_query::protobuf::{CreateTableAsStmt, ExplainStmt, Node, a_const};
 
 use super::ResolveError;
 use super::names::string;
@@ -10,7 +10,7 @@ use crate::policy::{Holder, Privilege, Requirement, Securable};
 use crate::sql::Effect;
 
 impl Walk<'_> {
-    /// EXPLAIN of a query, of EXECUTE or of DECLARE CURSOR.
+    /// EXPLAIN of a query, of EXECUTE, of DECLARE CURSOR, or of what makes a relation of a query, as long as it is not made.
     pub(super) fn explain(&mut self, statement: &mut ExplainStmt) -> Result<Effect, ResolveError> {
         let ExplainStmt { query, options } = statement;
         let analyze = options.iter().any(is_analyze);
@@ -30,6 +30,11 @@ impl Walk<'_> {
                 }
                 None => return Err(ResolveError::misplaced("EXPLAIN")),
             },
+            Some(Kind::CreateTableAsStmt(inner)) if !analyze => self.explain_filling(inner)?,
+            Some(Kind::CreateTableAsStmt(_)) => {
+                return Err(ResolveError::unsupported("EXPLAIN ANALYZE of CREATE TABLE AS and its like", None)
+                    .instead("Explain the query alone."));
+            }
             _ => return Err(ResolveError::unsupported("EXPLAIN of this kind of statement", None)),
         }
         let governed = std::mem::take(&mut self.governed);
@@ -57,6 +62,19 @@ impl Walk<'_> {
             }
         }
         Ok(effect)
+    }
+}
+
+impl Walk<'_> {
+    /// What would fill the relation is planned for the session itself.
+    fn explain_filling(&mut self, statement: &mut CreateTableAsStmt) -> Result<(), ResolveError> {
+        let query = statement.query.as_deref_mut().filter(|query| matches!(query.node, Some(Kind::SelectStmt(_))));
+        self.query(query.ok_or(ResolveError::unsupported("EXPLAIN of this kind of statement", None))?)?;
+        let into = statement.into.as_deref_mut().ok_or(ResolveError::misplaced("EXPLAIN"))?;
+        self.aliases = false;
+        self.temporary = into.rel.as_ref().is_some_and(|name| self.is_made_temporary(name));
+        self.create_name(into.rel.as_mut())?;
+        self.definitions(&mut into.options)
     }
 }
 

@@ -259,13 +259,19 @@ impl Walk<'_> {
             if self.is_constructor(*oid) {
                 continue;
             }
-            if self.builtins_only {
+            if self.builtins_only && !(self.ground.admin && self.is_native(*oid)) {
                 return Err(ResolveError::unsupported("a function outside pg_catalog here", position)
                     .because("The statement would run the function with the rights of the table's owner."));
             }
             self.need_function(*oid);
         }
         Ok(())
+    }
+
+    /// Code of the server or of a library, which does with an owner's rights what it does with anybody's.
+    fn is_native(&self, oid: Oid) -> bool {
+        let function = self.ground.footing.catalog.function(oid);
+        function.is_some_and(|function| function.is_native() && !function.security_definer)
     }
 
     /// What PostgreSQL makes along with a range type, under the type's name: its code is the server's own, and it only builds values.
@@ -311,7 +317,7 @@ impl Walk<'_> {
     /// The function behind an operator or cast. Those in C came with an extension that a superuser installed: they are free.
     pub(super) fn need_support_function(&mut self, oid: Oid) -> Result<(), ResolveError> {
         let Some(function) = self.ground.footing.catalog.function(oid) else { return Ok(()) };
-        if matches!(function.language.as_str(), "c" | "internal") && !function.security_definer {
+        if function.is_native() && !function.security_definer {
             return Ok(());
         }
         self.need_execute(&[oid], None)

@@ -29,6 +29,8 @@ const SETTABLE: &[(&str, Rule)] = &[
     ("datestyle", Rule::Free),
     ("default_statistics_target", Rule::Free),
     ("default_table_access_method", Rule::Free),
+    ("default_toast_compression", Rule::Free),
+    ("default_with_oids", Rule::Free),
     ("default_tablespace", Rule::Free),
     ("default_text_search_config", Rule::Free),
     ("default_transaction_deferrable", Rule::Free),

@@ -11,7 +11,7 @@ use super::ResolveError;
 use super::define::object_strings;
 use super::names::{offset, string, strings};
 use super::walk::{Purpose, Walk};
-use crate::policy::{Holder, Privilege, Securable};
+use crate::policy::{Holder, Oid, Privilege, Securable};
 use crate::sql::{Effect, StatementKind};
 
 /// The schema of temporary objects.
@@ -26,7 +26,7 @@ impl Walk<'_> {
             Some(Kind::CreateStmt(inner)) => made(inner.relation.as_ref()),
             Some(Kind::CreateTableAsStmt(inner)) => made(inner.into.as_deref().and_then(|into| into.rel.as_ref())),
             Some(Kind::SelectStmt(inner)) => made(inner.into_clause.as_deref().and_then(|into| into.rel.as_ref())),
-            Some(Kind::ViewStmt(inner)) => made(inner.view.as_ref()),
+            Some(Kind::ViewStmt(inner)) => made(inner.view.as_ref()) || self.reads_temporary(inner),
             Some(Kind::CreateSeqStmt(inner)) => made(inner.sequence.as_ref()),
             Some(Kind::CompositeTypeStmt(inner)) => made(inner.typevar.as_ref()),
             Some(Kind::CreateEnumStmt(inner)) => is_in_temp(&inner.type_name),
@@ -71,11 +71,21 @@ impl Walk<'_> {
     }
 
     /// The name of something to be made: in `pg_temp` when it says so, or when that comes first in the search path.
-    fn is_made_temporary(&self, name: &RangeVar) -> bool {
+    pub(super) fn is_made_temporary(&self, name: &RangeVar) -> bool {
         let first = self.ground.path.schemas.iter().find(|s| s.as_str() == PG_TEMP || self.is_usable(s.as_str()));
         name.relpersistence == "t"
             || name.schemaname == PG_TEMP
             || (name.schemaname.is_empty() && first.is_some_and(|s| s.as_str() == PG_TEMP))
+    }
+
+    /// A view of a bare name that reads something temporary is temporary itself.
+    fn reads_temporary(&self, statement: &ViewStmt) -> bool {
+        let catalog = &self.ground.footing.catalog;
+        let bare = statement.view.as_ref().is_some_and(|view| view.schemaname.is_empty());
+        let Some(query) = statement.query.as_deref().filter(|_| bare && catalog.temporaries().has_relations()) else { return false };
+        let mut scout = Walk::new(self.ground, Purpose::Definition, self.text);
+        let temporary = |oid: &Oid| catalog.relation(*oid).is_some_and(|relation| relation.temporary);
+        scout.query(&mut query.clone()).is_ok() && scout.log.iter().any(temporary)
     }
 
     fn is_usable(&self, schema: &str) -> bool {

@@ -137,6 +137,7 @@ Whoever creates something owns it. What is missing is told with 42501: `permissi
 
 For everybody but administrators, what a definition computes with the rights of an owner (defaults, checks, generated columns, index and
 partition expressions, conditions of triggers, queries of materialized views) calls built-in functions only.
+Administrators' may call what a superuser upstream made known (functions in C), too, and where nothing is computed at once, any.
 Temporary tables, views and sequences need nothing but what their definitions read; temporary functions need ANONYMOUS FUNCTION.
 
 

@@ -155,7 +155,7 @@ impl Walk<'_> {
 }
 
 fn filled(fill: Fill) -> Effect {
-    match owned(true, true) {
+    match owned(None, true) {
         Effect::AsOwner(made) => Effect::AsOwner(Owned { tag: "SELECT", fill: Some(fill), ..made }),
         other => other,
     }

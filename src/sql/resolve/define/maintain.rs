@@ -7,7 +7,7 @@ use pg_query::protobuf::{ClusterStmt, DropBehavior, LockStmt, ReindexObjectType,
 
 use super::needs::Need;
 use super::{MAINTAINS, owned};
-use crate::catalog::{Governed, Relation};
+use crate::catalog::{Governed, Relation, RelationKind};
 use crate::policy::{Holder, Level, Oid, Privilege, Securable};
 use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
@@ -95,18 +95,19 @@ impl<'a> Walk<'a> {
                 _ => return Err(ResolveError::misplaced("VACUUM")),
             }
         }
-        Ok(owned(!statement.is_vacuumcmd, false))
+        Ok(owned(statement.is_vacuumcmd.then_some("VACUUM"), false))
     }
 
     pub(super) fn cluster(&mut self, statement: &mut ClusterStmt) -> Result<Effect, ResolveError> {
         match statement.relation.as_mut() {
             Some(name) => {
-                self.existing(name, false, Need::Own)?;
-                Ok(MAINTAINS)
+                let relation = self.existing(name, false, Need::Own)?;
+                let partitioned = relation.is_some_and(|relation| self.in_parts(relation));
+                Ok(owned(partitioned.then_some("CLUSTER"), false))
             }
             None => {
                 self.admins_only("CLUSTER", "Without a table it is about everybody's tables: name your own.")?;
-                Ok(owned(false, false))
+                Ok(owned(Some("CLUSTER"), false))
             }
         }
     }
@@ -116,16 +117,29 @@ impl<'a> Walk<'a> {
             .params
             .iter()
             .any(|p| matches!(p.node.as_ref(), Some(Kind::DefElem(option)) if option.defname == "concurrently"));
-        match (ReindexObjectType::try_from(statement.kind), statement.relation.as_mut()) {
+        let kind = ReindexObjectType::try_from(statement.kind);
+        match (kind, statement.relation.as_mut()) {
             (Ok(ReindexObjectType::ReindexObjectIndex | ReindexObjectType::ReindexObjectTable), Some(name)) => {
-                self.existing(name, false, Need::Own).map_err(ResolveError::nowhere)?;
-                Ok(owned(!concurrent, false))
+                let relation = self.existing(name, false, Need::Own)?;
+                let alone = match kind {
+                    _ if concurrent => Some("REINDEX CONCURRENTLY"),
+                    _ if !relation.is_some_and(|relation| self.in_parts(relation)) => None,
+                    Ok(ReindexObjectType::ReindexObjectIndex) => Some("REINDEX INDEX"),
+                    _ => Some("REINDEX TABLE"),
+                };
+                Ok(owned(alone, false))
             }
             (Ok(ReindexObjectType::ReindexObjectSchema), None) => {
                 self.need_own_schema(&statement.name)?;
-                Ok(owned(false, false))
+                Ok(owned(Some("REINDEX SCHEMA"), false))
             }
             _ => Err(ResolveError::unsupported("REINDEX of a database", None)),
         }
+    }
+
+    /// A partitioned table or an index of one.
+    fn in_parts(&self, relation: &Relation) -> bool {
+        let table = relation.owned_by.and_then(|oid| self.ground.footing.catalog.relation(oid));
+        table.unwrap_or(relation).kind == RelationKind::PartitionedTable
     }
 }

@@ -30,13 +30,12 @@ use super::walk::{Purpose, Walk};
 use crate::sql::parse::command_tag;
 use crate::sql::{Effect, Executor, Owned, StatementKind};
 
-const DEFINES: Effect = owned(true, true);
-const MAINTAINS: Effect = owned(true, false);
-const ALONE: Effect = owned(false, true);
+const DEFINES: Effect = owned(None, true);
+const MAINTAINS: Effect = owned(None, false);
 
 /// Who runs it and its tag are said at the end, for all kinds alike.
-const fn owned(transactional: bool, ddl: bool) -> Effect {
-    Effect::AsOwner(Owned { transactional, ddl, by: Executor::Ddl, tag: "", fill: None })
+const fn owned(alone: Option<&'static str>, ddl: bool) -> Effect {
+    Effect::AsOwner(Owned { alone, ddl, by: Executor::Ddl, tag: "", fill: None })
 }
 
 impl<'a> Walk<'a> {

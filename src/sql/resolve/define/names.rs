@@ -75,7 +75,8 @@ impl<'a> Walk<'a> {
         let relation = match self.look_up(name) {
             Ok(relation) => relation,
             Err(ResolveError::UndefinedRelation { .. }) if missing_ok => return Ok(None),
-            Err(error) => return Err(error),
+            // PostgreSQL tells no position of what a definition changes.
+            Err(error) => return Err(error.nowhere()),
         };
         self.changeable(relation, position)?;
         self.is_alike(relation, position)?;
@@ -202,7 +203,7 @@ impl<'a> Walk<'a> {
             Some(Kind::RangeVar(name)) => self.existing(name, false, Need::Change).map(|_| ()),
             Some(Kind::TableLikeClause(like)) => match like.relation.as_mut() {
                 Some(name) if self.temporary => self.relation(name, Access::Read).map(|_| ()),
-                Some(name) => match self.existing(name, false, Need::Copy)? {
+                Some(name) => match self.copied(name)? {
                     Some(copied) => self.copies_free_parts(copied, like.options != 0),
                     None => Ok(()),
                 },
@@ -240,6 +241,12 @@ impl<'a> Walk<'a> {
             Some(Kind::RoleSpec(_)) => Err(ResolveError::unsupported("a role of the upstream here", None)),
             Some(_) => self.expression(node),
         }
+    }
+
+    /// The table in LIKE, of which PostgreSQL tells the position.
+    fn copied(&mut self, name: &mut RangeVar) -> Result<Option<&'a Relation>, ResolveError> {
+        let position = offset(name.location);
+        self.existing(name, false, Need::Copy).map_err(|error| error.at(position))
     }
 
     fn definition_part(&mut self, part: Part) -> Result<(), ResolveError> {

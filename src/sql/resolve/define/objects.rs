@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 
 use super::names::object_strings;
 use super::needs::Need;
-use super::{ALONE, DEFINES, MAINTAINS};
+use super::{DEFINES, MAINTAINS, owned};
 use crate::policy::{Level, Privilege};
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::names::{string, strings};
@@ -155,7 +155,7 @@ impl Walk<'_> {
                 (false, _) => Err(ResolveError::missing(noun(*remove_type), &name)),
             };
         }
-        Ok(if *concurrent { ALONE } else { DEFINES })
+        Ok(owned(concurrent.then_some("DROP INDEX CONCURRENTLY"), true))
     }
 
     /// An object's name: none of its schemas may be ours.

@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 };
 
 use super::needs::Need;
-use super::{ALONE, DEFINES};
+use super::{DEFINES, owned};
 use crate::catalog::{Relation, RelationKind};
 use crate::policy::Privilege;
 use crate::sql::Effect;
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
             let concurrent =
                 matches!(inner.def.as_deref().and_then(|d| d.node.as_ref()), Some(Kind::PartitionCmd(p)) if p.concurrent);
             if concurrent {
-                effect = ALONE;
+                effect = owned(Some("ALTER TABLE ... DETACH CONCURRENTLY"), true);
             }
             self.definition(cmd)?;
         }
@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
         self.definitions(&mut statement.options)?;
         self.definitions(&mut statement.exclude_op_names)?;
         self.optional(&mut statement.where_clause)?;
-        Ok(if statement.concurrent { ALONE } else { DEFINES })
+        Ok(owned(statement.concurrent.then_some("CREATE INDEX CONCURRENTLY"), true))
     }
 
     pub(super) fn create_sequence(&mut self, statement: &mut CreateSeqStmt) -> Result<Effect, ResolveError> {
@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
             let Some(Kind::RangeVar(name)) = item.node.as_mut() else {
                 return Err(ResolveError::unsupported("CREATE STATISTICS on anything but a table", None));
             };
-            let relation = self.existing(name, false, Need::Change).map_err(ResolveError::nowhere)?;
+            let relation = self.existing(name, false, Need::Change)?;
             relation.into_iter().filter(|_| computed).for_each(|relation| self.need_reading(relation));
         }
         self.definitions(&mut statement.exprs)?;

@@ -101,7 +101,7 @@ fn names_of_objects_are_written_in_full() {
 #[test]
 fn effects_tell_how_to_run_them() {
     let effect = |sql: &str| run(sql).unwrap_or_else(|refused| panic!("{sql}: {refused:?}")).effect;
-    let as_owner = |transactional, ddl, tag| Effect::AsOwner(Owned { transactional, ddl, by: Executor::Owner, tag, fill: None });
+    let as_owner = |alone, ddl, tag| Effect::AsOwner(Owned { alone, ddl, by: Executor::Owner, tag, fill: None });
     let by = |sql: &str| match effect(sql) {
         Effect::AsOwner(owned) => owned.by,
         other => panic!("{sql}: {other:?}"),
@@ -119,11 +119,11 @@ fn effects_tell_how_to_run_them() {
     ] {
         assert_eq!(by(sql), Executor::Owner, "{sql}");
     }
-    assert_eq!(effect("CREATE INDEX CONCURRENTLY i ON orders (id)"), as_owner(false, true, "CREATE INDEX"));
-    assert_eq!(effect("DROP INDEX CONCURRENTLY orders_pkey"), as_owner(false, true, "DROP INDEX"));
-    assert_eq!(effect("VACUUM orders"), as_owner(false, false, "VACUUM"));
-    assert_eq!(effect("ANALYZE orders"), as_owner(true, false, "ANALYZE"));
-    assert_eq!(effect("TRUNCATE orders"), as_owner(true, false, "TRUNCATE TABLE"));
+    assert_eq!(effect("CREATE INDEX CONCURRENTLY i ON orders (id)"), as_owner(Some("CREATE INDEX CONCURRENTLY"), true, "CREATE INDEX"));
+    assert_eq!(effect("DROP INDEX CONCURRENTLY orders_pkey"), as_owner(Some("DROP INDEX CONCURRENTLY"), true, "DROP INDEX"));
+    assert_eq!(effect("VACUUM orders"), as_owner(Some("VACUUM"), false, "VACUUM"));
+    assert_eq!(effect("ANALYZE orders"), as_owner(None, false, "ANALYZE"));
+    assert_eq!(effect("TRUNCATE orders"), as_owner(None, false, "TRUNCATE TABLE"));
     assert_eq!(effect("CALL bonus(1)"), Effect::None);
     assert_eq!(run("CALL bonus(1)").unwrap().needs, ["EXECUTE bonus"]);
 }

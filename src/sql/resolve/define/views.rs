@@ -5,7 +5,7 @@ use pg_query::protobuf::{RefreshMatViewStmt, ViewStmt};
 
 use super::needs::Need;
 use super::{DEFINES, MAINTAINS};
-use crate::catalog::RelationKind;
+use crate::catalog::{Function, RelationKind};
 use crate::policy::{Holder, Oid, Privilege, Securable};
 use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
@@ -53,7 +53,7 @@ impl Walk<'_> {
             if !seen.insert(oid) {
                 continue;
             }
-            let native = |f: &Oid| catalog.function(*f).is_some_and(|f| matches!(f.language.as_str(), "c" | "internal"));
+            let native = |f: &Oid| catalog.function(*f).is_some_and(Function::is_native);
             if !trusted(oid) && !catalog.called_by_view(oid).iter().all(native) {
                 return Err(ResolveError::unsupported(
                     "a materialized view over a view that calls functions outside pg_catalog",
