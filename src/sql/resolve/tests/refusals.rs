@@ -64,7 +64,7 @@ fn what_cannot_be_enforced_or_named_is_refused() {
         ("PREPARE TRANSACTION 'x'", |e| matches!(e, E::Unsupported { .. })),
         ("EXECUTE missing", |e| matches!(e, E::UndefinedStatement { .. })),
         ("FETCH missing", |e| matches!(e, E::UndefinedCursor { .. })),
-        ("EXPLAIN CREATE TABLE x AS SELECT 1", |e| matches!(e, E::Unsupported { .. })),
+        ("EXPLAIN ANALYZE CREATE TABLE x AS SELECT 1", |e| matches!(e, E::Unsupported { .. })),
         ("LISTEN pgusher_policy", |e| matches!(e, E::ProtectedCommand { .. })),
         ("NOTIFY pgusher_policy, 'x'", |e| matches!(e, E::ProtectedCommand { .. })),
         ("SET ROLE postgres", |e| matches!(e, E::ProtectedCommand { .. })),

@@ -264,7 +264,7 @@ fn what_analysis_does_not_see_needs_its_grant_and_may_have_touched_anything() {
             "CREATE TABLE x (a mood)",
             "CREATE TABLE x (a pg_temp.mood)",
             "CREATE TABLE x (a tt)",
-            "CREATE VIEW v AS SELECT * FROM tv",
+            "CREATE VIEW public.v AS SELECT * FROM tv",
             "CREATE TABLE x (LIKE tt)",
         ],
     );
