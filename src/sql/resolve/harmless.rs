@@ -252,9 +252,10 @@ impl Judge<'_> {
 
     /// Whether the database has an operator of this name that runs more than compiled code.
     fn is_overloaded(&self, symbol: &str) -> bool {
-        self.catalog.operators_named(symbol).iter().any(|operator| {
-            self.catalog.function(operator.function).is_none_or(|f| !f.is_native())
-        })
+        self.catalog
+            .operators_named(symbol)
+            .iter()
+            .any(|operator| self.catalog.function(operator.function).is_none_or(|f| !f.is_native()))
     }
 
     fn is_comparison(&self, name: &Value) -> bool {

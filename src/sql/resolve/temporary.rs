@@ -82,7 +82,9 @@ impl Walk<'_> {
     fn reads_temporary(&self, statement: &ViewStmt) -> bool {
         let catalog = &self.ground.footing.catalog;
         let bare = statement.view.as_ref().is_some_and(|view| view.schemaname.is_empty());
-        let Some(query) = statement.query.as_deref().filter(|_| bare && catalog.temporaries().has_relations()) else { return false };
+        let Some(query) = statement.query.as_deref().filter(|_| bare && catalog.temporaries().has_relations()) else {
+            return false;
+        };
         let mut scout = Walk::new(self.ground, Purpose::Definition, self.text);
         let temporary = |oid: &Oid| catalog.relation(*oid).is_some_and(|relation| relation.temporary);
         scout.query(&mut query.clone()).is_ok() && scout.log.iter().any(temporary)

@@ -119,7 +119,10 @@ fn effects_tell_how_to_run_them() {
     ] {
         assert_eq!(by(sql), Executor::Owner, "{sql}");
     }
-    assert_eq!(effect("CREATE INDEX CONCURRENTLY i ON orders (id)"), as_owner(Some("CREATE INDEX CONCURRENTLY"), true, "CREATE INDEX"));
+    assert_eq!(
+        effect("CREATE INDEX CONCURRENTLY i ON orders (id)"),
+        as_owner(Some("CREATE INDEX CONCURRENTLY"), true, "CREATE INDEX")
+    );
     assert_eq!(effect("DROP INDEX CONCURRENTLY orders_pkey"), as_owner(Some("DROP INDEX CONCURRENTLY"), true, "DROP INDEX"));
     assert_eq!(effect("VACUUM orders"), as_owner(Some("VACUUM"), false, "VACUUM"));
     assert_eq!(effect("ANALYZE orders"), as_owner(None, false, "ANALYZE"));
