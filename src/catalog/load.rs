@@ -77,24 +77,38 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
     })
 }
 
-/// A session's search path as it is shown, and its temporary objects: the answer of `pgusher.look()`.
-pub fn look(answer: &str) -> Result<(String, Temporaries), serde_json::Error> {
+/// What a session has that others have not: the answer of `pgusher.look()`.
+pub struct Look {
+    /// Its search path, as it is shown.
+    pub path: String,
+    /// Its temporary objects.
+    pub temporaries: Temporaries,
+    /// The cursors that end with its transaction.
+    pub cursors: Vec<Name>,
+}
+
+/// Reads the answer of `pgusher.look()`.
+pub fn look(answer: &str) -> Result<Look, serde_json::Error> {
     let row: LookRow = serde_json::from_str(answer)?;
-    let Some(oid) = row.schema.filter(|oid| *oid != 0) else { return Ok((row.path, Temporaries::default())) };
+    let Some(oid) = row.schema.filter(|oid| *oid != 0) else {
+        return Ok(Look { path: row.path, temporaries: Temporaries::default(), cursors: row.cursors });
+    };
     let schema = Schema { oid, name: Name::exact("pg_temp"), system: false, ours: false };
-    let own = Temporaries {
+    let temporaries = Temporaries {
         schema: Some(schema),
         relations: row.relations.into_iter().filter_map(|r| r.relation(Some(oid))).collect(),
         functions: row.functions.into_iter().filter_map(FunctionRow::function).collect(),
         types: row.types,
         calls: row.calls,
     };
-    Ok((row.path, own))
+    Ok(Look { path: row.path, temporaries, cursors: row.cursors })
 }
 
 #[derive(Deserialize)]
 struct LookRow {
     path: String,
+    #[serde(default)]
+    cursors: Vec<Name>,
     schema: Option<Oid>,
     #[serde(default)]
     relations: Vec<RelationRow>,

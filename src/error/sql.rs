@@ -11,7 +11,7 @@ use super::Report;
 use crate::policy::{Level, Privilege};
 use crate::sql::authorize::Lack;
 use crate::sql::rewrite::policy::DefinitionError;
-use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
+use crate::sql::{AuthorizeError, Mistake, ParseError, ResolveError, RewriteError};
 
 impl From<&ParseError> for Report {
     fn from(error: &ParseError) -> Self {
@@ -50,6 +50,14 @@ impl From<&ResolveError> for Report {
                 report.hint.clone_from(hint);
                 report
             }
+            ResolveError::Refused { mistake, .. } => Self::error(
+                match mistake {
+                    Mistake::Syntax => SqlState::SYNTAX_ERROR,
+                    Mistake::Feature => SqlState::FEATURE_NOT_SUPPORTED,
+                    Mistake::Missing => SqlState::UNDEFINED_OBJECT,
+                },
+                message,
+            ),
             ResolveError::AdministratorsOnly { reason, .. } => Self::error(SqlState::INSUFFICIENT_PRIVILEGE, message)
                 .detail(*reason)
                 .hint("Ask an administrator, a member of the group admins."),

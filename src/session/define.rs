@@ -32,7 +32,7 @@ impl Session {
         started: Instant,
     ) -> Result<bool, Stop> {
         if owned.ddl {
-            self.precede_ddl(script).await?;
+            self.precede_ddl(script, owned.tag).await?;
         }
         let done = if self.who.admin {
             self.become_owner(script, owned, describe, started).await?
@@ -212,7 +212,7 @@ impl Session {
     }
 
     /// Before an ALTER or DROP, governed views that stand on its relations make way.
-    async fn precede_ddl(&mut self, script: &Script) -> Result<(), Stop> {
+    async fn precede_ddl(&mut self, script: &Script, tag: &str) -> Result<(), Stop> {
         let Some(part) = script.parts.first() else { return Ok(()) };
         let label = part.rewritten.kind().label();
         if !(label.starts_with("ALTER") || label.starts_with("DROP")) {
@@ -225,7 +225,11 @@ impl Session {
         }
         let (environment, subject) = (self.environment.clone(), self.subject.clone());
         let done = self.with_owner(async |channel| environment.governor.precede_ddl(&subject, &relations, channel).await).await?;
-        Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
+        let told = |report: Report| match report.code == SqlState::READ_ONLY_SQL_TRANSACTION {
+            true => Report { message: format!("cannot execute {tag} in a read-only transaction"), ..report },
+            false => report,
+        };
+        Ok(done.map_err(|report| Refusal::Told(Box::new(told(report))))?)
     }
 
     async fn follow_ddl(&mut self) -> Result<(), Stop> {

@@ -4,7 +4,7 @@
 //! are withheld. Names of governed views are given back as the table's, positions as those in the client's own text.
 
 use super::client_names::{ClientNames, replace_word};
-use super::script::Script;
+use super::script::{Script, contains_folded};
 use crate::sql::{Effect, Touched};
 
 /// The fields of an ErrorResponse or NoticeResponse.
@@ -33,6 +33,7 @@ pub(super) fn sanitise(fields: &mut Fields, setting: &Setting) {
         rewrite(fields, kind, |text| setting.names.translate(text));
     }
     copied_into(fields, setting);
+    as_written(fields, setting);
     let named = field(fields, SCHEMA).zip(field(fields, TABLE));
     let governed = named.is_some_and(|(schema, table)| setting.names.is_governed(schema, table));
     if governed || setting.touched.filtered || setting.touched.masked {
@@ -114,6 +115,36 @@ fn copied_into(fields: &mut Fields, setting: &Setting) {
             }
         }
     }
+}
+
+/// Upstream calls what it does not find as it was told; where the client named no schema, neither does it.
+fn as_written(fields: &mut Fields, setting: &Setting) {
+    let Some((script, _)) = setting.sent else { return };
+    if !field(fields, MESSAGE).is_some_and(|message| message.contains("does not exist")) {
+        return;
+    }
+    for part in script.parts.iter().filter(|part| matches!(part.rewritten.effect(), Effect::AsOwner(_))) {
+        let inserted = part.rewritten.replaced(&part.text).filter(|(sent, written)| written.is_empty() && sent.ends_with('.'));
+        for schema in inserted.map(|(sent, _)| sent.replace('"', "")) {
+            if !contains_folded(&part.text, &schema) {
+                rewrite(fields, MESSAGE, |message| Some(without_schema(message, &schema)));
+            }
+        }
+    }
+}
+
+/// Without a schema, which comes with its dot, before names.
+fn without_schema(message: &str, schema: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    let mut pieces = message.split(schema).peekable();
+    while let Some(piece) = pieces.next() {
+        out.push_str(piece);
+        let name_begins = piece.ends_with('"') || piece.ends_with(' ');
+        if pieces.peek().is_some() && !name_begins {
+            out.push_str(schema);
+        }
+    }
+    out
 }
 
 /// A position that upstream counted in what we sent, in what the client sent; taken out where there is none.

@@ -9,6 +9,7 @@ use super::prepared::{Body, Prepared};
 use super::run::Session;
 use super::script::{Ground, LONG, Outline, Part, Script, analyse, outline};
 use super::state::State;
+use crate::catalog::load::{self, Look};
 use crate::catalog::{Footing, Temporaries};
 use crate::error::session::{Refusal, SessionError};
 use crate::policy::Oid;
@@ -135,6 +136,10 @@ impl Session {
         if self.who.admin && !self.subject.admin {
             return Err(SessionError::Revoked);
         }
+        let open = self.status != Status::Idle || self.block || self.implicit() || !self.expected.is_empty();
+        if open && footing.policies.version != self.shared.policies.version {
+            self.names.overtake();
+        }
         let moved = moved_filters(&self.shared, &footing);
         if !moved.is_empty() {
             self.names.close_held(&moved);
@@ -161,7 +166,7 @@ impl Session {
     }
 
     /// Something ran that may have changed what names and texts mean: settings that analysis relies on are put back, and the search
-    /// path and the temporary objects are asked for.
+    /// path, the temporary objects and the cursors are asked for.
     async fn look(&mut self) -> Result<(), Stop> {
         self.quiesce_or_skip().await?;
         let before = self.path.current().clone();
@@ -169,9 +174,10 @@ impl Session {
             Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
             Err(report) => return Err(Refusal::Told(Box::new(report)).into()),
         };
-        let (path, temporaries) = crate::catalog::load::look(&answer)
-            .map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?;
+        let Look { path, temporaries, cursors } =
+            load::look(&answer).map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?;
         self.path.told(&path);
+        self.names.found(cursors);
         if *self.path.current() != before {
             self.epoch += 1;
         }
@@ -278,6 +284,8 @@ impl Session {
                         return Err(Refusal::UnknownPortal(cursor.to_string()).into());
                     }
                     self.portal_still(cursor.as_str(), &portal.prepared).await?;
+                } else if self.names.is_overtaken(cursor.as_str()) {
+                    return Err(Refusal::OldPortal(cursor.to_string()).into());
                 }
                 Ok(!settled)
             }

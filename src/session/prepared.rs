@@ -12,7 +12,7 @@ use super::script::{Objects, Script};
 use crate::governance::Command;
 use crate::name::Name;
 use crate::policy::Oid;
-use crate::sql::{Remembered, SessionObjects};
+use crate::sql::{Remembered, SessionObjects, Touched};
 
 /// A prepared statement.
 #[derive(Debug)]
@@ -85,6 +85,11 @@ pub(super) struct Names {
     portals: HashMap<Box<str>, Portal>,
     pending_portals: VecDeque<Waiting<Portal>>,
     cursors: HashMap<Name, Cursor>,
+    /// Cursors that upstream holds and that end with the transaction: what the client did not make, a function did. What such a
+    /// cursor reads is the function's doing, as rows that it returns would be.
+    opened: HashSet<Name>,
+    /// The policies have moved on since the transaction began.
+    overtaken: bool,
     /// Counts Syncs.
     batch: u64,
 }
@@ -216,7 +221,29 @@ impl Names {
         } else {
             self.portals.remove(name);
             self.cursors.remove(name);
+            self.opened.remove(name);
         }
+    }
+
+    /// The cursors that upstream holds and that end with the transaction. What was declared and is not among them has ended before it.
+    pub(super) fn found(&mut self, cursors: Vec<Name>) {
+        self.opened = cursors.into_iter().collect();
+        self.cursors.retain(|name, cursor| cursor.hold || self.opened.contains(name));
+    }
+
+    /// Whether a cursor is declared that ends with the transaction, if not before.
+    pub(super) fn has_cursors(&self) -> bool {
+        self.cursors.values().any(|cursor| !cursor.hold)
+    }
+
+    /// The policies moved on while a transaction is open.
+    pub(super) fn overtake(&mut self) {
+        self.overtaken = true;
+    }
+
+    /// Whether a function opened a cursor of this name, and what it may read may have been decided anew: its statement is not known.
+    pub(super) fn is_overtaken(&self, name: &str) -> bool {
+        self.overtaken && self.opened.contains(name)
     }
 
     /// DECLARE. A portal that had the name is gone.
@@ -241,6 +268,7 @@ impl Names {
     pub(super) fn close_cursors(&mut self) {
         self.cursors.clear();
         self.portals.clear();
+        self.opened.clear();
     }
 
     /// Cursors with hold keep the rows that they were filled with: those over these relations are not read any more.
@@ -269,6 +297,8 @@ impl Names {
         if !self.cursors.is_empty() {
             self.cursors.retain(|_, cursor| cursor.hold);
         }
+        self.opened.clear();
+        self.overtaken = false;
     }
 
     /// A copy for an analysis elsewhere.
@@ -281,6 +311,7 @@ impl Names {
                 .keys()
                 .cloned()
                 .chain(self.portals.keys().map(|name| Name::exact(name)))
+                .chain(self.opened.iter().cloned())
                 .filter_map(|name| SessionObjects::cursor(self, name.as_str()).map(|found| (name, found)))
                 .collect(),
         }
@@ -320,10 +351,16 @@ impl SessionObjects for Names {
     fn cursor(&self, name: &str) -> Option<Remembered> {
         match self.cursors.get(name) {
             Some(cursor) => cursor.script.parts.get(cursor.part).map(|part| part.rewritten.remembered()),
-            None => self.portal(name)?.prepared.remembered(),
+            None => match self.portal(name) {
+                Some(portal) => portal.prepared.remembered(),
+                None => self.opened.contains(name).then(|| Remembered { requirements: Arc::from([]), touched: EVERYTHING }),
+            },
         }
     }
 }
+
+/// A function may read what it likes.
+const EVERYTHING: Touched = Touched { filtered: true, masked: true };
 
 #[cfg(test)]
 mod tests {

@@ -118,6 +118,10 @@ impl Session {
             Transaction::RollbackTo(name) => {
                 self.mended(Status::Transaction);
                 self.path.rollback_to(name);
+                // Cursors that were declared since the savepoint are gone.
+                if self.names.has_cursors() {
+                    self.path.shake();
+                }
                 self.outdated |= self.dirty;
             }
         }

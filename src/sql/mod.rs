@@ -13,7 +13,7 @@ pub mod rewrite;
 
 pub use authorize::{AuthorizeError, Permitted, authorize};
 pub use parse::{Limits, ParseError, Parsed, StatementKind, parse};
-pub use resolve::{ResolveError, Resolved, check_declared, resolve};
+pub use resolve::{Mistake, ResolveError, Resolved, check_declared, resolve};
 pub use rewrite::{RewriteError, Rewritten, rewrite};
 
 use std::sync::Arc;

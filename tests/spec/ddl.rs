@@ -38,6 +38,34 @@ both_mechanisms! {
         assert_eq!(truth.one("SELECT count(*) FROM pgusher.grants g WHERE g.kind = 'relation' AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = g.object)"), "0");
     }
 
+    fn what_is_not_found_is_called_as_the_client_calls_it(shop: fresh) {
+        allow(shop);
+        let (admin, ana) = (shop.admin(), shop.ana());
+        admin.run("CREATE DOMAIN public.amount AS integer CHECK (VALUE > 0)");
+        for (name, told) in [("amount", "amount"), ("Amount", "amount"), ("public.amount", "public.amount")] {
+            let refusal = admin.refused(&format!("ALTER DOMAIN {name} DROP CONSTRAINT nosuch"), "42704");
+            assert_eq!(refusal.message, format!("constraint \"nosuch\" of domain \"{told}\" does not exist"));
+        }
+        admin.run("DROP TABLE IF EXISTS nosuch");
+        admin.run("DROP DOMAIN IF EXISTS public.nosuch");
+        ana.run("SET search_path = lab");
+        ana.run("DROP VIEW IF EXISTS nosuch");
+        assert_eq!(admin.notices(), ["table \"nosuch\" does not exist, skipping", "type \"public.nosuch\" does not exist, skipping"]);
+        assert_eq!(ana.notices(), ["view \"nosuch\" does not exist, skipping"]);
+        admin.run("BEGIN READ ONLY");
+        assert_eq!(admin.refused("DROP TABLE regions", "25006").message, "cannot execute DROP TABLE in a read-only transaction");
+        admin.run("ROLLBACK");
+    }
+
+    fn an_index_belongs_to_the_owner_of_its_table(shop: fresh) {
+        allow(shop);
+        let (admin, ana) = (shop.admin(), shop.ana());
+        ana.run("CREATE TABLE lab.own (id integer PRIMARY KEY)");
+        let owner = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname IN ('own', 'own_pkey')";
+        assert_eq!(ana.column(owner), ["ana@example.com"; 2]);
+        assert_eq!(admin.column(owner), ["ana@example.com"; 2]);
+    }
+
     fn a_model_is_built_beside_the_old_one_and_takes_its_place(shop: fresh) {
         allow(shop);
         let (ana, truth) = (shop.ana(), shop.truth());

@@ -104,3 +104,35 @@ fn check_tells_what_strict_mode_reaches() {
     let text = settings.run_check(shop.upstream);
     assert!(text.contains("kept") && text.contains("roots"), "{text}");
 }
+
+/// Its function's own statements need a table that is written in place: mechanism `rls`.
+#[test]
+fn an_instead_of_trigger_writes_what_the_writer_could() {
+    let shop = Shop::fresh(Mechanism::Rls);
+    let (admin, ana, truth) = (shop.admin(), shop.ana(), shop.truth());
+    admin.run("CREATE TABLE public.told (id integer, ssn text)");
+    admin.run("CREATE VIEW public.desk AS SELECT o.id, o.note, e.ssn FROM orders o JOIN employees e ON e.id = 1 + o.id % 5");
+    admin.run(
+        "CREATE FUNCTION public.desk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE orders SET note = NEW.note WHERE id = NEW.id;
+        IF NOT FOUND THEN RETURN NULL; END IF;
+        INSERT INTO told VALUES (NEW.id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.ssn END);
+        RETURN NEW; END $$",
+    );
+    admin.run("CREATE TRIGGER desk INSTEAD OF INSERT OR UPDATE ON desk FOR EACH ROW EXECUTE FUNCTION desk()");
+    admin.run("GRANT SELECT ON VIEW desk TO analysts");
+    let one = |region: &str| truth.one(&format!("SELECT min(id) FROM orders WHERE region = '{region}'"));
+    let (own, hidden) = (one("EMEA"), one("AMER"));
+    ana.refused(&format!("UPDATE desk SET note = 'by trigger' WHERE id = {own}"), "42501");
+    admin.run("GRANT MODIFY ON VIEW desk TO analysts");
+    assert_eq!(ana.affected(&format!("UPDATE desk SET note = 'by trigger' WHERE id = {own}")), 1);
+    assert_eq!(ana.affected(&format!("UPDATE desk SET note = 'by trigger' WHERE id = {hidden}")), 0);
+    assert_eq!(ana.affected(&format!("INSERT INTO desk VALUES ({hidden}, 'by trigger')")), 0);
+    assert_eq!(ana.affected(&format!("INSERT INTO desk VALUES ({own}, 'by trigger')")), 1);
+    assert_eq!(truth.column("SELECT id FROM orders WHERE note = 'by trigger'"), [own.as_str()]);
+    assert!(truth.column("SELECT coalesce(ssn, '***') FROM told").iter().all(|ssn| ssn.starts_with("***")));
+    ana.refused("CREATE TRIGGER more INSTEAD OF DELETE ON desk FOR EACH ROW EXECUTE FUNCTION desk()", "0A000");
+    admin.run("ALTER TRIGGER desk ON desk RENAME TO counter");
+    admin.run("DROP TRIGGER counter ON desk");
+    ana.refused(&format!("UPDATE desk SET note = 'x' WHERE id = {own}"), "55000");
+}

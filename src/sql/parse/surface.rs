@@ -118,7 +118,7 @@ pub const SURFACE: &[Surface] = &[
         "READ_METADATA on every relation; MANAGE where it is under a row filter or mask; with ANALYZE what the statement needs",
     ),
     everyone("DECLARE CURSOR", "what its query needs"),
-    everyone("FETCH", "what the cursor's query needs"),
+    everyone("FETCH", "what the cursor's query needs; of a cursor that a function opened nothing more"),
     everyone("CLOSE CURSOR", "nothing"),
     everyone("PREPARE", "what the statement in it needs"),
     everyone("EXECUTE", "what the prepared statement needs"),

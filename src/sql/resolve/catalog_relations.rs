@@ -35,9 +35,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("pg_subscription", SECRETS),
     ("pg_subscription_rel", REPLICATION),
     ("pg_sequences", SEQUENCES),
-    ("pg_prepared_statements", SESSIONS),
     ("pg_prepared_xacts", SESSIONS),
-    ("pg_cursors", SESSIONS),
     ("pg_largeobject", OBJECTS),
     ("pg_largeobject_metadata", OBJECTS),
 ];
@@ -140,10 +138,12 @@ const TABLES: &[&str] = &[
 
 /// Answered by views of ours, without a form that has system columns.
 const VIEWS: &[&str] = &[
+    "pg_cursors",
     "pg_indexes",
     "pg_locks",
     "pg_matviews",
     "pg_policies",
+    "pg_prepared_statements",
     "pg_publication_tables",
     "pg_rules",
     "pg_seclabels",

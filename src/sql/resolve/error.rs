@@ -96,6 +96,16 @@ pub enum ResolveError {
         /// Where.
         position: Option<usize>,
     },
+    /// Something that PostgreSQL does not take either, in its words.
+    #[error("{message}")]
+    Refused {
+        /// The message.
+        message: String,
+        /// What kind of mistake.
+        mistake: Mistake,
+        /// Where.
+        position: Option<usize>,
+    },
     /// A statement that is open to administrators only.
     #[error("must be administrator to run {statement}")]
     AdministratorsOnly {
@@ -200,6 +210,17 @@ pub enum ResolveError {
     },
 }
 
+/// What kind of mistake PostgreSQL takes something for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// It stands where it may not.
+    Syntax,
+    /// It is not supported there.
+    Feature,
+    /// There is no such thing.
+    Missing,
+}
+
 impl ResolveError {
     pub(in crate::sql) fn misplaced(what: &'static str) -> Self {
         Self::Unexpected { what }
@@ -266,6 +287,7 @@ impl ResolveError {
             | Self::CrossDatabase { position, .. }
             | Self::NotATable { position, .. }
             | Self::Unsupported { position, .. }
+            | Self::Refused { position, .. }
             | Self::ProtectedSchema { position, .. }
             | Self::ProtectedRelation { position, .. }
             | Self::ProtectedFunction { position, .. } => *position,

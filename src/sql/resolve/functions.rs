@@ -8,6 +8,7 @@ use pg_query::protobuf::{FuncCall, JsonExprOp};
 
 use super::ResolveError;
 use super::builtins::{self, Verdict};
+use super::error::Mistake;
 use super::identity::Hoist;
 use super::names::{offset, string};
 use super::settings::literal;
@@ -349,7 +350,11 @@ impl Walk<'_> {
         }
         let candidates = self.candidates(schema.as_deref(), &name, &Arguments::one());
         if candidates.is_empty() {
-            return Err(ResolveError::unsupported(format!("tablesample method {name}"), offset(location)));
+            return Err(ResolveError::Refused {
+                message: format!("tablesample method {name} does not exist"),
+                mistake: Mistake::Missing,
+                position: offset(location),
+            });
         }
         self.need_execute(&candidates, offset(location))
     }

@@ -54,7 +54,7 @@ use super::{Effect, Parsed, SessionObjects, StatementKind, Touched};
 use crate::catalog::{Footing, SearchPath};
 use crate::policy::{Requirement, Subject};
 
-pub use error::ResolveError;
+pub use error::{Mistake, ResolveError};
 pub use naming::check_declared;
 
 use walk::{Ground, Purpose, Walk};

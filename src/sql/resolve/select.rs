@@ -1,10 +1,13 @@
 //! Queries: SELECT in all its forms, VALUES, TABLE, WITH, set operations.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{CommonTableExpr, LockingClause, Node, SelectStmt, SetOperation, WindowDef, WithClause};
+use pg_query::protobuf::{
+    CommonTableExpr, LockClauseStrength, LockingClause, Node, SelectStmt, SetOperation, WindowDef, WithClause,
+};
 
 use super::ResolveError;
-use super::names::string;
+use super::error::Mistake;
+use super::names::{offset, string};
 use super::scope::Cte;
 use super::walk::Walk;
 use crate::catalog::Governed;
@@ -51,8 +54,12 @@ impl Walk<'_> {
             rarg,
         } = select;
         let into_open = std::mem::take(&mut self.into_open);
-        if into_clause.is_some() && !into_open {
-            return Err(ResolveError::unsupported("SELECT INTO", None).instead("Use CREATE TABLE AS."));
+        if let Some(into) = into_clause.as_deref().filter(|_| !into_open) {
+            return Err(ResolveError::Refused {
+                message: "SELECT ... INTO is not allowed here".to_owned(),
+                mistake: Mistake::Syntax,
+                position: into.rel.as_ref().and_then(|name| offset(name.location)),
+            });
         }
         self.scopes.push();
         self.with(with_clause.as_mut())?;
@@ -74,8 +81,9 @@ impl Walk<'_> {
                 columns
             }
             Ok(SetOperation::SetopUnion | SetOperation::SetopIntersect | SetOperation::SetopExcept) => {
-                if !locking_clause.is_empty() {
-                    return Err(ResolveError::unsupported("FOR UPDATE with UNION, INTERSECT or EXCEPT", None));
+                if let Some(strength) = locking_clause.first().and_then(strength) {
+                    let message = format!("{strength} is not allowed with UNION/INTERSECT/EXCEPT");
+                    return Err(ResolveError::Refused { message, mistake: Mistake::Feature, position: None });
                 }
                 let left = match larg.as_deref_mut() {
                     Some(left) => {
@@ -235,4 +243,15 @@ fn output_columns(targets: &[Node], values: &[Node]) -> Columns {
             _ => None,
         })
         .collect()
+}
+
+/// How a locking clause is called.
+fn strength(clause: &Node) -> Option<&'static str> {
+    let Some(Kind::LockingClause(clause)) = clause.node.as_ref() else { return None };
+    Some(match LockClauseStrength::try_from(clause.strength) {
+        Ok(LockClauseStrength::LcsForkeyshare) => "FOR KEY SHARE",
+        Ok(LockClauseStrength::LcsForshare) => "FOR SHARE",
+        Ok(LockClauseStrength::LcsFornokeyupdate) => "FOR NO KEY UPDATE",
+        Ok(LockClauseStrength::LcsForupdate | LockClauseStrength::LcsNone | LockClauseStrength::Undefined) | Err(_) => "FOR UPDATE",
+    })
 }

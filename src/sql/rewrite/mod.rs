@@ -64,6 +64,11 @@ impl Rewritten {
         &self.reasons
     }
 
+    /// What is sent in the place of something in the client's statement, with that.
+    pub fn replaced<'a>(&'a self, client: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        splice::replaced(&self.shifts, &self.text, client)
+    }
+
     /// Turns a byte offset into the sent text into one into the client's statement.
     pub fn client_offset(&self, sent: usize) -> usize {
         splice::original(&self.shifts, sent)

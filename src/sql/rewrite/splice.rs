@@ -46,6 +46,14 @@ pub fn original(shifts: &[Shift], sent: usize) -> usize {
     }
 }
 
+/// What is not the original's, with what it stands for.
+pub fn replaced<'a>(shifts: &'a [Shift], text: &'a str, original: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    shifts.windows(2).filter_map(move |pair| match pair {
+        [from, to] if from.ours => Some((text.get(from.at..to.at)?, original.get(from.original..to.original)?)),
+        _ => None,
+    })
+}
+
 impl Edits {
     /// Nothing to change.
     pub fn new() -> Self {
@@ -141,6 +149,7 @@ mod tests {
         assert_eq!(back(spliced.text.find("FROM").unwrap()), text.find("FROM").unwrap());
         assert_eq!(back(spliced.text.find("WHERE").unwrap()), text.find("WHERE").unwrap());
         assert_eq!(back(spliced.text.len()), text.len());
+        assert_eq!(replaced(&spliced.shifts, &spliced.text, text).collect::<Vec<_>>(), [("aaaa", "a")]);
     }
 
     #[test]

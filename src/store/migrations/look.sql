@@ -1,16 +1,18 @@
 -- What a session looks at when something ran that may have changed what statements mean. Repeated at every init.
 
--- The temporary objects of this backend, in the form in which the catalog is loaded.
+-- The temporary objects of this backend, in the form in which the catalog is loaded, and its cursors: those that end with their transaction.
 CREATE OR REPLACE FUNCTION pgusher.temporaries(path text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   own oid := pg_my_temp_schema();
+  cursors jsonb := (SELECT coalesce(jsonb_agg(c.name), '[]') FROM pg_cursors AS c WHERE NOT c.is_holdable AND c.name NOT LIKE 'pgusher$%');
 BEGIN
   IF own = 0 THEN
-    RETURN jsonb_build_object('path', path);
+    RETURN jsonb_build_object('path', path, 'cursors', cursors);
   END IF;
   RETURN jsonb_build_object(
     'path', path,
+    'cursors', cursors,
     'schema', own::int8,
     'relations', (
       SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -51,7 +53,7 @@ END
 $pgusher$;
 
 -- Puts the settings on which the meaning of statements depends back to what analysis takes them for, and says what it follows: the search
--- path and the temporary objects. It has no SET clause, for that would hide the search path.
+-- path, the temporary objects and the cursors. It has no SET clause, for that would hide the search path.
 CREATE OR REPLACE FUNCTION pgusher.look() RETURNS jsonb LANGUAGE plpgsql AS $pgusher$
 BEGIN
   PERFORM pg_catalog.set_config('standard_conforming_strings', 'on', false);

@@ -122,7 +122,7 @@ DECLARE
   hidden CONSTANT text := '{"reltuples": "CASE WHEN {ADMIN} THEN x.reltuples ELSE -1 END",
     "relpages": "CASE WHEN {ADMIN} THEN x.relpages ELSE 0 END", "relallvisible": "CASE WHEN {ADMIN} THEN x.relallvisible ELSE 0 END",
     "relallfrozen": "CASE WHEN {ADMIN} THEN x.relallfrozen ELSE 0 END",
-    "relowner": "{OWNER relation x.oid x.relowner}", "relacl": "NULL"}';
+    "relowner": "CASE WHEN x.relkind IN (''i'', ''I'') THEN (SELECT {OWNER relation i.indrelid x.relowner} FROM pg_catalog.pg_index AS i WHERE i.indexrelid = x.oid) ELSE {OWNER relation x.oid x.relowner} END", "relacl": "NULL"}';
 BEGIN
   PERFORM pgusher.put_view('rights', '', 'SELECT g.principal, g.kind, g.object FROM pgusher.grants AS g
     UNION ALL SELECT o.principal, o.kind, o.object FROM pgusher.owner AS o');
@@ -200,6 +200,8 @@ BEGIN
     ('pg_shdescription', 'x.classoid = ''pg_catalog.pg_database''::regclass
         AND x.objoid = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())', '{}'),
     ('pg_locks', 'x.pid = pg_catalog.pg_backend_pid()', '{}'),
+    ('pg_cursors', 'x.name NOT LIKE ''pgusher$%''', '{}'),
+    ('pg_prepared_statements', 'x.name NOT LIKE ''pgusher$%''', '{}'),
     ('pg_stat_ssl', 'x.pid = pg_catalog.pg_backend_pid()', '{}'),
     ('pg_stat_gssapi', 'x.pid = pg_catalog.pg_backend_pid()', '{}'),
     ('pg_stat_activity', 'x.pid = pg_catalog.pg_backend_pid()',

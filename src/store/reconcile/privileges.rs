@@ -62,6 +62,10 @@ pub(super) fn relation(
     if relation.kind == RelationKind::MaterializedView && relation.owner.as_str() == VIEWER && catalog.server_version >= 170_000 {
         viewer.table.insert("MAINTAIN");
     }
+    // An INSTEAD OF trigger is made on it with its owner's rights.
+    if relation.kind == RelationKind::View && relation.owner.as_str() == VIEWER {
+        viewer.table.insert("TRIGGER");
+    }
     let definer = definer_access(catalog, governed, actual, relation);
     let mut tasks = Vec::new();
     for (role, grantee, wanted) in [

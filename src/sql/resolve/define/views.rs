@@ -8,8 +8,8 @@ use super::{DEFINES, MAINTAINS};
 use crate::catalog::{Function, RelationKind};
 use crate::policy::{Holder, Oid, Privilege, Securable};
 use crate::sql::Effect;
-use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::walk::{Purpose, Walk};
+use crate::sql::resolve::{Mistake, ResolveError};
 
 impl Walk<'_> {
     /// CREATE VIEW: upstream it will belong to a role for which row security holds. To put another definition into a view is for its
@@ -17,8 +17,13 @@ impl Walk<'_> {
     pub(super) fn create_view(&mut self, statement: &mut ViewStmt) -> Result<Effect, ResolveError> {
         let ViewStmt { view, aliases: _, query, replace, options, with_check_option: _ } = statement;
         let query = query.as_deref_mut().ok_or(ResolveError::misplaced("CREATE VIEW"))?;
-        if !matches!(query.node, Some(Kind::SelectStmt(_))) {
-            return Err(ResolveError::misplaced("CREATE VIEW"));
+        match &query.node {
+            Some(Kind::SelectStmt(select)) if select.into_clause.is_some() => {
+                let message = "views must not contain SELECT INTO".to_owned();
+                return Err(ResolveError::Refused { message, mistake: Mistake::Feature, position: None });
+            }
+            Some(Kind::SelectStmt(_)) => {}
+            _ => return Err(ResolveError::misplaced("CREATE VIEW")),
         }
         self.with_functions(|walk| walk.inner_query(query, Purpose::Definition))?;
         self.refuse_temporary()?;

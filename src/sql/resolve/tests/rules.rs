@@ -65,7 +65,7 @@ fn with_temporaries() -> Footing {
         "types": ["mood"],
         "calls": [[7003, 300], [7003, 7002]],
     });
-    let (_, own) = look(&answer.to_string()).unwrap();
+    let own = look(&answer.to_string()).unwrap().temporaries;
     footing().with_temporaries(&Arc::new(own))
 }
 
