@@ -34,7 +34,6 @@ const SETTABLE: &[(&str, Rule)] = &[
     ("default_with_oids", Rule::Free),
     ("default_tablespace", Rule::Free),
     ("default_text_search_config", Rule::Free),
-    ("default_toast_compression", Rule::Free),
     ("default_transaction_deferrable", Rule::Free),
     ("default_transaction_isolation", Rule::Free),
     ("default_transaction_read_only", Rule::Free),
