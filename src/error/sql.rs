@@ -33,6 +33,7 @@ impl From<&ResolveError> for Report {
         let message = error.to_string();
         let report = match error {
             ResolveError::UndefinedRelation { .. } => Self::error(SqlState::UNDEFINED_TABLE, message),
+            ResolveError::ElsewhereThan { .. } => Self::error(SqlState::INVALID_SCHEMA_DEFINITION, message),
             ResolveError::UndefinedSchema { .. } => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::NoSchema => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),

@@ -12,11 +12,12 @@ use tokio_postgres::error::SqlState;
 use super::expected::Completion;
 use super::ground::Stop;
 use super::run::Session;
-use super::script::{Part, Script};
+use super::script::{Part, Script, analyse};
 use crate::error::session::{Refusal, SessionError};
 use crate::error::{Report, Severity};
 use crate::policy::{Level, Oid, Requirement};
-use crate::sql::{Executor, Fill, Owned, StatementKind};
+use crate::name::Name;
+use crate::sql::{Effect, Executor, Fill, Owned, ResolveError, StatementKind};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::send::Link;
 use crate::upstream::{CancelTarget, Connection, Login, OwnerChannel, OwnerError};
@@ -49,6 +50,7 @@ impl Session {
         let filled = match &owned.fill {
             Some(Fill::Insert(_)) => self.fill(script, started).await?,
             Some(Fill::Refresh { view, text }) => self.refresh(script, view, text, started).await?,
+            Some(Fill::Schema { name, statements }) => Box::pin(self.furnish(script, name, statements, started)).await?,
             None => true,
         };
         if !filled {
@@ -64,7 +66,7 @@ impl Session {
 
     async fn become_owner(&mut self, script: &Arc<Script>, owned: &Owned, describe: bool, started: Instant) -> Result<bool, Stop> {
         self.must(Housekeeping::BecomeOwner).await?;
-        let ending = if owned.fill.is_some() { Completion::Prelude } else { Completion::Held };
+        let ending = if replaced(owned) { Completion::Prelude } else { Completion::Held };
         if !self.step(script, describe, ending, started).await? {
             return Ok(false);
         }
@@ -77,7 +79,7 @@ impl Session {
         let Some(part) = script.parts.first() else { return Ok(true) };
         let on = self.defined(part);
         self.send_signed(owned.by, part.rewritten.text(), settled(part), &on);
-        let ending = if owned.fill.is_some() { Completion::Prelude } else { Completion::StoodIn };
+        let ending = if replaced(owned) { Completion::Prelude } else { Completion::StoodIn };
         self.executed(script, ending, started).await
     }
 
@@ -112,6 +114,36 @@ impl Session {
         let rows = rows.pointer("/0/rows").and_then(serde_json::Value::as_i64).unwrap_or_default();
         self.held_complete.clear();
         write_complete(&mut self.held_complete, &format!("SELECT {rows}"));
+        Ok(true)
+    }
+
+    /// Makes what a new schema is to hold.
+    async fn furnish(&mut self, script: &Arc<Script>, schema: &Name, statements: &[Arc<str>], started: Instant) -> Result<bool, Stop> {
+        let Some(whole) = script.parts.first() else { return Ok(true) };
+        for text in statements {
+            (self.private, self.outdated) = (true, true);
+            self.stand().await?;
+            let mut ground = self.ground();
+            ground.path.schemas.insert(0, schema.clone());
+            let parsed = crate::sql::parse(text, &self.environment.limits).map_err(Refusal::from)?;
+            let Some(parsed) = parsed.into_iter().next() else { continue };
+            let part = Part { offset: whole.offset, ..analyse(parsed, &ground, &self.names)? };
+            let element = Script::new(script.text.clone(), vec![part]);
+            let Some(Effect::AsOwner(owned)) = element.parts.first().map(|part| part.rewritten.effect()) else {
+                let what = "something temporary in CREATE SCHEMA".to_owned();
+                return Err(ResolveError::Unsupported { what, detail: None, hint: None, position: None }.into());
+            };
+            if let Some(name) = owned.alone {
+                return Err(Refusal::InBlock(name).into());
+            }
+            self.touch(&element);
+            self.held_complete.clear();
+            if !Box::pin(self.as_owner(&element, owned, false, started)).await? {
+                return Ok(false);
+            }
+        }
+        self.held_complete.clear();
+        write_complete(&mut self.held_complete, "CREATE SCHEMA");
         Ok(true)
     }
 
@@ -236,6 +268,14 @@ impl Session {
         let (environment, subject) = (self.environment.clone(), self.subject.clone());
         let done = self.with_owner(async |channel| environment.governor.follow_ddl(&subject, channel).await).await?;
         Ok(done.map_err(|report| Refusal::Told(Box::new(report)))?)
+    }
+}
+
+/// Whether what fills it ends a statement in its place.
+fn replaced(owned: &Owned) -> bool {
+    match owned.fill {
+        Some(Fill::Insert(_) | Fill::Refresh { .. }) => true,
+        Some(Fill::Schema { .. }) | None => false,
     }
 }
 

@@ -135,20 +135,28 @@ pub struct Owned {
     /// The command tag that PostgreSQL gives it.
     pub tag: &'static str,
     /// What fills the new table or materialized view: the statement proper makes it WITH NO DATA. The tag is then that of a SELECT.
+    /// What fills a new schema.
     pub fill: Option<Fill>,
 }
 
-/// What fills a new relation. The text has passed the guard.
+/// What fills something new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fill {
-    /// INSERT of the query of CREATE TABLE AS or SELECT INTO, run as the session itself.
+    /// INSERT of the query of CREATE TABLE AS or SELECT INTO, run as the session itself. It has passed the guard.
     Insert(Arc<str>),
     /// REFRESH of a materialized view, which PostgreSQL runs as the view's owner.
     Refresh {
         /// Its quoted name.
         view: Arc<str>,
-        /// The statement.
+        /// The statement, which has passed the guard.
         text: Arc<str>,
+    },
+    /// The statements of the client within CREATE SCHEMA, each to be analysed when those before it ran.
+    Schema {
+        /// The schema, in which they look for bare names first.
+        name: Name,
+        /// In their order, as long as the whole statement, with blanks for what is not of them.
+        statements: Vec<Arc<str>>,
     },
 }
 

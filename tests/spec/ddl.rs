@@ -171,6 +171,45 @@ both_mechanisms! {
         assert_ne!(truth.one("SELECT pg_relation_filenode('lab.parts_1')"), before);
     }
 
+    fn a_schema_is_made_with_what_it_is_to_hold(shop: fresh) {
+        allow(shop);
+        let (admin, ana, bob) = (shop.admin(), shop.ana(), shop.bob());
+        let furnished = |name: &str| format!("CREATE SCHEMA {name} CREATE INDEX ON t (n) CREATE VIEW v AS SELECT n, \"create\" FROM t \
+            CREATE TABLE t (n int DEFAULT nextval('s'), \"create\" text) CREATE TABLE u (n int REFERENCES {name}.k) CREATE TABLE k (n int PRIMARY KEY) CREATE SEQUENCE s START 7");
+        ana.refused(&furnished("made"), "42501");
+        admin.run("GRANT CREATE ON CATALOG TO \"ana@example.com\"");
+        // As in PostgreSQL, tables are made in their order.
+        assert_eq!(ana.refused(&furnished("made"), "42P01").message, "relation \"made.k\" does not exist");
+        ana.refused("SELECT * FROM made.t", "42P01");
+        for (person, name) in [(&ana, "made"), (&admin, "more")] {
+            let wanted = furnished(name).replace(&format!(" REFERENCES {name}.k"), "");
+            person.run(&wanted);
+            person.run(&format!("INSERT INTO {name}.t VALUES (DEFAULT, 'x')"));
+            assert_eq!(person.rows(&format!("SELECT * FROM {name}.v")), [["7", "x"]]);
+        }
+        bob.refused("SELECT * FROM made.v", "42501");
+        // Every element is asked about.
+        ana.refused("CREATE SCHEMA stolen CREATE VIEW v AS SELECT * FROM orders CREATE VIEW w AS SELECT * FROM customers_secret", "42P01");
+        ana.refused("CREATE SCHEMA stolen CREATE VIEW w AS SELECT * FROM regions CREATE VIEW v AS SELECT * FROM pgusher.token", "42501");
+        ana.refused("CREATE SCHEMA stolen CREATE TABLE lab.t (n int)", "42P15");
+        ana.refused("CREATE SCHEMA stolen CREATE TEMP VIEW v AS SELECT 1 AS n", "0A000");
+        ana.refused("CREATE SCHEMA stolen GRANT SELECT ON t TO bob", "0A000");
+        let missing = "CREATE SCHEMA stolen CREATE VIEW w AS SELECT ssn FROM employees, nosuch";
+        assert_eq!(ana.refused(missing, "42P01").position, Some(66));
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[crate::harness::frame::query("SELECT 'é'; CREATE SCHEMA told CREATE TABLE t (n int) CREATE VIEW v AS SELECT n FROM t; SELECT 1")]);
+        let done: Vec<_> = raw.until_ready().into_iter().filter(|f| f.tag == 'C').map(|f| f.body).collect();
+        assert_eq!(done, [&b"SELECT 1\0"[..], b"CREATE SCHEMA\0", b"SELECT 1\0"]);
+        admin.run("CREATE SCHEMA shown CREATE VIEW v AS SELECT region FROM orders");
+        admin.run("GRANT SELECT ON SCHEMA shown TO \"bob@example.com\"");
+        assert_eq!(bob.rows("SELECT DISTINCT region FROM shown.v"), bob.rows("SELECT DISTINCT region FROM orders"), "filters hold");
+        ana.refused("SELECT 1 FROM stolen.v", "42P01");
+        ana.run("CREATE SCHEMA own AUTHORIZATION CURRENT_USER CREATE TABLE t (n int)");
+        ana.refused("CREATE SCHEMA other AUTHORIZATION pgusher_owner", "0A000");
+        ana.run("BEGIN; CREATE SCHEMA undone CREATE TABLE t (n int); ROLLBACK");
+        ana.refused("SELECT * FROM undone.t", "42P01");
+    }
+
     fn what_an_administrator_s_code_makes_is_found_at_once(shop: fresh) {
         let admin = shop.admin();
         admin.run("DO $$ BEGIN SET LOCAL ROLE pgusher_owner; CREATE TABLE public.made (n int); END $$");

@@ -21,6 +21,14 @@ pub enum ResolveError {
         /// Where.
         position: Option<usize>,
     },
+    /// CREATE SCHEMA with something for another schema.
+    #[error("CREATE specifies a schema ({given}) different from the one being created ({made})")]
+    ElsewhereThan {
+        /// The other schema.
+        given: String,
+        /// The new one.
+        made: String,
+    },
     /// No schema of the search path exists in which something could be made.
     #[error("no schema has been selected to create in")]
     NoSchema,
@@ -291,7 +299,8 @@ impl ResolveError {
             | Self::ProtectedSchema { position, .. }
             | Self::ProtectedRelation { position, .. }
             | Self::ProtectedFunction { position, .. } => *position,
-            Self::NoSchema
+            Self::ElsewhereThan { .. }
+            | Self::NoSchema
             | Self::UndefinedConstraint { .. }
             | Self::AdministratorsOnly { .. }
             | Self::ProtectedParameter { .. }

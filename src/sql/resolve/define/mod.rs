@@ -12,6 +12,7 @@ mod needs;
 mod objects;
 mod others;
 mod rules;
+mod schemas;
 mod tables;
 mod types;
 mod views;

@@ -1,8 +1,8 @@
-//! Schemas, and what all kinds of objects have in common: DROP, RENAME, SET SCHEMA, COMMENT.
+//! What all kinds of objects have in common: DROP, RENAME, SET SCHEMA, COMMENT.
 
 use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{
-    AlterObjectSchemaStmt, CommentStmt, CreateSchemaStmt, DropBehavior, DropStmt, Node, ObjectType, RenameStmt,
+    AlterObjectSchemaStmt, CommentStmt, DropBehavior, DropStmt, Node, ObjectType, RenameStmt,
 };
 
 use super::names::object_strings;
@@ -12,7 +12,7 @@ use crate::policy::{Level, Privilege};
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::names::{string, strings};
 use crate::sql::resolve::walk::Walk;
-use crate::sql::{Effect, Executor};
+use crate::sql::Effect;
 
 /// What can be dropped, renamed, moved or commented on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,16 +88,6 @@ fn object(kind: i32) -> Object {
 const OTHER: &str = "Objects of this kind change what other people's statements mean.";
 
 impl Walk<'_> {
-    pub(super) fn create_schema(&mut self, statement: &mut CreateSchemaStmt) -> Result<Effect, ResolveError> {
-        if statement.authrole.is_some() || !statement.schema_elts.is_empty() {
-            return Err(ResolveError::unsupported("CREATE SCHEMA with AUTHORIZATION or elements", None));
-        }
-        self.own_schema(&statement.schemaname)?;
-        self.need_create_in_catalog();
-        self.by = Executor::Owner;
-        Ok(DEFINES)
-    }
-
     /// CASCADE takes what belongs to others too: that is for owners, as in PostgreSQL, and for those who manage.
     pub(super) fn drop(&mut self, statement: &mut DropStmt) -> Result<Effect, ResolveError> {
         let DropStmt { objects, remove_type, behavior, missing_ok, concurrent } = statement;
