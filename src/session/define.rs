@@ -15,8 +15,8 @@ use super::run::Session;
 use super::script::{Part, Script, analyse};
 use crate::error::session::{Refusal, SessionError};
 use crate::error::{Report, Severity};
-use crate::policy::{Level, Oid, Requirement};
 use crate::name::Name;
+use crate::policy::{Level, Oid, Requirement};
 use crate::sql::{Effect, Executor, Fill, Owned, ResolveError, StatementKind};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::send::Link;
@@ -118,7 +118,13 @@ impl Session {
     }
 
     /// Makes what a new schema is to hold.
-    async fn furnish(&mut self, script: &Arc<Script>, schema: &Name, statements: &[Arc<str>], started: Instant) -> Result<bool, Stop> {
+    async fn furnish(
+        &mut self,
+        script: &Arc<Script>,
+        schema: &Name,
+        statements: &[Arc<str>],
+        started: Instant,
+    ) -> Result<bool, Stop> {
         let Some(whole) = script.parts.first() else { return Ok(true) };
         for text in statements {
             (self.private, self.outdated) = (true, true);

@@ -134,7 +134,10 @@ pub const SURFACE: &[Surface] = &[
     everyone("UNLISTEN", "nothing"),
     everyone("CALL", "EXECUTE on the procedure"),
     everyone("DO", "ANONYMOUS FUNCTION"),
-    everyone("CREATE SCHEMA", "CREATE on the catalog; what is made in it, as by statements of its own. AUTHORIZATION: oneself only"),
+    everyone(
+        "CREATE SCHEMA",
+        "CREATE on the catalog; what is made in it, as by statements of its own. AUTHORIZATION: oneself only",
+    ),
     everyone(
         "ALTER SCHEMA",
         "RENAME: MANAGE or ownership, ownership of everything in it, and CREATE on the catalog; OWNER TO: governance",

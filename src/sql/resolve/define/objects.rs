@@ -1,18 +1,16 @@
 //! What all kinds of objects have in common: DROP, RENAME, SET SCHEMA, COMMENT.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{
-    AlterObjectSchemaStmt, CommentStmt, DropBehavior, DropStmt, Node, ObjectType, RenameStmt,
-};
+use pg_query::protobuf::{AlterObjectSchemaStmt, CommentStmt, DropBehavior, DropStmt, Node, ObjectType, RenameStmt};
 
 use super::names::object_strings;
 use super::needs::Need;
 use super::{DEFINES, MAINTAINS, owned};
 use crate::policy::{Level, Privilege};
+use crate::sql::Effect;
 use crate::sql::resolve::ResolveError;
 use crate::sql::resolve::names::{string, strings};
 use crate::sql::resolve::walk::Walk;
-use crate::sql::Effect;
 
 /// What can be dropped, renamed, moved or commented on.
 #[derive(Clone, Copy, PartialEq, Eq)]
