@@ -120,6 +120,18 @@ both_mechanisms! {
         }
     }
 
+    fn what_is_ours_is_planned_by_settings_of_ours(shop: fresh) {
+        let (admin, truth) = (shop.admin(), shop.truth());
+        truth.run("CREATE TABLE public.planned (by text);
+            CREATE FUNCTION public.plan() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN
+                INSERT INTO public.planned VALUES (current_setting('enable_hashjoin') || current_setting('max_parallel_workers_per_gather')); END $$;
+            CREATE EVENT TRIGGER plan ON ddl_command_end EXECUTE FUNCTION public.plan()");
+        admin.run("SET enable_hashjoin = off; SET max_parallel_workers_per_gather = 4; SET parallel_setup_cost = 0");
+        admin.run("ALTER TABLE products SET ROW FILTER (id > 0)");
+        assert_eq!(truth.column("SELECT DISTINCT by FROM planned"), ["on0"]);
+        assert_eq!(admin.one("SHOW enable_hashjoin"), "off");
+    }
+
     fn discard_all_keeps_the_identity(shop: shared) {
         let ana = shop.ana();
         ana.run("SET TimeZone = 'Asia/Tokyo'; PREPARE p AS SELECT 1");

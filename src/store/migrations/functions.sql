@@ -188,7 +188,8 @@ BEGIN
 END
 $pgusher$;
 
--- Runs a statement of the proxy's own with the rights of pgusher_owner, in the transaction of the session.
+-- Runs a statement of the proxy's own with the rights of pgusher_owner, in the transaction of the session. It is read and planned by
+-- settings of ours: with what a session may have turned off or made cheap, catalogs are read for minutes, and others wait meanwhile.
 CREATE OR REPLACE FUNCTION pgusher.execute(payload text, statement text, rows_wanted boolean, signature text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -200,6 +201,18 @@ SET TimeZone = 'UTC'
 SET extra_float_digits = 1
 SET check_function_bodies = off
 SET jit = off
+SET max_parallel_workers_per_gather = 0
+SET enable_bitmapscan = on
+SET enable_hashagg = on
+SET enable_hashjoin = on
+SET enable_indexonlyscan = on
+SET enable_indexscan = on
+SET enable_material = on
+SET enable_mergejoin = on
+SET enable_nestloop = on
+SET enable_seqscan = on
+SET enable_sort = on
+SET work_mem = '4MB'
 AS $pgusher$
 DECLARE
   answer jsonb;
