@@ -274,7 +274,7 @@ both_mechanisms! {
         let oid = |what: &str| truth.column(&format!("SELECT {what}::oid::text")).remove(0);
         let ours = |name: &str| oid(&format!("'pgusher.{name}'::regtype")).parse().unwrap();
         let mut raw = shop.raw("ivan@example.com");
-        for number in [24, 2202, 2203, 2204, 2205, 2206, 2210, 2211, 4089, 4096, 4191, 71, ours("regclass"), ours("regclass[]"), ours("pg_type")] {
+        for number in [24, 2202, 2203, 2204, 2205, 2206, 2210, 2211, 4089, 4096, 4191, 71, ours("regclass"), ours("regclass[]"), ours("fenced_pg_type")] {
             raw.send(&[frame::parse_typed("", "SELECT $1", &[number]), frame::sync()]);
             assert_eq!(raw.until_ready()[0].refusal().code, "0A000", "{number}");
         }
@@ -291,6 +291,18 @@ both_mechanisms! {
         ] {
             assert_eq!(ana.rows(table), ana.rows(select), "{table}");
         }
+    }
+
+    /// Tools on a direct connection look catalogs up by name alone.
+    fn no_relation_of_ours_bears_a_catalogs_name(shop: shared) {
+        let truth = shop.truth();
+        let twice = truth.column(
+            "SELECT c.relname FROM pg_class AS c JOIN pg_class AS k USING (relname) WHERE c.relnamespace = 'pgusher'::regnamespace \
+             AND k.relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
+        );
+        assert!(twice.is_empty(), "{twice:?}");
+        assert!(truth.one("SELECT count(*) FROM pg_class WHERE relnamespace = 'pgusher'::regnamespace AND relname ~ 'pg_constraint'").parse::<i32>().unwrap() > 2);
+        assert_eq!(truth.one("SELECT (SELECT oid FROM pg_class WHERE relname = 'pg_constraint')"), "2606");
     }
 
     fn the_schemas_that_are_seen_are_listed(shop: shared) {

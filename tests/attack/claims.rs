@@ -137,7 +137,7 @@ fn an_identity_ends_with_its_token() {
         gus.refused(&format!("SELECT pgusher.{function}"), "28000");
     }
     gus.refused("SELECT count(*) FROM orders", "28000");
-    gus.refused("SELECT count(*) FROM pgusher.pg_class", "28000");
+    gus.refused("SELECT count(*) FROM pgusher.fenced_pg_class", "28000");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod streams;
 mod strict;
 mod swaps;
 mod temporary;
+mod ties;
 mod tools;
 
 use std::collections::HashSet;

@@ -174,6 +174,17 @@ pub(in crate::sql) enum Sight {
     Wide,
 }
 
+impl Sight {
+    /// The first part of the views' names.
+    fn form(self) -> &'static str {
+        match self {
+            Self::Fenced => "fenced_",
+            Self::Narrow => "narrow_",
+            Self::Wide => "wide_",
+        }
+    }
+}
+
 /// What answers for a catalog relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -185,33 +196,38 @@ pub(super) enum Answer {
     Refused(&'static str),
 }
 
-/// What answers for a relation of pg_catalog or information_schema. `system_columns`: the statement names some.
-pub(super) fn answer(schema: &str, name: &str, sight: Sight, system_columns: bool) -> Answer {
+/// Says whether a list of columns cannot come out of a relation.
+pub(super) type LeavesOut<'a> = &'a dyn Fn(&[&str]) -> bool;
+
+/// What answers for a relation of pg_catalog or information_schema. `system_columns`: the statement names some. `tied`: its rows are
+/// tied to something that is seen.
+pub(super) fn answer(schema: &str, name: &str, sight: Sight, system_columns: bool, tied: Option<LeavesOut>) -> Answer {
     if let Some(reason) = refusal(schema, name) {
         return Answer::Refused(reason);
     }
-    let form = match sight {
-        Sight::Fenced => "",
-        Sight::Narrow => "narrow_",
-        Sight::Wide => "wide_",
-    };
     if schema == "information_schema" {
         // Tables of facts about the SQL standard.
         if name.starts_with("sql_") {
             return Answer::Itself;
         }
-        let form = if SINGLE_IN_INFORMATION_SCHEMA.contains(&name) { "" } else { form };
+        let form = if SINGLE_IN_INFORMATION_SCHEMA.contains(&name) { Sight::Fenced } else { sight }.form();
         return Answer::View(format!("{form}information_schema.{name}"));
     }
     if PLAIN.contains(&name) {
-        Answer::Itself
-    } else if SINGLE.contains(&name) {
-        Answer::View(name.to_owned())
-    } else if system_columns && TABLES.contains(&name) {
-        Answer::View(format!("sys_{name}"))
-    } else {
-        Answer::View(format!("{form}{name}"))
+        return Answer::Itself;
     }
+    if SINGLE.contains(&name) {
+        return Answer::View(format!("{}{name}", Sight::Fenced.form()));
+    }
+    if let Some((leaves_out, tie)) = tied.zip(TIES.iter().find(|tie| tie.relation == name)) {
+        match tie.rest {
+            Rest::Columns(columns) if leaves_out(columns) => return Answer::Itself,
+            Rest::Rows if !system_columns => return Answer::View(format!("near_{name}")),
+            Rest::Columns(_) | Rest::Rows => {}
+        }
+    }
+    let system = if system_columns && TABLES.contains(&name) { "sys_" } else { "" };
+    Answer::View(format!("{}{system}{name}", sight.form()))
 }
 
 /// Why a catalog relation is refused, if it is.
@@ -322,6 +338,53 @@ pub(super) fn holds(relation: &str, column: &str, key: Key) -> bool {
     list.contains(&(relation, column))
 }
 
+/// A catalog relation whose rows are seen with what one of their columns names.
+struct Tie {
+    relation: &'static str,
+    column: &'static str,
+    key: Key,
+    rest: Rest,
+}
+
+/// What else there is to a row of it.
+enum Rest {
+    /// Columns that are not shown as they are.
+    Columns(&'static [&'static str]),
+    /// Conditions, which a view that asks for nothing else has.
+    Rows,
+}
+
+const fn tie(relation: &'static str, column: &'static str, key: Key, rest: Rest) -> Tie {
+    Tie { relation, column, key, rest }
+}
+
+const TIES: &[Tie] = &[
+    tie(
+        "pg_class",
+        "oid",
+        Key::Relation,
+        Rest::Columns(&["relowner", "relacl", "reltuples", "relpages", "relallvisible", "relallfrozen"]),
+    ),
+    tie("pg_attribute", "attrelid", Key::Relation, Rest::Columns(&["attacl", "attmissingval"])),
+    tie("pg_index", "indrelid", Key::Relation, Rest::Columns(&[])),
+    tie("pg_sequence", "seqrelid", Key::Relation, Rest::Columns(&[])),
+    tie("pg_partitioned_table", "partrelid", Key::Relation, Rest::Columns(&[])),
+    tie("pg_foreign_table", "ftrelid", Key::Relation, Rest::Columns(&["ftoptions"])),
+    tie("pg_statistic_ext", "stxrelid", Key::Relation, Rest::Columns(&["stxowner"])),
+    tie("pg_rewrite", "ev_class", Key::Relation, Rest::Columns(&["ev_qual", "ev_action"])),
+    tie("pg_namespace", "oid", Key::Schema, Rest::Columns(&["nspowner", "nspacl"])),
+    tie("pg_constraint", "conrelid", Key::Relation, Rest::Rows),
+    tie("pg_trigger", "tgrelid", Key::Relation, Rest::Rows),
+    tie("pg_attrdef", "adrelid", Key::Relation, Rest::Rows),
+    tie("pg_inherits", "inhrelid", Key::Relation, Rest::Rows),
+    tie("pg_policy", "polrelid", Key::Relation, Rest::Rows),
+];
+
+/// What a column names with which the rows of a catalog relation are seen, if it is such a column.
+pub(super) fn tied_by(relation: &str, column: &str) -> Option<Key> {
+    TIES.iter().find(|tie| tie.relation == relation && tie.column == column).map(|tie| tie.key)
+}
+
 /// Whether columns of this name, wherever a catalog has one, hold numbers of relations.
 pub(super) fn bears_relations(column: &str) -> bool {
     column != "oid" && RELATIONS.iter().any(|(_, name)| *name == column)
@@ -334,24 +397,35 @@ mod tests {
     #[test]
     fn statistics_are_refused_and_their_definitions_are_not() {
         for name in ["pg_stats", "pg_stats_ext", "pg_statistic", "pg_statistic_ext_data", "pg_stat_user_indexes"] {
-            assert_eq!(answer("pg_catalog", name, Sight::Wide, false), Answer::Refused(STATISTICS), "{name}");
+            assert_eq!(answer("pg_catalog", name, Sight::Wide, false, None), Answer::Refused(STATISTICS), "{name}");
         }
-        assert_eq!(answer("pg_catalog", "pg_statistic_ext", Sight::Fenced, false), Answer::View("pg_statistic_ext".into()));
+        let fenced = answer("pg_catalog", "pg_statistic_ext", Sight::Fenced, false, None);
+        assert_eq!(fenced, Answer::View("fenced_pg_statistic_ext".into()));
     }
 
     #[test]
     fn what_nobody_has_looked_at_is_refused() {
-        assert_eq!(answer("pg_catalog", "pg_brand_new", Sight::Wide, false), Answer::Refused(UNKNOWN));
-        assert_eq!(answer("pg_toast", "pg_toast_1", Sight::Wide, false), Answer::Refused(UNKNOWN));
+        assert_eq!(answer("pg_catalog", "pg_brand_new", Sight::Wide, false, None), Answer::Refused(UNKNOWN));
+        assert_eq!(answer("pg_toast", "pg_toast_1", Sight::Wide, false, None), Answer::Refused(UNKNOWN));
     }
 
     #[test]
     fn the_form_follows_the_statement() {
-        assert_eq!(answer("pg_catalog", "pg_class", Sight::Narrow, false), Answer::View("narrow_pg_class".into()));
-        assert_eq!(answer("pg_catalog", "pg_class", Sight::Wide, true), Answer::View("sys_pg_class".into()));
+        assert_eq!(answer("pg_catalog", "pg_class", Sight::Narrow, false, None), Answer::View("narrow_pg_class".into()));
+        assert_eq!(answer("pg_catalog", "pg_class", Sight::Wide, true, None), Answer::View("wide_sys_pg_class".into()));
         assert_eq!(
-            answer("information_schema", "columns", Sight::Wide, false),
+            answer("information_schema", "columns", Sight::Wide, false, None),
             Answer::View("wide_information_schema.columns".into())
         );
+    }
+
+    #[test]
+    fn what_is_tied_is_read_as_it_is_where_no_column_of_it_is_hidden() {
+        let (yes, no) = (|_: &[&str]| true, |columns: &[&str]| columns.is_empty());
+        assert_eq!(answer("pg_catalog", "pg_class", Sight::Narrow, true, Some(&yes)), Answer::Itself);
+        assert_eq!(answer("pg_catalog", "pg_class", Sight::Narrow, false, Some(&no)), Answer::View("narrow_pg_class".into()));
+        assert_eq!(answer("pg_catalog", "pg_index", Sight::Narrow, false, Some(&no)), Answer::Itself);
+        assert_eq!(answer("pg_catalog", "pg_trigger", Sight::Narrow, false, Some(&yes)), Answer::View("near_pg_trigger".into()));
+        assert_eq!(answer("pg_catalog", "pg_authid", Sight::Narrow, false, Some(&yes)), Answer::Refused(SECRETS));
     }
 }

@@ -5,20 +5,26 @@ use pg_query::protobuf::{ColumnRef, FuncCall, Node, TypeCast, TypeName, a_const}
 use pg_query::{Node as Tree, NodeEnum as Kind};
 
 use super::ResolveError;
-use super::catalog_relations::{Answer, Key, Sight, answer, holds};
+use super::catalog_relations::{self, Answer, Key, LeavesOut, Sight, answer};
 use super::harmless;
 use super::names::{offset, string, string_node};
 use super::naming;
 use super::relations::Access;
+use super::ties::{self, Named};
 use super::walk::{Purpose, Walk};
 use crate::catalog::Relation;
 use crate::name::{Name, QualifiedName};
+use crate::policy::{Oid, Privilege, Securable, holds};
 
 /// What a statement is to the catalogs, found before it is walked.
 #[derive(Debug, Default)]
 pub(super) struct Outlook {
     /// How it may read them; behind a barrier when it was not looked at.
     sight: Option<Sight>,
+    /// Relations whose rows are tied to something that is seen: where each stands, and what it goes by.
+    tied: Vec<(i64, String)>,
+    /// What the statement calls things.
+    named: Named,
     /// It reads views of ours over catalogs.
     pub(super) read: bool,
     /// It names system columns.
@@ -136,6 +142,10 @@ impl Walk<'_> {
             } else {
                 harmless::sight(&tree, &self.ground.footing.catalog, self.ground.path)
             });
+            if self.outlook.sight != Some(Sight::Fenced) && harmless::is_plain(self.ground.path) {
+                self.outlook.tied = ties::tied(&tree, &self.ground.footing.catalog, &|number| self.sees(number));
+                self.outlook.named = Named::of(&tree);
+            }
         }
         if named {
             self.outlook.safe = naming::safe_names(&tree);
@@ -143,6 +153,23 @@ impl Walk<'_> {
             self.outlook.lent = Some(naming::lent(&tree));
         }
         Ok(())
+    }
+
+    /// Whether the principal sees the relation of a number, as far as catalog and policies say.
+    fn sees(&self, number: Oid) -> bool {
+        let (Some(subject), footing) = (self.ground.subject, self.ground.footing) else { return false };
+        let owned = footing.catalog.relation(number).and_then(|relation| relation.owned_by);
+        [Some(number), owned].into_iter().flatten().filter_map(|oid| footing.catalog.relation(oid)).any(|relation| {
+            footing.catalog.schema(relation.schema).is_some_and(|schema| match (schema.ours, schema.system) {
+                (true, _) => false,
+                (false, true) => matches!(schema.name.as_str(), "pg_catalog" | "information_schema"),
+                (false, false) => {
+                    [Privilege::Select, Privilege::Modify, Privilege::ReadMetadata, Privilege::Manage].iter().any(|held| {
+                        holds(&footing.policies, subject, *held, Securable::Relation(relation.oid), Some(schema.oid)).is_some()
+                    })
+                }
+            })
+        })
     }
 
     /// Whether catalogs are shown as the session's principal sees them: not in what administrators define, and not in policies.
@@ -181,18 +208,23 @@ impl Walk<'_> {
                 None => return Err(unsafe_place(own.name.as_str(), position)),
             }
         }
-        let system_columns = self.outlook.system_columns;
-        match answer(own.schema.as_str(), own.name.as_str(), sight, system_columns) {
-            Answer::Refused(reason) => refuse(reason),
-            Answer::View(name) if self.looks_at_catalogs() => {
-                if !self.ground.admin {
-                    // What upstream says of our views and functions is not for the client.
-                    self.touched.filtered = true;
-                    self.outlook.read = true;
-                }
-                Ok(QualifiedName { schema: Name::exact("pgusher"), name: Name::exact(&name) })
-            }
-            Answer::View(_) | Answer::Itself => Ok(own.clone()),
+        let alias = position.and_then(|at| self.outlook.tied.iter().find(|(tied, _)| usize::try_from(*tied) == Ok(at)));
+        let leaves_out = alias.map(|(_, alias)| |columns: &[&str]| self.outlook.named.leaves_out(columns, alias));
+        let tied = leaves_out.as_ref().filter(|_| sight != Sight::Fenced).map(|test| test as LeavesOut);
+        let answer = answer(own.schema.as_str(), own.name.as_str(), sight, self.outlook.system_columns, tied);
+        let looked_at = match answer {
+            Answer::Refused(reason) => return refuse(reason),
+            Answer::View(_) => self.looks_at_catalogs(),
+            Answer::Itself => tied.is_some(),
+        };
+        if looked_at && !self.ground.admin {
+            // What upstream says of our views and functions is not for the client.
+            self.touched.filtered = true;
+            self.outlook.read = true;
+        }
+        match answer {
+            Answer::View(name) if looked_at => Ok(QualifiedName { schema: Name::exact("pgusher"), name: Name::exact(&name) }),
+            Answer::View(_) | Answer::Itself | Answer::Refused(_) => Ok(own.clone()),
         }
     }
 
@@ -268,7 +300,8 @@ impl Walk<'_> {
         match names.as_slice() {
             [alias, column] if fields.len() == 2 => {
                 let mut items = self.scopes.items(alias).peekable();
-                items.peek().is_some() && items.all(|item| item.catalog.as_deref().is_some_and(|of| holds(of, column, key)))
+                items.peek().is_some()
+                    && items.all(|item| item.catalog.as_deref().is_some_and(|of| catalog_relations::holds(of, column, key)))
             }
             [column] if fields.len() == 1 => {
                 let mut found = false;
@@ -276,7 +309,7 @@ impl Walk<'_> {
                     if item.columns.as_ref().is_some_and(|all| !all.iter().any(|c| c == column)) {
                         continue;
                     }
-                    if !item.catalog.as_deref().is_some_and(|of| holds(of, column, key)) {
+                    if !item.catalog.as_deref().is_some_and(|of| catalog_relations::holds(of, column, key)) {
                         return false;
                     }
                     found = true;

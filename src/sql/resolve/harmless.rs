@@ -14,8 +14,13 @@ use crate::catalog::{CatalogSnapshot, SearchPath};
 
 /// How the catalogs may be read for a statement.
 pub(super) fn sight(tree: &Value, catalog: &CatalogSnapshot, path: &SearchPath) -> Sight {
-    let judge = Judge { catalog, plain_path: path.schemas.iter().all(|s| s.as_str() != "pg_catalog"), plain: Plain::of(tree) };
+    let judge = Judge { catalog, plain_path: is_plain(path), plain: Plain::of(tree) };
     if judge.plain_path && judge.is_harmless(tree) { sight_of_admin(tree) } else { Sight::Fenced }
+}
+
+/// Whether names mean what pg_catalog has before anything else.
+pub(super) fn is_plain(path: &SearchPath) -> bool {
+    path.schemas.iter().all(|s| s.as_str() != "pg_catalog")
 }
 
 /// How an administrator's statement reads them: nothing is kept from it but what is ours.

@@ -37,6 +37,7 @@ mod sequences;
 mod settings;
 mod spans;
 mod temporary;
+mod ties;
 mod utility;
 pub(in crate::sql) mod walk;
 mod write;

@@ -43,6 +43,8 @@ pub(in crate::sql) struct Ground<'a> {
     pub(in crate::sql) path: &'a SearchPath,
     /// An administrator's session: utility statements are open, and reasons are told.
     pub(in crate::sql) admin: bool,
+    /// Who asks; nobody for a definition of ours.
+    pub(in crate::sql) subject: Option<&'a Subject>,
     /// The session's prepared statements and cursors.
     pub(in crate::sql) objects: &'a dyn SessionObjects,
 }
@@ -51,10 +53,10 @@ impl<'a> Ground<'a> {
     pub(in crate::sql) fn of(
         footing: &'a Footing,
         path: &'a SearchPath,
-        subject: &Subject,
+        subject: &'a Subject,
         objects: &'a dyn SessionObjects,
     ) -> Self {
-        Self { footing, path, admin: subject.admin, objects }
+        Self { footing, path, admin: subject.admin, subject: Some(subject), objects }
     }
 }
 

@@ -154,6 +154,18 @@ BEGIN
 END
 $pgusher$;
 
+-- Who is told to own an object: a principal that is the session's own, or that an administrator asks for.
+CREATE OR REPLACE FUNCTION pgusher.owner_shown(asked text, object oid, role oid) RETURNS oid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  told boolean := pgusher.administers();
+BEGIN
+  RETURN coalesce((SELECT (4000000000 + o.principal)::oid FROM pgusher.owner AS o
+      WHERE o.kind = asked AND o.object = owner_shown.object AND (told OR o.principal = ANY (pgusher.ids()))),
+    CASE WHEN told THEN pgusher.role_shown(role) ELSE 10::oid END);
+END
+$pgusher$;
+
 -- Single objects: what the wide views say of many at once.
 -- Asked of many rows, so a schema that is seen whole comes first. It sets its search path, for a plan is kept for one path only.
 CREATE OR REPLACE FUNCTION pgusher.sees_relation(object oid) RETURNS boolean
@@ -282,5 +294,11 @@ BEGIN
     RETURN schema IS NULL OR schema = ANY (pgusher.theirs(schema)) OR schema = pg_my_temp_schema();
   END IF;
   RETURN pgusher.granted(pgusher.ids(), kind, object, schema, wanted);
+END
+$pgusher$;
+CREATE OR REPLACE FUNCTION pgusher.owns(kind text, object oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN pgusher.held(kind, object, NULL, 'OWN');
 END
 $pgusher$;

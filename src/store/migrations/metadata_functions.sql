@@ -66,19 +66,24 @@ BEGIN
     OR pgusher.held('relation', relation, schema, 'READ_METADATA') OR pgusher.held('relation', relation, schema, 'MANAGE'));
 END
 $pgusher$;
-CREATE OR REPLACE FUNCTION pgusher.owns(kind text, object oid) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
-BEGIN
-  RETURN pgusher.held(kind, object, NULL, 'OWN');
-END
-$pgusher$;
 
 -- A definition in the client's words: governed views bear their tables' names, and what we call is what was written.
 CREATE OR REPLACE FUNCTION pgusher.unveiled(definition text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $pgusher$
-  SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(pg_catalog.regexp_replace(pg_catalog.regexp_replace(definition,
-      '\( SELECT pgusher\."(current_user|session_user)"\(\) AS "\1"\)', '\1', 'g'),
-      'pgusher\."(current_user|session_user)"\(\)', '\1', 'g'), '\mpgusher\.', '', 'g'), '\mpgusher_([a-z0-9_]+)\.', '\1.', 'g')
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  said text := definition;
+  written CONSTANT text[] := ARRAY[
+    '\( SELECT pgusher\."(current_user|session_user)"\(\) AS "\1"\)', '\1',
+    'pgusher\."(current_user|session_user)"\(\)', '\1',
+    'pgusher\."fenced_information_schema\.([a-z_]+)"', 'information_schema.\1',
+    '\mpgusher\.(fenced_(sys_)?(?=pg_))?', '',
+    '\mpgusher_([a-z0-9_]+)\.', '\1.'];
+BEGIN
+  FOR i IN 1 .. array_length(written, 1) BY 2 LOOP
+    said := regexp_replace(said, written[i], written[i + 1], 'g');
+  END LOOP;
+  RETURN said;
+END
 $pgusher$;
 
 -- One wrapper per overload of a function: `checked` is a condition on its arguments, `said` what it answers. Wrappers run with the
@@ -220,7 +225,7 @@ BEGIN
   IF $1 OPERATOR(pg_catalog.=) 10::pg_catalog.oid THEN
     RETURN pg_catalog.pg_get_userbyid($1);
   END IF;
-  RETURN coalesce((SELECT r.rolname FROM pgusher.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) $1),
+  RETURN coalesce((SELECT r.rolname FROM pgusher.fenced_pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) $1),
     pg_catalog.concat('unknown (OID=', $1, ')')::pg_catalog.name);
 END
 $pgusher$;

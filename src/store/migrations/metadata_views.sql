@@ -1,8 +1,10 @@
 -- Catalog relations as sessions see them. Made from the catalogs' own columns, so they fit every version of PostgreSQL.
 --
--- Of each there are four: `narrow_x` and `wide_x`, which the planner joins freely, for statements in which nothing could tell of a row
--- before it is left out: one asks for each row, for statements about a few, the other makes the set first; `x`, which is wide behind a
--- security barrier; and `sys_x`, the same with the system columns that some tools ask for.
+-- Of each there are three: `narrow_x` and `wide_x`, which the planner joins freely, for statements in which nothing could tell of a row
+-- before it is left out: one asks for each row, for statements about a few, the other makes the set first; and `fenced_x`, which is wide
+-- behind a security barrier. Each is there again with the system columns that some tools ask for, `narrow_sys_x`. Of some there is
+-- `near_x`, for rows that are tied to a relation which is seen: it asks what else there is to ask. None bears a catalog's own name, for
+-- tools on a direct connection look catalogs up by name alone.
 
 -- What relations a session sees, as a condition on a row `x` of pg_class: those of schemas seen whole, those it has any right on, and
 -- what belongs to these.
@@ -37,31 +39,43 @@ $pgusher$;
 
 -- Writes out what stands in braces: {ALL} schemas seen whole, {CALLS} schemas whose functions are seen, {NAMES} schemas whose names are
 -- seen, {ADMIN} an administrator, {ME} the numbers of principal and groups, {SEES column} a relation that is seen, {TYPE column} and
--- {CALL column} the same of types and functions, {IN catalog column} of others, {RIGHT kind column} an object that there is any right on, {OWNER kind column owner} who owns it here.
+-- {CALL column} the same of types and functions, {IN catalog column} of others, {RIGHT kind column} an object that there is any right on,
+-- {MINE kind column} one that is owned, {OWNER kind column owner} who owns it here. Narrow views call functions for their few rows, for
+-- every sub-select is planned with every statement.
 CREATE OR REPLACE FUNCTION pgusher.spell(text, wide boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   said text := $1;
-  named CONSTANT text[] := ARRAY[
-    '\{SEES ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_seen AS k))'
-      ELSE 'pgusher.sees_relation(\1)' END,
-    '\{TYPE ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_type AS k))'
-      ELSE '(\1 < 16384 OR pgusher.sees_type(\1))' END,
-    '\{CALL ([a-z_.]+)\}', CASE WHEN wide THEN '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_proc AS k))'
-      ELSE '(\1 < 16384 OR pgusher.sees_function(\1))' END,
-    '\{IN ([a-z_]+) ([a-z_.]+)\}', CASE WHEN wide THEN '(\2 IN (SELECT k.oid FROM pgusher.wide_\1 AS k))'
-      ELSE 'pgusher.sees(''pg_catalog.\1''::regclass, \2)' END,
-    '\{RIGHT ([a-z]+) ([a-z_.]+)\}', CASE WHEN wide
-      THEN '(\2 IN (SELECT g.object FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1''))'
-      ELSE 'EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1'' AND g.object = \2)' END,
-    '\{OWNER ([a-z]+) ([a-z_.]+) ([a-z_.]+)\}', 'coalesce((SELECT (4000000000 + o.principal)::oid FROM pgusher.owner AS o'
-      || ' WHERE o.kind = ''\1'' AND o.object = \2 AND (o.principal = {ME} OR {ADMIN})),'
-      || ' CASE WHEN {ADMIN} THEN pgusher.role_shown(\3) ELSE 10::oid END)',
-    '\{ALL\}', 'ANY ((SELECT pgusher.whole())::oid[])',
-    '\{CALLS\}', 'ANY ((SELECT pgusher.callable())::oid[])',
-    '\{NAMES\}', 'ANY ((SELECT pgusher.schemas())::oid[])',
-    '\{ME\}', 'ANY ((SELECT pgusher.ids())::bigint[])',
-    '\{ADMIN\}', '(SELECT pgusher.administers())'];
+  named CONSTANT text[] := CASE WHEN wide THEN ARRAY[
+      '\{SEES ([a-z_.]+)\}', '(\1 IN (SELECT k.oid FROM pgusher.wide_seen AS k))',
+      '\{TYPE ([a-z_.]+)\}', '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_type AS k))',
+      '\{CALL ([a-z_.]+)\}', '(\1 IN (SELECT k.oid FROM pgusher.wide_pg_proc AS k))',
+      '\{IN ([a-z_]+) ([a-z_.]+)\}', '(\2 IN (SELECT k.oid FROM pgusher.wide_\1 AS k))',
+      '\{RIGHT ([a-z]+) ([a-z_.]+)\}', '(\2 IN (SELECT g.object FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1''))',
+      '\{MINE ([a-z]+) ([a-z_.]+)\}',
+        '({ADMIN} OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = {ME} AND o.kind = ''\1'' AND o.object = \2))',
+      '\{OWNER ([a-z]+) ([a-z_.]+) ([a-z_.]+)\}', 'coalesce((SELECT (4000000000 + o.principal)::oid FROM pgusher.owner AS o'
+        || ' WHERE o.kind = ''\1'' AND o.object = \2 AND (o.principal = {ME} OR {ADMIN})),'
+        || ' CASE WHEN {ADMIN} THEN pgusher.role_shown(\3) ELSE 10::oid END)',
+      '\{CALLS\}', 'ANY ((SELECT pgusher.callable())::oid[])',
+      '\{NAMES\}', 'ANY ((SELECT pgusher.schemas())::oid[])',
+      '\{ME\}', 'ANY ((SELECT pgusher.ids())::bigint[])',
+      '\{ADMIN\}', '(SELECT pgusher.administers())']
+    ELSE ARRAY[
+      '\{SEES ([a-z_.]+)\}', 'pgusher.sees_relation(\1)',
+      '\{TYPE ([a-z_.]+)\}', '(\1 < 16384 OR pgusher.sees_type(\1))',
+      '\{CALL ([a-z_.]+)\}', '(\1 < 16384 OR pgusher.sees_function(\1))',
+      '\{IN ([a-z_]+) ([a-z_.]+)\}', 'pgusher.sees(''pg_catalog.\1''::regclass, \2)',
+      '\{RIGHT ([a-z]+) ([a-z_.]+)\}',
+        'EXISTS (SELECT FROM pgusher.rights AS g WHERE g.principal = {ME} AND g.kind = ''\1'' AND g.object = \2)',
+      '\{MINE ([a-z]+) ([a-z_.]+)\}', 'pgusher.owns(''\1'', \2)',
+      '\{OWNER ([a-z]+) ([a-z_.]+) ([a-z_.]+)\}', 'pgusher.owner_shown(''\1'', \2, \3)',
+      '\{CALLS\}', 'ANY (pgusher.callable())',
+      '\{NAMES\}', 'ANY (pgusher.schemas())',
+      '\{ME\}', 'ANY (pgusher.ids())',
+      '\{ADMIN\}', 'pgusher.administers()'] END
+    -- Once for many rows, whatever joins a planner chooses.
+    || ARRAY['\{ALL\}', 'ANY ((SELECT pgusher.whole())::oid[])'];
 BEGIN
   FOR i IN 1 .. array_length(named, 1) BY 2 LOOP
     said := regexp_replace(said, named[i], named[i + 1], 'g');
@@ -71,15 +85,19 @@ END
 $pgusher$;
 
 -- The views of one catalog relation: its columns, some of them replaced, and the rows that meet a condition on `x`, written otherwise
--- for wide views where `widely` says so, and for the narrow one on what is joined to it.
+-- for wide views where `widely` says so, and for the narrow one on what is joined to it; `nearly` is what there is to ask of rows that
+-- are tied to a relation which is seen.
 DROP FUNCTION IF EXISTS pgusher.forge(text, text, jsonb, text);
-CREATE OR REPLACE FUNCTION pgusher.forge(name text, condition text, replaced jsonb DEFAULT '{}', widely text DEFAULT NULL, beside text DEFAULT '') RETURNS void
+DROP FUNCTION IF EXISTS pgusher.forge(text, text, jsonb, text, text);
+CREATE OR REPLACE FUNCTION pgusher.forge(name text, condition text, replaced jsonb DEFAULT '{}', widely text DEFAULT NULL, beside text DEFAULT '',
+  nearly text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   source CONSTANT oid := (SELECT c.oid FROM pg_class AS c WHERE c.relname = name AND c.relnamespace = 'pg_catalog'::regnamespace);
   columns text;
-  narrow text;
-  wide text;
+  shown text;
+  said text;
+  one record;
 BEGIN
   IF source IS NULL THEN
     RETURN;
@@ -88,15 +106,20 @@ BEGIN
                              CASE a.atttypid WHEN 'anyarray'::regtype THEN 'text[]' ELSE format_type(a.atttypid, a.atttypmod) END)
                          ELSE 'x.' || quote_ident(a.attname) END || ' AS ' || quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
     FROM pg_attribute AS a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped;
-  narrow := format('FROM pg_catalog.%I AS x %s WHERE %s', name, beside, pgusher.spell(condition, false));
-  wide := format('FROM pg_catalog.%I AS x WHERE %s', name, pgusher.spell(coalesce(widely, condition), true));
-  columns := 'SELECT ' || pgusher.spell(columns, false);
-  PERFORM pgusher.put_view('narrow_' || name, '', columns || ' ' || narrow);
-  PERFORM pgusher.put_view('wide_' || name, '', columns || ' ' || wide);
-  PERFORM pgusher.put_view(name, 'WITH (security_barrier)', columns || ' ' || wide);
-  IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'r') THEN
-    PERFORM pgusher.put_view('sys_' || name, 'WITH (security_barrier)', columns || ', x.tableoid, x.xmin, x.ctid ' || wide);
-  END IF;
+  FOR one IN SELECT * FROM (VALUES
+    ('narrow_', false, '', beside, condition),
+    ('wide_', true, '', '', coalesce(widely, condition)),
+    ('fenced_', true, 'WITH (security_barrier)', '', coalesce(widely, condition)),
+    ('near_', false, '', '', nearly)) AS v(form, wide, options, joined, said)
+  LOOP
+    CONTINUE WHEN one.said IS NULL;
+    said := format('FROM pg_catalog.%I AS x %s WHERE %s', name, one.joined, pgusher.spell(one.said, one.wide));
+    shown := 'SELECT ' || pgusher.spell(columns, one.wide);
+    PERFORM pgusher.put_view(one.form || name, one.options, shown || ' ' || said);
+    IF one.form <> 'near_' AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'r') THEN
+      PERFORM pgusher.put_view(one.form || 'sys_' || name, one.options, shown || ', x.tableoid, x.xmin, x.ctid ' || said);
+    END IF;
+  END LOOP;
 END
 $pgusher$;
 
@@ -129,7 +152,7 @@ BEGIN
   PERFORM pgusher.put_view('seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(false), false));
   PERFORM pgusher.put_view('wide_seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(true), true));
   PERFORM pgusher.forge('pg_class', pgusher.sight(false), hidden::jsonb, pgusher.sight(true));
-  PERFORM pgusher.forge('pg_type', 'x.typnamespace = {ALL} OR pgusher.sees_type(x.oid)',
+  PERFORM pgusher.forge('pg_type', 'x.oid < 16384 OR pgusher.sees_type(x.oid)',
     '{"typowner": "{OWNER type x.oid x.typowner}", "typacl": "NULL"}',
     'x.typnamespace = {ALL}
       OR x.typrelid IN (SELECT k.oid FROM pgusher.wide_seen AS k)
@@ -137,33 +160,27 @@ BEGIN
       OR (x.typrelid = 0 AND x.typelem NOT IN (SELECT c.reltype FROM pg_catalog.pg_class AS c WHERE c.reltype <> 0)
           AND (x.typnamespace = {NAMES} OR x.oid IN (SELECT d.objid FROM pg_catalog.pg_depend AS d
                  WHERE d.classid = ''pg_catalog.pg_type''::regclass AND d.refclassid = ''pg_catalog.pg_extension''::regclass)))');
+  PERFORM pgusher.forge('pg_proc', 'x.oid < 16384 OR pgusher.sees_function(x.oid)',
+    '{"proowner": "{OWNER function x.oid x.proowner}", "proacl": "NULL",
+      "prosrc": "CASE WHEN x.oid < 16384 OR {MINE function x.oid} THEN x.prosrc END",
+      "prosqlbody": "CASE WHEN x.oid < 16384 OR {MINE function x.oid} THEN x.prosqlbody END"}',
+    'x.pronamespace = {CALLS} OR {RIGHT function x.oid}');
   FOR one IN SELECT * FROM (VALUES
     -- Schemas, relations, columns.
     ('pg_namespace', 'x.oid = {NAMES}', '{"nspowner": "{OWNER schema x.oid x.nspowner}", "nspacl": "NULL"}'),
     ('pg_attribute', '{SEES x.attrelid}', '{"attacl": "NULL", "attmissingval": "NULL"}'),
     ('pg_index', '{SEES x.indrelid}', '{}'),
-    ('pg_inherits', '{SEES x.inhrelid} AND {SEES x.inhparent}', '{}'),
     ('pg_partitioned_table', '{SEES x.partrelid}', '{}'),
     ('pg_sequence', '{SEES x.seqrelid}', '{}'),
     ('pg_foreign_table', '{SEES x.ftrelid}', '{"ftoptions": "CASE WHEN {ADMIN} THEN x.ftoptions END"}'),
     ('pg_statistic_ext', '{SEES x.stxrelid}', '{"stxowner": "{OWNER relation x.stxrelid x.stxowner}"}'),
     -- Functions and types.
-    ('pg_proc', 'x.pronamespace = {CALLS}
-        OR {RIGHT function x.oid}',
-      '{"proowner": "{OWNER function x.oid x.proowner}", "proacl": "NULL",
-        "prosrc": "CASE WHEN x.oid < 16384 OR {ADMIN} OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = {ME} AND o.kind = ''function'' AND o.object = x.oid) THEN x.prosrc END",
-        "prosqlbody": "CASE WHEN x.oid < 16384 OR {ADMIN} OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.principal = {ME} AND o.kind = ''function'' AND o.object = x.oid) THEN x.prosqlbody END"}'),
     ('pg_enum', '{TYPE x.enumtypid}', '{}'),
     ('pg_range', '{TYPE x.rngtypid}', '{}'),
     ('pg_aggregate', '{CALL x.aggfnoid}', '{}'),
     ('pg_cast', '{TYPE x.castsource} AND {TYPE x.casttarget}', '{}'),
-    -- What belongs to relations. A constraint, trigger or default that names something else is seen only with that.
-    ('pg_trigger', '{SEES x.tgrelid} AND {CALL x.tgfoid} AND (x.tgconstrrelid = 0 OR {SEES x.tgconstrrelid})', '{}'),
+    -- What belongs to relations.
     ('pg_rewrite', '{SEES x.ev_class}', '{"ev_qual": "NULL", "ev_action": "NULL"}'),
-    ('pg_policy', 'x.polname NOT LIKE ''pgusher\_%'' AND {SEES x.polrelid}',
-      '{"polqual": "CASE WHEN {ADMIN} AND NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = x.polrelid) THEN x.polqual END",
-        "polwithcheck": "CASE WHEN {ADMIN} AND NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = x.polrelid) THEN x.polwithcheck END",
-        "polroles": "''{0}''::oid[]"}'),
     ('pg_publication_rel', '{SEES x.prrelid} AND {ADMIN}', '{"prqual": "NULL"}'),
     -- Kinds of objects that nobody is granted: by their schema.
     ('pg_operator', 'x.oprnamespace = {NAMES}', '{"oprowner": "10"}'),
@@ -214,13 +231,27 @@ BEGIN
   PERFORM pgusher.forge('pg_constraint', '(x.connamespace = {ALL} AND (f.oid IS NULL OR f.relnamespace = {ALL}))
       OR pgusher.sees_constraint(x.conrelid, x.contypid, f.oid)', '{}',
     '({SEES x.conrelid} OR (x.conrelid = 0 AND {TYPE x.contypid})) AND (x.confrelid = 0 OR {SEES x.confrelid})',
-    'LEFT JOIN pg_catalog.pg_class AS f ON f.oid = x.confrelid');
-  -- A default is seen with what it names.
+    'LEFT JOIN pg_catalog.pg_class AS f ON f.oid = x.confrelid',
+    'x.confrelid = 0 OR {SEES x.confrelid}');
+  -- A trigger, like a constraint or default, is seen only with what else it names.
+  PERFORM pgusher.forge('pg_trigger', '{SEES x.tgrelid} AND {CALL x.tgfoid} AND (x.tgconstrrelid = 0 OR {SEES x.tgconstrrelid})',
+    nearly => '{CALL x.tgfoid} AND (x.tgconstrrelid = 0 OR {SEES x.tgconstrrelid})');
   PERFORM pgusher.forge('pg_attrdef', 'pgusher.sees_default(x.oid, x.adrelid)', '{}',
     '{SEES x.adrelid} AND x.oid NOT IN (
       SELECT d.objid FROM pg_catalog.pg_depend AS d WHERE d.classid = ''pg_catalog.pg_attrdef''::regclass AND d.objsubid = 0
         AND ((d.refclassid = ''pg_catalog.pg_class''::regclass AND NOT {SEES d.refobjid})
+          OR (d.refclassid = ''pg_catalog.pg_proc''::regclass AND NOT {CALL d.refobjid})))',
+    nearly => 'NOT EXISTS (
+      SELECT FROM pg_catalog.pg_depend AS d
+      WHERE d.classid = ''pg_catalog.pg_attrdef''::regclass AND d.objid = x.oid AND d.objsubid = 0 AND d.refobjid <> x.adrelid
+        AND ((d.refclassid = ''pg_catalog.pg_class''::regclass AND NOT {SEES d.refobjid})
           OR (d.refclassid = ''pg_catalog.pg_proc''::regclass AND NOT {CALL d.refobjid})))');
+  PERFORM pgusher.forge('pg_inherits', '{SEES x.inhrelid} AND {SEES x.inhparent}', nearly => '{SEES x.inhparent}');
+  PERFORM pgusher.forge('pg_policy', 'x.polname NOT LIKE ''pgusher\_%'' AND {SEES x.polrelid}',
+    '{"polqual": "CASE WHEN {ADMIN} AND NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = x.polrelid) THEN x.polqual END",
+      "polwithcheck": "CASE WHEN {ADMIN} AND NOT EXISTS (SELECT FROM pgusher.made AS m WHERE m.relation = x.polrelid) THEN x.polwithcheck END",
+      "polroles": "''{0}''::oid[]"}',
+    nearly => 'x.polname NOT LIKE ''pgusher\_%''');
   -- Comments and dependencies are about objects of any catalog.
   PERFORM pgusher.forge('pg_description', pgusher.seen_of_any('x.classoid', 'x.objoid'));
   PERFORM pgusher.forge('pg_depend', pgusher.seen_of_any('x.classid', 'x.objid') || ' AND ' || pgusher.seen_of_any('x.refclassid', 'x.refobjid'));

@@ -5,6 +5,7 @@ mod reads;
 mod refusals;
 mod rules;
 mod session;
+mod ties;
 mod writes;
 
 use crate::sql::fixture::sent;

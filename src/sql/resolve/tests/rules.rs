@@ -176,7 +176,7 @@ fn catalogs_are_read_behind_a_barrier_where_somebodys_code_could_look_on() {
         let path = SearchPath { schemas: path.iter().map(|name| Name::exact(name)).collect() };
         let text = analyse_as(sql, &alice(), footing, &path).unwrap().text;
         assert!(text.contains("\"pgusher\".\""), "{text}");
-        text.contains("\"pgusher\".\"pg_class\"")
+        text.contains("\"pgusher\".\"fenced_pg_class\"")
     };
     let harmless = footing_with(|parts| parts.operators.clear());
     for sql in ["SELECT 1 FROM pg_class WHERE relname = 'x'", "SELECT 1 FROM pg_class WHERE oid::text = 'x'"] {
@@ -189,6 +189,26 @@ fn catalogs_are_read_behind_a_barrier_where_somebodys_code_could_look_on() {
     let cast = footing_with(|parts| parts.casts.push((Name::exact("text"), 303)));
     assert!(plain(&cast, &["public"], "SELECT 1 FROM pg_class WHERE oid::text = 'x'"));
     assert!(plain(&harmless, &["public"], "CREATE TABLE x AS SELECT relname FROM pg_class"));
+}
+
+#[test]
+fn a_catalog_is_read_as_it_is_where_its_rows_are_tied_to_what_is_seen() {
+    let footing = footing_with(|parts| parts.operators.clear());
+    let sent = |sql: &str| on(&footing, sql).unwrap().text;
+    let of = |oid: Oid, asked: &str| format!("SELECT {asked} FROM pg_catalog.pg_class c WHERE c.oid = '{oid}'");
+    let narrow = |oid: Oid, asked: &str| of(oid, asked).replace("pg_catalog.pg_class", "\"pgusher\".\"narrow_pg_class\"");
+    assert_eq!(sent(&of(ORDERS, "relname")), of(ORDERS, "relname"));
+    assert_eq!(sent(&of(ORDERS, "xmin, tableoid")), of(ORDERS, "xmin, tableoid"));
+    assert_eq!(sent(&of(1259, "relname")), of(1259, "relname"));
+    for (oid, asked) in [(EMPLOYEES, "relname"), (ORDERS, "relacl"), (ORDERS, "c"), (9_999_999, "relname")] {
+        assert_eq!(sent(&of(oid, asked)), narrow(oid, asked));
+    }
+    assert!(told(&footing, &of(ORDERS, "relname")).touched.filtered);
+    // A name may mean what the path has first, and somebody's code could look on.
+    let fenced = of(ORDERS, "relname").replace("pg_catalog.pg_class", "\"pgusher\".\"fenced_pg_class\"");
+    let path = SearchPath { schemas: ["public", "pg_catalog"].map(Name::exact).into() };
+    assert_eq!(analyse_as(&of(ORDERS, "relname"), &alice(), &footing, &path).unwrap().text, fenced);
+    assert_eq!(sent(&format!("{} AND lower(relname) = 'x'", of(ORDERS, "relname"))), format!("{fenced} AND lower(relname) = 'x'"));
 }
 
 #[test]
