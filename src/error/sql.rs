@@ -10,6 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::Report;
 use crate::policy::{Level, Privilege};
 use crate::sql::authorize::Lack;
+use crate::sql::parse::hint;
 use crate::sql::rewrite::policy::DefinitionError;
 use crate::sql::{AuthorizeError, Mistake, ParseError, ResolveError, RewriteError};
 
@@ -17,7 +18,14 @@ impl From<&ParseError> for Report {
     fn from(error: &ParseError) -> Self {
         let message = error.to_string();
         match error {
-            ParseError::Syntax { position, .. } => Self::error(SqlState::SYNTAX_ERROR, message).position(from_one(*position)),
+            ParseError::Syntax { position, .. } => {
+                let hint = hint(&message);
+                let report = Self::error(SqlState::SYNTAX_ERROR, message).position(from_one(*position));
+                match hint {
+                    Some(hint) => report.hint(hint),
+                    None => report,
+                }
+            }
             ParseError::TooLong { .. } => Self::error(SqlState::PROGRAM_LIMIT_EXCEEDED, message),
             ParseError::TooComplex { .. } => Self::error(SqlState::STATEMENT_TOO_COMPLEX, message),
             ParseError::NulByte { position } => {

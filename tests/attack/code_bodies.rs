@@ -32,6 +32,12 @@ both_mechanisms! {
                 person.refused(&statement.replace("plus(", "sly(").replace("lab.m ", "lab.o "), "0A000");
             }
         }
+        // A default is computed by whoever writes the row.
+        ana.refused("ALTER TABLE lab.t ALTER COLUMN n SET DEFAULT sly(5, 0)", "0A000");
+        admin.run("ALTER TABLE lab.t ALTER COLUMN n SET DEFAULT sly(5, 0), ADD COLUMN q int DEFAULT 1");
+        admin.refused("ALTER TABLE lab.t ALTER COLUMN n SET DEFAULT sly(5, 0), ADD COLUMN r int DEFAULT sly(5, 0)", "0A000");
+        admin.run("CREATE DOMAIN lab.d AS int; ALTER DOMAIN lab.d SET DEFAULT sly(5, 0)");
+        admin.refused("ALTER DOMAIN lab.d ADD CHECK (sly(value, 0) > 0)", "0A000");
         admin.refused("CREATE MATERIALIZED VIEW lab.o AS SELECT slyly(n) FROM lab.t", "0A000");
         assert_eq!(admin.rows("SELECT p, (SELECT n FROM lab.m) FROM lab.t"), [["3", "1"]]);
     }

@@ -211,11 +211,26 @@ fn exhausted(message: &str) -> bool {
         || message.starts_with("out of memory")
 }
 
-/// Where the token is that PostgreSQL's message quotes. Among several that look alike it is the first that a text cut off
+/// PostgreSQL's hint to a message of its grammar.
+pub fn hint(message: &str) -> Option<&'static str> {
+    (message == MISSING_ARGUMENT).then_some("Use NONE to denote the missing argument of a unary operator.")
+}
+
+/// Where the token is that PostgreSQL's message quotes, or means where it quotes none. Among several that look alike it is the first that a text cut off
 /// behind it is refused for.
 fn position(text: &str, message: &str) -> Option<usize> {
     if message.ends_with(" at end of input") {
         return Some(text.len());
+    }
+    let refused_up_to = |end: usize| raw(&text[..end]).is_err_and(|fault| fault == Fault::Message(message.to_owned()));
+    let spelled = |words: &'static [&str]| {
+        let meant = |t: &Token| words.iter().any(|word| t.spelling(text).eq_ignore_ascii_case(word));
+        Lexer::new(text).significant().filter(meant).take(if text.len() > SEARCHED_BYTES { 0 } else { SEARCHED_PLACES })
+    };
+    match message {
+        MISSING_ARGUMENT => return spelled(&[")"]).find(|t| refused_up_to(t.end)).map(|t| t.start),
+        NO_ELEMENTS => return spelled(&["create", "grant"]).nth(1).map(|t| t.start),
+        _ => {}
     }
     let quoted = message.split_once(" at or near \"")?.1.strip_suffix('"')?;
     let alike: Vec<Token> = Lexer::new(text)
@@ -228,7 +243,6 @@ fn position(text: &str, message: &str) -> Option<usize> {
     if alike.len() > 1 && text.len() > SEARCHED_BYTES {
         return None;
     }
-    let refused_up_to = |end: usize| raw(&text[..end]).is_err_and(|fault| fault == Fault::Message(message.to_owned()));
     if alike.is_empty() && text.len() <= SEARCHED_BYTES {
         // The scanner itself complains, and quotes what is no token: `123a` of `123abc`.
         return text.match_indices(quoted).take(SEARCHED_PLACES).find(|(at, _)| refused_up_to(at + quoted.len())).map(|(at, _)| at);
@@ -237,6 +251,12 @@ fn position(text: &str, message: &str) -> Option<usize> {
     let first = if alike.len() > 1 { alike.partition_point(|t| !refused(t)) } else { 0 };
     alike.get(first).map(|t| t.start)
 }
+
+/// Of an operator that is named with one type.
+const MISSING_ARGUMENT: &str = "missing argument";
+
+/// Of what stands after the schema's name.
+const NO_ELEMENTS: &str = "CREATE SCHEMA IF NOT EXISTS cannot include schema elements";
 
 /// Longer texts are not searched for the place of a mistake: it takes several parses.
 const SEARCHED_BYTES: usize = 16 << 10;

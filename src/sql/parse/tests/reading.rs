@@ -72,6 +72,15 @@ fn a_mistake_is_found_where_postgresql_finds_it() {
 }
 
 #[test]
+fn a_mistake_that_quotes_nothing_is_found_too() {
+    let missing = "drop function f(int); drop operator === (numeric(3))";
+    assert_eq!(mistake(missing), ("missing argument".to_owned(), Some(missing.len() - 1)));
+    assert!(hint("missing argument").is_some());
+    let elements = "CREATE SCHEMA IF NOT EXISTS s\n CREATE TABLE t () CREATE VIEW v AS SELECT 1";
+    assert_eq!(mistake(elements).1, Some(31));
+}
+
+#[test]
 fn one_mistake_refuses_the_whole_text() {
     mistake("SELECT 1; SELECT 2; SELEC 3");
 }

@@ -62,12 +62,13 @@ impl<'a> Walk<'a> {
             self.need_on(relation, Need::Change)?;
         }
         // Expressions are evaluated for the rows that are there, with the rights of the table's owner.
-        self.builtins_only = true;
         let mut effect = DEFINES;
         for cmd in cmds.iter_mut() {
             let Some(Kind::AlterTableCmd(inner)) = cmd.node.as_ref() else { return Err(ResolveError::misplaced("ALTER TABLE")) };
             let kind = AlterTableType::try_from(inner.subtype).unwrap_or(AlterTableType::Undefined);
             may_alter(kind, self.ground.admin)?;
+            // A default is computed for rows to come, by whoever writes them.
+            self.builtins_only = !self.ground.admin || kind != AlterTableType::AtColumnDefault;
             if inner.newowner.is_some() {
                 return Err(owner());
             }

@@ -79,7 +79,8 @@ impl<'a> Walk<'a> {
         {
             self.need_on_columns_of(found)?;
         }
-        self.builtins_only = true;
+        // "T" is SET DEFAULT, which computes nothing yet.
+        self.builtins_only = !self.ground.admin || statement.subtype != "T";
         statement.def.as_deref_mut().map_or(Ok(()), |node| self.definition(node))?;
         Ok(DEFINES)
     }
