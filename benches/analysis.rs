@@ -106,7 +106,7 @@ fn main() {
 fn measure() {
     let (footing, path, limits) = (footing(), SearchPath::default(), Limits::default());
     let groups = Arc::new(HashSet::from([USERS]));
-    let reader = Subject { principal: READER, name: "reader".into(), groups, admin: false };
+    let reader = Subject { principal: READER, name: "reader".into(), groups, claimed: Arc::default(), admin: false };
     println!(
         "{:<24}{:>16}{:>16}{:>16}{:>16}{:>16}{:>16}",
         "µs, median (lowest)", "parse", "resolve", "authorize", "rewrite", "all", "decided again"

@@ -60,6 +60,10 @@ pub enum Event {
         principal: Arc<str>,
         /// The token's id.
         token: Arc<str>,
+        /// Who acts for the principal, the latest first.
+        actors: Vec<Arc<str>>,
+        /// The principal was made at this login.
+        created: bool,
         /// `application_name`.
         application: Arc<str>,
     },

@@ -19,9 +19,10 @@ impl Interpreter for Log {
             Event::LoginRefused { session, user, reason } => {
                 tracing::info!(target: TARGET, event = "login_refused", session = session.0, user = &**user, reason = &**reason);
             }
-            Event::LoggedIn { session, principal, token, application } => {
+            Event::LoggedIn { session, principal, token, actors, created, application } => {
                 let (principal, token, application) = (&**principal, &**token, &**application);
-                tracing::info!(target: TARGET, event = "logged_in", session = session.0, principal, token, application);
+                let actors = actors.join(" for ");
+                tracing::info!(target: TARGET, event = "logged_in", session = session.0, principal, actors, token, created, application);
             }
             Event::Statement { session, principal, text, kind, outcome, sqlstate, reason, versions, duration } => {
                 tracing::info!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::Credential;
+use super::{Credential, JwtRefusal};
 use crate::policy::PrincipalId;
 
 /// The user name that stands for "whoever this token belongs to".
@@ -21,6 +21,12 @@ pub enum Refusal {
     /// No such token.
     #[error("unknown token")]
     Unknown,
+    /// A JWT that was not taken.
+    #[error("{0}")]
+    Jwt(#[from] JwtRefusal),
+    /// A good JWT of somebody who is no principal.
+    #[error("the JWT names nobody who is known")]
+    NoPrincipal,
     /// It was revoked.
     #[error("the token was revoked")]
     Revoked,
@@ -51,6 +57,12 @@ pub struct Proven {
     pub expires: Option<SystemTime>,
     /// With admin rights.
     pub admin: bool,
+    /// Groups that count as its own for the session.
+    pub claimed: Arc<[PrincipalId]>,
+    /// Who acts for it, the latest first.
+    pub actors: Vec<Arc<str>>,
+    /// It was made at this login.
+    pub created: bool,
     checked: Checked,
 }
 
@@ -86,6 +98,9 @@ pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<P
             token: credential.token,
             expires: credential.expires,
             admin,
+            claimed: credential.claimed,
+            actors: credential.actors,
+            created: credential.created,
             checked: Checked,
         }),
     }
@@ -102,6 +117,9 @@ fn nobody() -> Credential {
         expires: Some(SystemTime::UNIX_EPOCH),
         revoked: Some(SystemTime::UNIX_EPOCH),
         scopes: Vec::new(),
+        claimed: Arc::default(),
+        actors: Vec::new(),
+        created: false,
     }
 }
 
@@ -125,6 +143,9 @@ mod tests {
             expires: Some(now() + Duration::from_secs(1)),
             revoked: None,
             scopes: Vec::new(),
+            claimed: Arc::default(),
+            actors: Vec::new(),
+            created: false,
         }
     }
 

@@ -1,10 +1,11 @@
 //! Credential → principal.
 //!
-//! In: what a client gave (a user name and a token) and the [`Directory`]'s record of that token. Out: a [`Proven`] principal, or a
+//! In: what a client gave (a user name and a token, ours or an issuer's JWT) and the [`Directory`]'s record of that token. Out: a [`Proven`] principal, or a
 //! [`Refusal`] for the log. Never: a reason that reaches the client, a token kept in the clear, or less work for one reason than
 //! for another.
 
 mod check;
+mod jwt;
 mod token;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use check::{ANY_USER, Proven, Refusal, check};
+pub use jwt::{Issuers, JwtRefusal, KeySetError, SourceError, Vouched};
 pub use token::{PREFIX, Token, TokenHash, hash};
 
 use crate::policy::PrincipalId;
@@ -36,6 +38,12 @@ pub struct Credential {
     pub revoked: Option<SystemTime>,
     /// What the token is narrowed to; empty: not narrowed.
     pub scopes: Vec<Arc<str>>,
+    /// Groups that its issuer names, and that count as the principal's while the token is used.
+    pub claimed: Arc<[PrincipalId]>,
+    /// Who acts for the principal, the latest first.
+    pub actors: Vec<Arc<str>>,
+    /// The principal was made for this login.
+    pub created: bool,
 }
 
 /// The directory could not answer. The cause is for the log.
@@ -51,4 +59,9 @@ pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>, Dir
 pub trait Directory: Send + Sync {
     /// The credential whose token has this hash, revoked, expired and disabled ones too.
     fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a>;
+
+    /// The credential that an issuer's JWT with this hash is from now on: kept, so that it can be listed and revoked like a token. `None`:
+    /// there is no principal of that name, and none is to be made. A JWT is found here only, never by [`Directory::credential`]: its
+    /// signature is checked every time.
+    fn vouched<'a>(&'a self, hash: TokenHash, vouched: &'a Vouched) -> Lookup<'a>;
 }

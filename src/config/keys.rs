@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 32] = [
+pub const KEYS: [Key; 46] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -57,10 +57,33 @@ pub const KEYS: [Key; 32] = [
     key("policies.max_age_ms", Some("15000"), Restart),
     key("tokens.default_lifetime_days", Some("90"), Restart),
     key("tokens.max_lifetime_days", Some("730"), Restart),
+    key("identity.issuers.issuer", None, Applies),
+    key("identity.issuers.audiences", None, Applies),
+    key("identity.issuers.jwks_file", None, Applies),
+    key("identity.issuers.jwks_url", None, Applies),
+    key("identity.issuers.root_certificates", None, Applies),
+    key("identity.issuers.jwks_refresh_ms", Some("300000"), Applies),
+    key("identity.issuers.jwks_max_age_ms", Some("86400000"), Applies),
+    key(
+        "identity.issuers.algorithms",
+        Some("[\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"EdDSA\"]"),
+        Applies,
+    ),
+    key("identity.issuers.principal_claims", Some("[\"email\", \"sub\"]"), Applies),
+    key("identity.issuers.domains", Some("[]"), Applies),
+    key("identity.issuers.groups_claim", None, Applies),
+    key("identity.issuers.create_principals", Some("false"), Applies),
+    key("identity.issuers.create_domains", Some("[]"), Applies),
+    key("identity.issuers.clock_skew_ms", Some("30000"), Applies),
     key("http.address", Some("\"127.0.0.1:6480\""), Restart),
     key("log.level", Some("\"info\""), Applies),
     key("log.format", Some("\"json\""), Restart),
 ];
+
+/// Whether a key is one of a table that may stand there many times, `[[identity.issuers]]`. No variable overrides those.
+pub(super) fn repeats(path: &str) -> bool {
+    path.starts_with("identity.issuers.")
+}
 
 /// The variable that overrides a key: `upstream.port` → `PGUSHER_UPSTREAM_PORT`.
 pub fn variable(path: &str) -> String {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::issuers::{self, Issuer};
 use super::keys::{KEYS, Reload};
 use super::written::{PASSWORDS, Written};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub policies: Policies,
     /// Tokens.
     pub tokens: Tokens,
+    /// Whose JWTs are taken.
+    pub issuers: Vec<Issuer>,
     /// Where health and metrics are served; `None` for nowhere.
     pub http: Option<SocketAddr>,
     /// The log.
@@ -199,6 +202,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
     let limits = limits(written);
     let policies = policies(written);
     let tokens = tokens(written);
+    let issuers = issuers::issuers(written, base);
     let http = http(written);
     let log = log(written);
     let effective = written.effective();
@@ -209,6 +213,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
         limits: limits?,
         policies: policies?,
         tokens: tokens?,
+        issuers,
         http: http?,
         log: log?,
         effective,

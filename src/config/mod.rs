@@ -5,6 +5,7 @@
 //!
 //! `config/pgusher.toml` is the reference; a test holds it against [`KEYS`].
 
+mod issuers;
 mod keys;
 mod meant;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod written;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use issuers::{Issuer, KeyHolding, KeyPlace, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};
 pub use meant::{
     ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, RowFilters, Settings, Tokens, Upstream, UpstreamEncryption,

@@ -98,7 +98,7 @@ fn the_reference_file_has_every_key_with_its_default_and_says_whether_a_reload_a
     let mut found = Vec::new();
     for line in reference.lines() {
         let line = line.trim_start_matches("#:").trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')).map(|name| name.trim_matches(['[', ']'])) {
             section = name.to_owned();
         } else if !line.starts_with('#')
             && let Some((name, rest)) = line.split_once('=')
@@ -122,4 +122,47 @@ fn the_reference_file_has_every_key_with_its_default_and_says_whether_a_reload_a
     assert_eq!(found.len(), KEYS.len(), "a key of the reference file does not exist");
     let uncommented: String = reference.lines().filter(|line| !line.starts_with("#:")).map(|line| format!("{line}\n")).collect();
     assert_eq!(meant(&uncommented), meant("upstream.database = \"shop\""));
+}
+
+#[test]
+fn an_issuer_is_a_table_that_may_stand_there_many_times() {
+    let text = "upstream.database = \"d\"\n\
+        [[identity.issuers]]\nissuer = \"https://one\"\naudiences = [\"pgusher\"]\njwks_url = \"https://one/keys\"\n\
+        [[identity.issuers]]\nissuer = \"two\"\naudiences = [\"a\", \"b\"]\njwks_file = \"keys.json\"\nalgorithms = [\"EdDSA\"]\n\
+        groups_claim = \"groups\"\ncreate_principals = true\ncreate_domains = [\"example.com\"]\nclock_skew_ms = 0";
+    let settings = read(text, Path::new("/etc/pgusher"), none()).unwrap();
+    let [one, two] = &settings.issuers[..] else { panic!("{:?}", settings.issuers) };
+    assert_eq!((one.keys.clone(), one.algorithms.len()), (KeyPlace::Url("https://one/keys".to_owned()), SignatureAlgorithm::ALL.len()));
+    assert_eq!((one.principal_claims.as_slice(), one.create_principals), (&["email".to_owned(), "sub".to_owned()][..], false));
+    assert_eq!(two.keys, KeyPlace::File("/etc/pgusher/keys.json".into()));
+    assert_eq!((two.algorithms.as_slice(), two.clock_skew), (&[SignatureAlgorithm::EdDsa][..], Duration::ZERO));
+    assert_eq!(settings.needing_restart(&meant("upstream.database = \"d\"")), Vec::<&str>::new());
+}
+
+#[test]
+fn every_mistake_of_an_issuer_is_told() {
+    let found = mistakes(
+        "upstream.database = \"d\"\n\
+        [[identity.issuers]]\naudiences = []\njwks_url = \"http://example.com/keys\"\nalgorithms = [\"none\", \"HS256\"]\nalgoritms = []\n\
+        [[identity.issuers]]\nissuer = \"a\"\naudiences = [\"x\"]\njwks_url = \"http://127.0.0.1.example.com/\"\ndomains = [\"@a.b\"]\n\
+        [[identity.issuers]]\nissuer = \"a\"\naudiences = [\"x\"]\njwks_file = \"f\"\njwks_url = \"https://a\"\nprincipal_claims = []\n\
+        [[identity.issuers]]\nissuer = \"b\"\naudiences = [\"x\"]\njwks_file = \"f\"\njwks_max_age_ms = 1000\n\
+        [[identity.issuers]]\nissuer = \"b\"\naudiences = [\"x\"]\njwks_file = \"f\"\n[[identity.issuer]]\nissuer = \"c\"",
+    );
+    let expected = [
+        "identity.issuers.issuer: is missing",
+        "identity.issuers.audiences: is missing",
+        "identity.issuers.jwks_url: must begin with https:// (http:// for this machine only)",
+        "identity.issuers.algorithms: \"none\" is no signature algorithm that is taken",
+        "identity.issuers.algorithms: \"HS256\" is no signature algorithm that is taken",
+        "identity.issuers.algoritms: unknown key",
+        "identity.issuers.jwks_url: must begin with https:// (http:// for this machine only)",
+        "identity.issuers.domains: \"@a.b\" is no domain (write \"example.com\")",
+        "identity.issuers.jwks_url: must not stand beside jwks_file",
+        "identity.issuers.principal_claims: must name a claim",
+        "identity.issuers.jwks_max_age_ms: must not be less than jwks_refresh_ms",
+        "identity.issuers.issuer: \"b\" stands there twice",
+        "identity.issuer: unknown key",
+    ];
+    assert_eq!(found, expected);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::keys::{KEYS, variable};
+use super::keys::{KEYS, repeats, variable};
 use super::{Mistake, Mistakes};
 
 /// Variables that hold passwords: the only way besides files.
@@ -16,6 +16,7 @@ pub(super) const PASSWORDS: [&str; 2] = ["PGUSHER_UPSTREAM_SESSION_PASSWORD", "P
 /// A flat table of what was written, and the mistakes found in it.
 pub(super) struct Written {
     values: BTreeMap<String, Value>,
+    tables: BTreeMap<String, Vec<toml::Table>>,
     passwords: BTreeMap<String, String>,
     read: BTreeSet<String>,
     mistakes: Vec<Mistake>,
@@ -27,9 +28,9 @@ impl Written {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             Mistakes(vec![Mistake { key: String::new(), message: error.to_string().trim_end().to_owned() }])
         })?;
-        let mut written = Self { values: BTreeMap::new(), passwords: BTreeMap::new(), read: BTreeSet::new(), mistakes: Vec::new() };
+        let mut written = Self::empty();
         written.flatten("", table);
-        let names: BTreeMap<String, &str> = KEYS.iter().map(|key| (variable(key.path), key.path)).collect();
+        let names: BTreeMap<String, &str> = KEYS.iter().filter(|key| !repeats(key.path)).map(|key| (variable(key.path), key.path)).collect();
         for (name, value) in variables {
             if let Some(path) = names.get(&name) {
                 written.values.insert((*path).to_owned(), Value::String(value));
@@ -40,9 +41,36 @@ impl Written {
         Ok(written)
     }
 
+    fn empty() -> Self {
+        Self {
+            values: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            read: BTreeSet::new(),
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// The tables `[[name]]`, in their order.
+    pub(super) fn tables(&mut self, name: &str) -> Vec<toml::Table> {
+        self.read.insert(name.to_owned());
+        self.tables.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Reads one table of those whose keys begin with `prefix`; its mistakes and unknown keys are ours.
+    pub(super) fn within<T>(&mut self, prefix: &str, table: toml::Table, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let mut inner = Self::empty();
+        inner.flatten(prefix, table);
+        let meant = read(&mut inner);
+        if let Err(mistakes) = inner.finish() {
+            self.mistakes.extend(mistakes.0);
+        }
+        meant
+    }
+
     /// A mistake for every unknown key, and then all mistakes if there are any.
     pub(super) fn finish(mut self) -> Result<(), Mistakes> {
-        let unknown: Vec<String> = self.values.keys().filter(|key| !self.read.contains(*key)).cloned().collect();
+        let unknown: Vec<String> = self.values.keys().chain(self.tables.keys()).filter(|key| !self.read.contains(*key)).cloned().collect();
         for key in unknown {
             self.mistake(&key, "unknown key");
         }
@@ -65,11 +93,18 @@ impl Written {
     pub(super) fn effective(&self) -> BTreeMap<&'static str, String> {
         KEYS.iter()
             .map(|key| {
-                let value = self.values.get(key.path).map(plain);
+                let value = self.values.get(key.path).map(plain).or_else(|| self.repeated(key.path));
                 let default = key.default.map(|d| d.trim_matches('"').to_owned());
                 (key.path, value.or(default).unwrap_or_default())
             })
             .collect()
+    }
+
+    /// What a key says in each of the tables it stands in.
+    fn repeated(&self, path: &str) -> Option<String> {
+        let (table, key) = path.rsplit_once('.')?;
+        let tables = self.tables.get(table)?;
+        Some(tables.iter().map(|table| table.get(key).map(plain).unwrap_or_default()).collect::<Vec<_>>().join("\n"))
     }
 
     /// A password from its variable.
@@ -169,6 +204,10 @@ impl Written {
             let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
             match value {
                 Value::Table(inner) => self.flatten(&key, inner),
+                Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_table) => {
+                    let tables = values.into_iter().filter_map(|value| if let Value::Table(table) = value { Some(table) } else { None });
+                    self.tables.insert(key, tables.collect());
+                }
                 value => {
                     self.values.insert(key, value);
                 }

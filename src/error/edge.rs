@@ -247,11 +247,14 @@ mod tests {
 
     #[test]
     fn every_refusal_of_a_credential_reads_the_same() {
+        use crate::authn::JwtRefusal;
         let report = |refusal| Report::from(&StartupError::Refused { user: Arc::from("alice"), refusal });
         let expected = report(Refusal::Unknown);
         assert_eq!(expected.message, "password authentication failed for user \"alice\"");
         assert_eq!(expected.code, SqlState::INVALID_PASSWORD);
-        for refusal in [Refusal::Revoked, Refusal::Expired, Refusal::Disabled, Refusal::OtherPrincipal, Refusal::Scope] {
+        let of_jwt = [Refusal::Jwt(JwtRefusal::Signature), Refusal::Jwt(JwtRefusal::Issuer), Refusal::NoPrincipal];
+        let of_any = [Refusal::Revoked, Refusal::Expired, Refusal::Disabled, Refusal::OtherPrincipal, Refusal::Scope];
+        for refusal in of_any.into_iter().chain(of_jwt) {
             assert_eq!(report(refusal), expected);
         }
     }

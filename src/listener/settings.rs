@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::tls::{TlsSettingsError, acceptor};
 use super::{ListenSettings, TlsSettings, UnixSettings};
 use crate::config::{Listen, Settings};
+use crate::authn::Issuers;
 use crate::startup::{Rules, TlsDemand};
 
 /// Anybody may knock at a Unix socket, as with PostgreSQL: it is the token that lets one in.
@@ -32,6 +33,7 @@ pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
         database: Arc::from(settings.upstream.database.as_str()),
         tls: tls.as_ref().map(acceptor).transpose()?,
         demand: if settings.tls.as_ref().is_some_and(|tls| tls.required) { TlsDemand::Require } else { TlsDemand::Prefer },
+        issuers: Arc::new(Issuers::new(&settings.issuers)),
         timeout: settings.listen.startup_timeout,
     })
 }

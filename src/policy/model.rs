@@ -236,6 +236,8 @@ pub struct Subject {
     pub name: Arc<str>,
     /// Every group it is in, directly or not, `users` included.
     pub groups: Arc<HashSet<PrincipalId>>,
+    /// Groups that count as its own in this session only, as its token says; what they lead to is in `groups`.
+    pub claimed: Arc<[PrincipalId]>,
     /// Member of `admins`.
     pub admin: bool,
 }

@@ -120,7 +120,13 @@ impl PolicySnapshot {
     /// Every group a principal is in, directly or through groups, `users` included. Cycles do no harm.
     pub fn groups_of(&self, principal: PrincipalId) -> HashSet<PrincipalId> {
         let mut found: HashSet<PrincipalId> = self.users.into_iter().collect();
-        let mut open = vec![principal];
+        self.climb(&mut found, principal);
+        found
+    }
+
+    /// Adds every group above.
+    fn climb(&self, found: &mut HashSet<PrincipalId>, from: PrincipalId) {
+        let mut open = vec![from];
         open.extend(self.users);
         while let Some(next) = open.pop() {
             for parent in self.parents(next) {
@@ -129,15 +135,31 @@ impl PolicySnapshot {
                 }
             }
         }
-        found
     }
 
     /// The subject that decisions are made for; `None` for a principal that is missing or disabled.
     pub fn subject(&self, principal: PrincipalId) -> Option<Subject> {
+        self.subject_claiming(principal, &Arc::default())
+    }
+
+    /// The same for a session whose token names groups. A group that leads to the administrators is not taken from a token, nor is one
+    /// that is not there any more.
+    pub fn subject_claiming(&self, principal: PrincipalId, claimed: &Arc<[PrincipalId]>) -> Option<Subject> {
         let found = self.principals.get(&principal).filter(|p| p.enabled)?;
-        let groups = self.groups_of(principal);
+        let mut groups = self.groups_of(principal);
         let admin = self.admins.is_some_and(|a| groups.contains(&a));
-        Some(Subject { principal, name: found.name.clone(), groups: Arc::new(groups), admin })
+        for group in claimed.iter().filter(|group| self.is_group(**group)) {
+            let mut above = HashSet::from([*group]);
+            self.climb(&mut above, *group);
+            if !self.admins.is_some_and(|a| above.contains(&a)) {
+                groups.extend(above);
+            }
+        }
+        Some(Subject { principal, name: found.name.clone(), groups: Arc::new(groups), claimed: Arc::clone(claimed), admin })
+    }
+
+    fn is_group(&self, id: PrincipalId) -> bool {
+        self.principals.get(&id).is_some_and(|p| p.kind == PrincipalKind::Group)
     }
 
     /// Who holds a privilege on exactly this securable.

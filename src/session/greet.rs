@@ -144,7 +144,18 @@ fn begin(
         Ok(footing) => footing,
         Err(report) => return Err((of.stream, SessionError::Footing(Box::new(report)))),
     };
-    let Some(subject) = footing.policies.subject(of.principal).filter(|subject| subject.admin || !of.admin) else {
+    let who = Who {
+        session: of.session,
+        principal: of.principal,
+        name: of.name,
+        token: of.token,
+        claimed: of.claimed,
+        admin: of.admin,
+        process_id: upstream.process_id,
+        shown_process_id: enlisted.key().process_id,
+        slot,
+    };
+    let Some(subject) = who.subject(&footing.policies) else {
         return Err((of.stream, SessionError::Revoked));
     };
     let expires = of.expires.map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default());
@@ -154,20 +165,10 @@ fn begin(
     for (name, value) in upstream.parameters.iter().filter(|(name, _)| !HIDDEN_PARAMETERS.contains(&name.as_str())) {
         backend::write_parameter(out, name, value);
     }
-    backend::write_parameter(out, "session_authorization", &of.name);
+    backend::write_parameter(out, "session_authorization", &who.name);
     backend::write_parameter(out, "is_superuser", "off");
     backend::write_key(out, enlisted.key().process_id, &enlisted.key().secret);
     backend::write_ready(out, Status::Idle);
-    let who = Who {
-        session: of.session,
-        principal: of.principal,
-        name: of.name,
-        token: of.token,
-        admin: of.admin,
-        process_id: upstream.process_id,
-        shown_process_id: enlisted.key().process_id,
-        slot,
-    };
     Ok(Session::new(Start { environment: environment.clone(), who, exchange, path, footing, subject }))
 }
 

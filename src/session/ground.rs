@@ -131,11 +131,8 @@ impl Session {
 
     /// Stands on another footing from now on.
     pub(super) fn adopt(&mut self, footing: Arc<Footing>) -> Result<(), SessionError> {
-        self.subject = footing.policies.subject(self.who.principal).ok_or(SessionError::Revoked)?;
         // An administrator's upstream login is not for those who are none any more.
-        if self.who.admin && !self.subject.admin {
-            return Err(SessionError::Revoked);
-        }
+        self.subject = self.who.subject(&footing.policies).ok_or(SessionError::Revoked)?;
         let open = self.status != Status::Idle || self.block || self.implicit() || !self.expected.is_empty();
         if open && footing.policies.version != self.shared.policies.version {
             self.names.overtake();

@@ -241,7 +241,7 @@ pub(crate) fn footing_with(change: impl FnOnce(&mut CatalogParts)) -> Footing {
 
 /// Somebody who is no administrator.
 pub(crate) fn alice() -> Subject {
-    Subject { principal: ALICE, name: "alice".into(), groups: Arc::new(HashSet::from([PrincipalId(1)])), admin: false }
+    Subject { principal: ALICE, name: "alice".into(), groups: Arc::new(HashSet::from([PrincipalId(1)])), claimed: Arc::default(), admin: false }
 }
 
 /// An administrator.
@@ -250,6 +250,7 @@ pub(crate) fn admin() -> Subject {
         principal: ADMIN,
         name: "root".into(),
         groups: Arc::new(HashSet::from([PrincipalId(1), PrincipalId(2)])),
+        claimed: Arc::default(),
         admin: true,
     }
 }

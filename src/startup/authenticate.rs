@@ -12,7 +12,7 @@ use super::intake::{Failure, Intake};
 use super::negotiate::{AcceptedFacts, Negotiated};
 use super::packet::{Named, Negotiate};
 use super::{Admission, Authenticated, Rules, TlsDemand, parameters};
-use crate::authn::{self, Directory, Proven};
+use crate::authn::{self, Directory, Issuers, Proven, Refusal};
 use crate::error::edge::StartupError;
 use crate::upstream::connect::is_loopback;
 use crate::wire::ClientStream;
@@ -29,7 +29,7 @@ impl Negotiated {
         let outcome = async {
             admit(&accepted, &named, &user)?;
             check_privacy(&intake.stream, accepted.address, rules)?;
-            let proven = prove(&mut intake, negotiate, &user, directory).await?;
+            let proven = prove(&mut intake, negotiate, &user, (directory, &rules.issuers)).await?;
             let database = Arc::from(named.database.as_deref().filter(|name| !name.is_empty()).unwrap_or(&user));
             if database != rules.database {
                 return Err(StartupError::Database(database));
@@ -45,6 +45,9 @@ impl Negotiated {
                 principal: proven.principal,
                 name: proven.name,
                 admin: proven.admin,
+                claimed: proven.claimed,
+                actors: proven.actors,
+                created: proven.created,
                 token: proven.token,
                 expires: proven.expires,
                 parameters,
@@ -88,11 +91,12 @@ fn check_privacy(stream: &ClientStream, address: Option<IpAddr>, rules: &Rules) 
 }
 
 /// Asks for the token and checks it. Whatever was given is hashed, looked up and checked: malformed or unknown, the work is the same.
+/// So is a JWT that was not taken; how long its signature took says only what its bearer knows.
 async fn prove(
     intake: &mut Intake,
     negotiate: Option<Negotiate>,
     user: &Arc<str>,
-    directory: &dyn Directory,
+    (directory, issuers): (&dyn Directory, &Issuers),
 ) -> Result<Proven, StartupError> {
     let mut out = BytesMut::with_capacity(ASK.len());
     if let Some(negotiate) = negotiate {
@@ -105,7 +109,19 @@ async fn prove(
         return Err(StartupError::NoToken);
     }
     let hash = authn::hash(given.as_bytes());
+    let vouched = if issuers.take(given.as_bytes()) {
+        Some(issuers.verify(given.as_bytes(), SystemTime::now()).await)
+    } else {
+        None
+    };
     drop(given);
-    let found = directory.credential(hash).await?;
-    authn::check(found, user, SystemTime::now()).map_err(|refusal| StartupError::Refused { user: Arc::clone(user), refusal })
+    let proven = match &vouched {
+        Some(Ok(vouched)) => {
+            let found = directory.vouched(hash, vouched).await?;
+            if found.is_none() { Err(Refusal::NoPrincipal) } else { authn::check(found, user, SystemTime::now()) }
+        }
+        Some(Err(refusal)) => directory.credential(hash).await.map(|_| Err(Refusal::from(*refusal)))?,
+        None => authn::check(directory.credential(hash).await?, user, SystemTime::now()),
+    };
+    proven.map_err(|refusal| StartupError::Refused { user: Arc::clone(user), refusal })
 }

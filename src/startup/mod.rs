@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::intake::Failure;
 use self::negotiate::Asked;
-use crate::authn::Directory;
+use crate::authn::{Directory, Issuers};
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, SessionId};
 use crate::policy::PrincipalId;
@@ -48,6 +48,8 @@ pub struct Rules {
     pub tls: Option<TlsAcceptor>,
     /// Where TLS is demanded.
     pub demand: TlsDemand,
+    /// Whose JWTs are taken.
+    pub issuers: Arc<Issuers>,
     /// How long a client may take from connecting to having shown its token.
     pub timeout: Duration,
 }
@@ -90,6 +92,12 @@ pub struct Authenticated {
     pub name: Arc<str>,
     /// With admin rights.
     pub admin: bool,
+    /// Groups that its token's issuer names.
+    pub claimed: Arc<[PrincipalId]>,
+    /// Who acts for it, the latest first.
+    pub actors: Vec<Arc<str>>,
+    /// It was made at this login.
+    pub created: bool,
     /// The token's id.
     pub token: Arc<str>,
     /// When the token ends.
@@ -122,6 +130,8 @@ pub async fn run(
                 session,
                 principal: Arc::clone(&authenticated.name),
                 token: Arc::clone(&authenticated.token),
+                actors: authenticated.actors.clone(),
+                created: authenticated.created,
                 application: Arc::from(authenticated.parameters.get("application_name").map_or("", String::as_str)),
             });
             Some(authenticated)

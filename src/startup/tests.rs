@@ -40,10 +40,17 @@ impl Directory for Book {
             expires: None,
             revoked: None,
             scopes: Vec::new(),
+            claimed: Arc::default(),
+            actors: Vec::new(),
+            created: false,
         };
         let found = (hash == crate::authn::hash(TOKEN.as_bytes())).then_some(alice);
         let answer = if self.broken { Err(DirectoryError("10.0.0.7: refused".into())) } else { Ok(found) };
         Box::pin(std::future::ready(answer))
+    }
+
+    fn vouched<'a>(&'a self, _: TokenHash, _: &'a crate::authn::Vouched) -> Lookup<'a> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 }
 
@@ -72,7 +79,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            rules: Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20) },
+            rules: Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20), issuers: Arc::default() },
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             admission: Admission::Open,
             book: Arc::new(Book { broken: false, asked: Mutex::new(0) }),

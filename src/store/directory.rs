@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
-use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use super::channel::{Control, owner_error};
 use super::{StoreError, StoreSettings};
-use crate::authn::{Credential, Directory, DirectoryError, Lookup, TokenHash};
+use crate::authn::{Credential, Directory, DirectoryError, Lookup, TokenHash, Vouched};
 use crate::policy::{Oid, PrincipalId};
 
 /// The shared connection and what waits to be written.
@@ -22,6 +23,7 @@ pub(super) struct Tokens {
 struct Line {
     control: Control,
     lookup: Statement,
+    vouch: Statement,
 }
 
 impl Tokens {
@@ -36,7 +38,8 @@ impl Tokens {
         }
         let control = Control::connect(&self.settings.upstream, &self.settings.control).await?;
         let lookup = control.client().prepare(LOOKUP).await.map_err(|e| owner_error(&e))?;
-        let line = Arc::new(Line { control, lookup });
+        let vouch = control.client().prepare(VOUCH).await.map_err(|e| owner_error(&e))?;
+        let line = Arc::new(Line { control, lookup, vouch });
         *held = Some(line.clone());
         Ok(line)
     }
@@ -58,11 +61,38 @@ impl Tokens {
                 return Err(StoreError::Lost("a token was looked up for too long".to_owned()));
             }
         };
-        let Some(token) = row.get::<_, Option<String>>(0) else { return Ok(None) };
-        let token: Arc<str> = token.into();
-        let scopes: Vec<String> = row.get(7);
+        Ok(self.credential(&row))
+    }
+
+    /// An issuer's JWT. A principal is made on a connection of its own: it may have to wait for whoever changes policies, and nobody's
+    /// login waits with it.
+    async fn vouched(&self, hash: &TokenHash, vouched: &Vouched) -> Result<Option<Credential>, StoreError> {
+        let Vouched { issuer, name, groups, actors, expires, create } = vouched;
+        let (issuer, name) = (&**issuer, &**name);
+        let line = self.line().await?;
+        let given = &hash[..];
+        let terms: [&(dyn ToSql + Sync); 7] = [&given, &issuer, &name, expires, groups, actors, &false];
+        let row = match timeout(LOOKUP_TIME, line.control.client().query_opt(&line.vouch, &terms)).await {
+            Ok(row) => row.map_err(|e| owner_error(&e))?,
+            Err(_) => {
+                self.give_up(&line).await;
+                return Err(StoreError::Lost("a JWT was looked up for too long".to_owned()));
+            }
+        };
+        if row.is_some() || !create {
+            return Ok(row.and_then(|row| self.credential(&row)));
+        }
+        let control = Control::connect(&self.settings.upstream, &self.settings.control).await?;
+        let terms: [&(dyn ToSql + Sync); 7] = [&given, &issuer, &name, expires, groups, actors, &true];
+        let made = control.client().query_opt(VOUCH, &terms).await;
+        Ok(made.map_err(|e| owner_error(&e))?.and_then(|row| self.credential(&row)))
+    }
+
+    fn credential(&self, row: &Row) -> Option<Credential> {
+        let token: Arc<str> = row.get::<_, Option<String>>(0)?.into();
+        let texts = |column| row.get::<_, Vec<String>>(column).into_iter().map(Arc::from).collect();
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), SystemTime::now());
-        Ok(Some(Credential {
+        Some(Credential {
             token,
             principal: PrincipalId(row.get(1)),
             name: row.get::<_, String>(2).into(),
@@ -70,8 +100,11 @@ impl Tokens {
             admin: row.get(4),
             expires: row.get(5),
             revoked: row.get(6),
-            scopes: scopes.into_iter().map(Arc::from).collect(),
-        }))
+            scopes: texts(7),
+            claimed: row.get::<_, Vec<i64>>(8).into_iter().map(PrincipalId).collect(),
+            actors: texts(9),
+            created: row.get(10),
+        })
     }
 
     /// Writes when tokens were last used, many at once.
@@ -106,17 +139,37 @@ impl Directory for super::Store {
             found.map_err(|e| DirectoryError(e.to_string()))
         })
     }
+
+    fn vouched<'a>(&'a self, hash: TokenHash, vouched: &'a Vouched) -> Lookup<'a> {
+        Box::pin(async move {
+            let tokens = self.tokens();
+            let found = match tokens.vouched(&hash, vouched).await {
+                Err(error) if super::channel::lost(&error) => tokens.vouched(&hash, vouched).await,
+                found => found,
+            };
+            let found = found.map_err(|e| DirectoryError(e.to_string()))?;
+            // Whoever was made for this login stands in no footing yet.
+            let unknown = |of: &Credential| self.published().is_ok_and(|footing| footing.policies.principal(of.principal).is_none());
+            if found.as_ref().is_some_and(unknown) {
+                self.reload().await.map_err(|e| DirectoryError(e.to_string()))?;
+            }
+            Ok(found)
+        })
+    }
 }
 
 /// How long a lookup may take before its connection is given up.
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
-/// One row, and the same work, whether or not the token exists.
+/// One row, and the same work, whether or not the token exists. A JWT that was kept is none: it is not believed without its signature.
 const LOOKUP: &str = "SELECT t.id, t.principal, p.name, coalesce(p.enabled, false), 'admins' = ANY (g.groups), t.expires_at, t.revoked_at, \
-   coalesce(t.scopes, '{}') \
- FROM (SELECT $1::pg_catalog.bytea AS hash) AS given LEFT JOIN pgusher.token AS t ON t.hash = given.hash \
+   coalesce(t.scopes, '{}'), '{}'::pg_catalog.int8[], '{}'::pg_catalog.text[], false \
+ FROM (SELECT $1::pg_catalog.bytea AS hash) AS given LEFT JOIN pgusher.token AS t ON t.hash = given.hash AND t.issuer IS NULL \
  LEFT JOIN pgusher.principal AS p ON p.id = t.principal \
  CROSS JOIN LATERAL (SELECT pgusher.groups_of(coalesce(p.id, 0)) AS groups) AS g";
+
+const VOUCH: &str = "SELECT v.token, v.principal, v.name, v.enabled, v.admin, v.expires, v.revoked, v.scopes, v.claimed, v.actors, v.created \
+ FROM pgusher.vouch($1, $2, $3, $4, $5, $6, $7) AS v";
 
 const USED: &str = "UPDATE pgusher.token AS t SET last_used_at = u.at \
  FROM (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.timestamptz[])) AS u(id, at)) AS u \

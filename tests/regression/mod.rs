@@ -113,7 +113,7 @@ impl Source for Asked<'_> {
 }
 
 fn subject(admin: bool) -> Subject {
-    Subject { principal: PrincipalId(1), name: "somebody".into(), groups: Arc::default(), admin }
+    Subject { principal: PrincipalId(1), name: "somebody".into(), groups: Arc::default(), claimed: Arc::default(), admin }
 }
 
 /// Whatever is asked for is there.

@@ -26,8 +26,15 @@ impl Directory for Trusting {
             expires: None,
             revoked: None,
             scopes: Vec::new(),
+            claimed: Arc::default(),
+            actors: Vec::new(),
+            created: false,
         };
         Box::pin(std::future::ready(Ok(Some(alice))))
+    }
+
+    fn vouched<'a>(&'a self, _: TokenHash, _: &'a crate::authn::Vouched) -> Lookup<'a> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 }
 
@@ -54,7 +61,7 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
         tls: UpstreamTls::Disabled,
         connect_timeout: Duration::from_secs(1),
     };
-    let rules = Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20) };
+    let rules = Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20), issuers: Arc::default() };
     let gate = Arc::new(Gate {
         rules: ArcSwap::from_pointee(rules),
         registry: Registry::new(upstream),

@@ -60,7 +60,7 @@ impl Default for Terms {
 
 /// The operator at the command line: an administrator who is no principal.
 pub fn operator() -> Subject {
-    Subject { principal: OPERATOR, name: Arc::from("operator"), groups: Arc::new(HashSet::new()), admin: true }
+    Subject { principal: OPERATOR, name: Arc::from("operator"), groups: Arc::new(HashSet::new()), claimed: Arc::default(), admin: true }
 }
 
 const OPERATOR: PrincipalId = PrincipalId(0);
@@ -92,7 +92,11 @@ pub async fn carry_out(
     }
     let catalog = load::catalog(channel, Scope::Shared, 0).await?;
     let policies = load::policies(channel).await?;
-    let fresh = if subject.principal == OPERATOR { Some(subject.clone()) } else { policies.subject(subject.principal) };
+    let fresh = if subject.principal == OPERATOR {
+        Some(subject.clone())
+    } else {
+        policies.subject_claiming(subject.principal, &subject.claimed)
+    };
     let fresh = fresh.ok_or(GovernError::SubjectGone)?;
     let narrowed = fresh.admin && !subject.admin;
     let subject = Subject { admin: fresh.admin && subject.admin, ..fresh };

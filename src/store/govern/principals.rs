@@ -149,7 +149,7 @@ pub(super) fn show_groups(ground: &Ground<'_>, with: Option<&Member>) -> Result<
             Some(ground.footing.policies.groups_of(ground.member(member)?.id))
         }
         None if ground.subject.admin => None,
-        None => Some(ground.footing.policies.groups_of(ground.subject.principal)),
+        None => Some(ground.subject.groups.as_ref().clone()),
     };
     let mut found: Vec<&Principal> = ground
         .footing

@@ -39,8 +39,9 @@ BEGIN
 END
 $pgusher$;
 
--- A principal and every group it is in, directly or not, `users` included, in order.
-CREATE OR REPLACE FUNCTION pgusher.ids_of(who bigint) RETURNS bigint[]
+-- A principal and every group it is in, directly or not, `users` included, in order; those that its token claims, too, and what they
+-- are in. What leads to the administrators is not taken from a token.
+CREATE OR REPLACE FUNCTION pgusher.ids_of(who bigint, claimed bigint[] DEFAULT '{}') RETURNS bigint[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   RETURN ARRAY(
@@ -48,18 +49,24 @@ BEGIN
       SELECT who
       UNION SELECT p.id FROM pgusher.principal AS p WHERE p.name = 'users' AND p.kind = 'group'
       UNION SELECT m.group_id FROM within AS w JOIN pgusher.membership AS m ON m.member_id = w.id
+    ), brought(root, id) AS (
+      SELECT p.id, p.id FROM pgusher.principal AS p WHERE p.id = ANY (claimed) AND p.kind = 'group'
+      UNION SELECT b.root, m.group_id FROM brought AS b JOIN pgusher.membership AS m ON m.member_id = b.id
     )
-    SELECT w.id FROM within AS w ORDER BY w.id);
+    SELECT w.id FROM within AS w
+    UNION SELECT b.id FROM brought AS b WHERE b.root NOT IN (
+      SELECT a.root FROM brought AS a JOIN pgusher.principal AS p ON p.id = a.id WHERE p.name = 'admins' AND p.kind = 'group')
+    ORDER BY 1);
 END
 $pgusher$;
 
 -- The names of the groups among them.
-CREATE OR REPLACE FUNCTION pgusher.groups_of(who bigint) RETURNS text[]
+CREATE OR REPLACE FUNCTION pgusher.groups_of(who bigint, claimed bigint[] DEFAULT '{}') RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   RETURN ARRAY(
     SELECT p.name FROM pgusher.principal AS p
-    WHERE p.id = ANY (pgusher.ids_of(who)) AND p.id <> who AND p.kind = 'group' ORDER BY p.name);
+    WHERE p.id = ANY (pgusher.ids_of(who, claimed)) AND p.id <> who AND p.kind = 'group' ORDER BY p.name);
 END
 $pgusher$;
 
@@ -129,11 +136,10 @@ BEGIN
       WHERE t.id OPERATOR(pg_catalog.=) s.token AND p.id OPERATOR(pg_catalog.=) s.principal
         AND p.enabled AND t.revoked_at IS NULL);
   UPDATE pgusher.session AS s
-    SET groups = fresh.groups, admin = 'admins' OPERATOR(pg_catalog.=) ANY (fresh.groups), name = fresh.name
-    FROM (SELECT p.id, p.name, pgusher.groups_of(p.id) AS groups
-          FROM pgusher.principal AS p
-          WHERE EXISTS (SELECT FROM pgusher.session AS q WHERE q.principal OPERATOR(pg_catalog.=) p.id)) AS fresh
-    WHERE fresh.id OPERATOR(pg_catalog.=) s.principal
+    SET groups = fresh.groups, admin = 'admins' = ANY (fresh.groups) AND NOT s.narrowed, name = fresh.name
+    FROM (SELECT p.id, p.name, q.claimed, pgusher.groups_of(p.id, q.claimed) AS groups
+          FROM pgusher.principal AS p JOIN (SELECT DISTINCT o.principal, o.claimed FROM pgusher.session AS o) AS q ON q.principal = p.id) AS fresh
+    WHERE fresh.id OPERATOR(pg_catalog.=) s.principal AND fresh.claimed = s.claimed
       AND (fresh.groups OPERATOR(pg_catalog.<>) s.groups OR fresh.name OPERATOR(pg_catalog.<>) s.name);
   UPDATE pgusher.version AS v SET policy = v.policy OPERATOR(pg_catalog.+) 1 RETURNING v.policy INTO now_at;
   PERFORM pgusher.follow_heirs();
@@ -157,7 +163,8 @@ BEGIN
   claim := payload::pg_catalog.jsonb;
   PERFORM pgusher.spend(claim);
   number := (claim OPERATOR(pg_catalog.->>) 'session')::pg_catalog.int8;
-  SELECT p.id, p.name, t.id AS token, t.expires_at INTO who
+  SELECT p.id, p.name, t.id AS token, t.expires_at, t.claimed,
+      t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes) AS narrowed INTO who
     FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) t.principal
     WHERE t.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'token')
       AND p.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'principal')::pg_catalog.int8
@@ -168,10 +175,10 @@ BEGIN
   END IF;
   IF number IS NULL THEN
     number := pg_catalog.nextval('pgusher.sid'::pg_catalog.regclass);
-    INSERT INTO pgusher.session (sid, principal, name, token, groups, admin, expires_at, pid)
-      SELECT number, who.id, who.name, who.token, g.groups, 'admins' OPERATOR(pg_catalog.=) ANY (g.groups),
+    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, groups, admin, expires_at, pid)
+      SELECT number, who.id, who.name, who.token, who.claimed, who.narrowed, g.groups, 'admins' = ANY (g.groups) AND NOT who.narrowed,
              coalesce(who.expires_at, 'infinity'::pg_catalog.timestamptz), pg_catalog.pg_backend_pid()
-      FROM (SELECT pgusher.groups_of(who.id) AS groups) AS g;
+      FROM (SELECT pgusher.groups_of(who.id, who.claimed) AS groups) AS g;
   ELSE
     -- Again for the same session, after DISCARD or on another backend.
     IF NOT EXISTS (SELECT FROM pgusher.session AS s
@@ -187,6 +194,52 @@ BEGIN
   RETURN pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);
 END
 $pgusher$;
+
+-- An issuer vouches for a principal by a JWT with this hash: the token that the JWT is from now on. No row: there is no such principal,
+-- and none is to be made. Somebody who holds rows of ours is not waited for long: a login can be tried again.
+CREATE OR REPLACE FUNCTION pgusher.vouch(
+  given bytea, by text, principal_name text, until timestamptz, group_names text[], acting text[], make boolean,
+  OUT token text, OUT principal bigint, OUT name text, OUT enabled boolean, OUT admin boolean, OUT expires timestamptz,
+  OUT revoked timestamptz, OUT scopes text[], OUT claimed bigint[], OUT actors text[], OUT created boolean) RETURNS SETOF record
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $pgusher$
+BEGIN
+  created := false;
+  IF make THEN
+    INSERT INTO pgusher.principal (name, kind) VALUES (principal_name, 'user') ON CONFLICT DO NOTHING;
+    created := FOUND;
+    IF created THEN
+      PERFORM pgusher.changed();
+    END IF;
+  END IF;
+  SELECT p.id, p.name, p.enabled, 'admins' = ANY (pgusher.groups_of(p.id)) INTO principal, name, enabled, admin
+    FROM pgusher.principal AS p WHERE p.name = principal_name AND p.kind <> 'group';
+  IF principal IS NULL THEN
+    RETURN;
+  END IF;
+  DELETE FROM pgusher.token AS t WHERE t.principal = vouch.principal AND t.issuer IS NOT NULL AND t.expires_at < clock_timestamp() - interval '1 day';
+  INSERT INTO pgusher.token AS t (id, hash, principal, comment, issuer, claimed, actors, expires_at, revoked_at)
+    VALUES ('jwt-' || left(encode(given, 'hex'), 20), given, vouch.principal, 'JWT of ' || by, by,
+      ARRAY(SELECT g.id FROM pgusher.principal AS g WHERE g.kind = 'group' AND g.name = ANY (group_names) ORDER BY g.id),
+      acting, until, (SELECT clock_timestamp() FROM pgusher.denied AS d WHERE d.hash = given))
+    ON CONFLICT (hash) DO UPDATE SET principal = EXCLUDED.principal, issuer = EXCLUDED.issuer, claimed = EXCLUDED.claimed, actors = EXCLUDED.actors
+      WHERE (t.principal, t.claimed, t.actors) IS DISTINCT FROM (EXCLUDED.principal, EXCLUDED.claimed, EXCLUDED.actors);
+  SELECT t.id, least(t.expires_at, until), t.revoked_at, t.scopes, t.claimed, t.actors INTO token, expires, revoked, scopes, claimed, actors
+    FROM pgusher.token AS t WHERE t.hash = given;
+  RETURN NEXT;
+END
+$pgusher$;
+
+-- A revoked JWT whose row goes (its principal is dropped) is still refused while it could be shown again.
+CREATE OR REPLACE FUNCTION pgusher.keep_denied() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  DELETE FROM pgusher.denied AS d WHERE d.until < clock_timestamp() - interval '1 day';
+  INSERT INTO pgusher.denied (hash, until) VALUES (OLD.hash, OLD.expires_at) ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END
+$pgusher$;
+CREATE OR REPLACE TRIGGER keep_denied AFTER DELETE ON pgusher.token
+  FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL AND OLD.issuer IS NOT NULL) EXECUTE FUNCTION pgusher.keep_denied();
 
 -- Runs a statement of the proxy's own with the rights of pgusher_owner, in the transaction of the session. It is read and planned by
 -- settings of ours: with what a session may have turned off or made cheap, catalogs are read for minutes, and others wait meanwhile.

@@ -16,13 +16,16 @@ BEGIN
 END
 $pgusher$;
 
--- What a principal sees by its grants and ownership.
-CREATE OR REPLACE FUNCTION pgusher.outlook(who bigint, OUT ids bigint[], OUT whole oid[], OUT callable oid[], OUT schemas oid[])
+-- What a principal sees by its grants and ownership, and by those of the groups that its token claims; without its admin rights if the
+-- token leaves them aside.
+CREATE OR REPLACE FUNCTION pgusher.outlook(who bigint, claimed bigint[], narrowed boolean, OUT ids bigint[], OUT whole oid[], OUT callable oid[], OUT schemas oid[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   relations CONSTANT text[] := '{SELECT,MODIFY,READ_METADATA,MANAGE,ALL PRIVILEGES}';
   functions CONSTANT text[] := '{EXECUTE,READ_METADATA,MANAGE,ALL PRIVILEGES}';
-  mine bigint[] := pgusher.ids_of(who);
+  mine bigint[] := ARRAY(
+    SELECT i.id FROM unnest(pgusher.ids_of(who, claimed)) AS i (id)
+    WHERE NOT narrowed OR i.id NOT IN (SELECT p.id FROM pgusher.principal AS p WHERE p.name = 'admins' AND p.kind = 'group'));
   ours oid[];
 BEGIN
   ids := mine;
@@ -66,7 +69,7 @@ $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.begin_outlook() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
-  SELECT o.ids, o.whole, o.callable, o.schemas INTO NEW.ids, NEW.whole, NEW.callable, NEW.schemas FROM pgusher.outlook(NEW.principal) AS o;
+  SELECT o.ids, o.whole, o.callable, o.schemas INTO NEW.ids, NEW.whole, NEW.callable, NEW.schemas FROM pgusher.outlook(NEW.principal, NEW.claimed, NEW.narrowed) AS o;
   RETURN NEW;
 END
 $pgusher$;
@@ -80,8 +83,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   UPDATE pgusher.session AS s
     SET ids = o.ids, whole = o.whole, callable = o.callable, schemas = o.schemas
-    FROM (SELECT DISTINCT q.principal FROM pgusher.session AS q) AS who CROSS JOIN LATERAL pgusher.outlook(who.principal) AS o
-    WHERE s.principal = who.principal
+    FROM (SELECT DISTINCT q.principal, q.claimed, q.narrowed FROM pgusher.session AS q) AS who
+      CROSS JOIN LATERAL pgusher.outlook(who.principal, who.claimed, who.narrowed) AS o
+    WHERE s.principal = who.principal AND s.claimed = who.claimed AND s.narrowed = who.narrowed
       AND (s.ids, s.whole, s.callable, s.schemas) IS DISTINCT FROM (o.ids, o.whole, o.callable, o.schemas);
   RETURN NULL;
 END
