@@ -187,7 +187,14 @@ mod tests {
     fn the_open_sessions_are_those_logged_in_and_not_closed() {
         let metrics = Arc::new(Metrics::default());
         let (session, name) = (SessionId(1), Arc::from("x"));
-        metrics.interpret(&Event::LoggedIn { session, principal: Arc::clone(&name), token: Arc::clone(&name), actors: Vec::new(), created: false, application: name });
+        metrics.interpret(&Event::LoggedIn {
+            session,
+            principal: Arc::clone(&name),
+            token: Arc::clone(&name),
+            actors: Vec::new(),
+            created: false,
+            application: name,
+        });
         assert!(metrics.text().contains("\npgusher_sessions 1\n"));
         metrics.interpret(&Event::Closed { session, duration: Duration::ZERO });
         assert!(metrics.text().contains("\npgusher_sessions 0\n"));

@@ -77,17 +77,8 @@ pub enum SignatureAlgorithm {
 
 impl SignatureAlgorithm {
     /// Every one.
-    pub const ALL: [Self; 9] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Ps384, Self::Ps512, Self::Es256, Self::Es384, Self::EdDsa];
 
     /// Its name in the header `alg`.
     pub fn as_str(self) -> &'static str {
@@ -110,7 +101,8 @@ pub(super) const TABLE: &str = "identity.issuers";
 
 /// Reads every `[[identity.issuers]]`; what is wrong with one is a mistake, and leaves it out.
 pub(super) fn issuers(written: &mut Written, base: &Path) -> Vec<Issuer> {
-    let found: Vec<Issuer> = written.tables(TABLE).into_iter().filter_map(|one| written.within(TABLE, one, |w| issuer(w, base))).collect();
+    let found: Vec<Issuer> =
+        written.tables(TABLE).into_iter().filter_map(|one| written.within(TABLE, one, |w| issuer(w, base))).collect();
     for (number, issuer) in found.iter().enumerate() {
         if found.iter().take(number).any(|other| other.issuer == issuer.issuer) {
             written.mistake("identity.issuers.issuer", format!("\"{}\" stands there twice", issuer.issuer));

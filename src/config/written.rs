@@ -30,7 +30,8 @@ impl Written {
         })?;
         let mut written = Self::empty();
         written.flatten("", table);
-        let names: BTreeMap<String, &str> = KEYS.iter().filter(|key| !repeats(key.path)).map(|key| (variable(key.path), key.path)).collect();
+        let names: BTreeMap<String, &str> =
+            KEYS.iter().filter(|key| !repeats(key.path)).map(|key| (variable(key.path), key.path)).collect();
         for (name, value) in variables {
             if let Some(path) = names.get(&name) {
                 written.values.insert((*path).to_owned(), Value::String(value));
@@ -70,7 +71,8 @@ impl Written {
 
     /// A mistake for every unknown key, and then all mistakes if there are any.
     pub(super) fn finish(mut self) -> Result<(), Mistakes> {
-        let unknown: Vec<String> = self.values.keys().chain(self.tables.keys()).filter(|key| !self.read.contains(*key)).cloned().collect();
+        let unknown: Vec<String> =
+            self.values.keys().chain(self.tables.keys()).filter(|key| !self.read.contains(*key)).cloned().collect();
         for key in unknown {
             self.mistake(&key, "unknown key");
         }
@@ -205,7 +207,8 @@ impl Written {
             match value {
                 Value::Table(inner) => self.flatten(&key, inner),
                 Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_table) => {
-                    let tables = values.into_iter().filter_map(|value| if let Value::Table(table) = value { Some(table) } else { None });
+                    let tables =
+                        values.into_iter().filter_map(|value| if let Value::Table(table) = value { Some(table) } else { None });
                     self.tables.insert(key, tables.collect());
                 }
                 value => {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::tls::{TlsSettingsError, acceptor};
 use super::{ListenSettings, TlsSettings, UnixSettings};
-use crate::config::{Listen, Settings};
 use crate::authn::Issuers;
+use crate::config::{Listen, Settings};
 use crate::startup::{Rules, TlsDemand};
 
 /// Anybody may knock at a Unix socket, as with PostgreSQL: it is the token that lets one in.

@@ -86,7 +86,8 @@ fn a_view_reads_with_its_owners_grants_as_they_are() {
             noun: "table",
             columns: Vec::new(),
         };
-        let anybody = Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), claimed: Arc::default(), admin: false };
+        let anybody =
+            Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), claimed: Arc::default(), admin: false };
         decide(policies, &anybody, &[requirement]).is_ok()
     };
     let owned_by = |parts: PolicyParts, enabled: bool| {

@@ -241,7 +241,13 @@ pub(crate) fn footing_with(change: impl FnOnce(&mut CatalogParts)) -> Footing {
 
 /// Somebody who is no administrator.
 pub(crate) fn alice() -> Subject {
-    Subject { principal: ALICE, name: "alice".into(), groups: Arc::new(HashSet::from([PrincipalId(1)])), claimed: Arc::default(), admin: false }
+    Subject {
+        principal: ALICE,
+        name: "alice".into(),
+        groups: Arc::new(HashSet::from([PrincipalId(1)])),
+        claimed: Arc::default(),
+        admin: false,
+    }
 }
 
 /// An administrator.

@@ -109,11 +109,8 @@ async fn prove(
         return Err(StartupError::NoToken);
     }
     let hash = authn::hash(given.as_bytes());
-    let vouched = if issuers.take(given.as_bytes()) {
-        Some(issuers.verify(given.as_bytes(), SystemTime::now()).await)
-    } else {
-        None
-    };
+    let vouched =
+        if issuers.take(given.as_bytes()) { Some(issuers.verify(given.as_bytes(), SystemTime::now()).await) } else { None };
     drop(given);
     let proven = match &vouched {
         Some(Ok(vouched)) => {

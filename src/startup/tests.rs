@@ -79,7 +79,13 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            rules: Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20), issuers: Arc::default() },
+            rules: Rules {
+                database: Arc::from("shop"),
+                tls: None,
+                demand: TlsDemand::Prefer,
+                timeout: Duration::from_secs(20),
+                issuers: Arc::default(),
+            },
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             admission: Admission::Open,
             book: Arc::new(Book { broken: false, asked: Mutex::new(0) }),

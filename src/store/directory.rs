@@ -149,7 +149,8 @@ impl Directory for super::Store {
             };
             let found = found.map_err(|e| DirectoryError(e.to_string()))?;
             // Whoever was made for this login stands in no footing yet.
-            let unknown = |of: &Credential| self.published().is_ok_and(|footing| footing.policies.principal(of.principal).is_none());
+            let unknown =
+                |of: &Credential| self.published().is_ok_and(|footing| footing.policies.principal(of.principal).is_none());
             if found.as_ref().is_some_and(unknown) {
                 self.reload().await.map_err(|e| DirectoryError(e.to_string()))?;
             }

@@ -17,6 +17,7 @@ mod error_places;
 mod error_texts;
 mod error_values;
 mod evasion;
+mod forged;
 mod identity;
 pub(crate) mod locks;
 mod names;

@@ -51,6 +51,7 @@ public class Jdbc {
         CHECKS.put("autosave_keeps_a_transaction_alive_after_a_refusal", Jdbc::autosave);
         CHECKS.put("errors_carry_their_sqlstate_detail_and_hint", Jdbc::errors);
         CHECKS.put("a_wrong_token_is_a_wrong_password", Jdbc::wrongToken);
+        CHECKS.put("an_issuers_jwt_is_a_password", Jdbc::jwt);
         CHECKS.put("a_read_only_connection_refuses_writes", Jdbc::readOnly);
         CHECKS.put("the_isolation_level_holds", Jdbc::isolation);
         CHECKS.put("the_application_name_arrives", Jdbc::applicationName);
@@ -594,6 +595,15 @@ public class Jdbc {
         SQLException refusal = refused("28P01", () -> as("ANA", "password", "pgu_wrong").close());
         SQLException stranger = refused("28P01", () -> as("ANA", "user", "nobody@example.com").close());
         equal(refusal.getMessage(), stranger.getMessage().replace("nobody@", "ana@"));
+    }
+
+    static void jwt() throws Exception {
+        String jwt = System.getenv("ANA_JWT");
+        try (Connection ana = as("ANA", "password", jwt)) {
+            equal("ana@example.com", one(ana, "SELECT current_user"));
+            equal("EMEA", one(ana, "SELECT string_agg(DISTINCT region, ' ') FROM orders"));
+        }
+        refused("28P01", () -> as("ANA", "user", "bob@example.com", "password", jwt).close());
     }
 
     static void applicationName() throws Exception {

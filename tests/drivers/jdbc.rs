@@ -40,6 +40,7 @@ super::checks! {
     autosave_keeps_a_transaction_alive_after_a_refusal
     errors_carry_their_sqlstate_detail_and_hint
     a_wrong_token_is_a_wrong_password
+    an_issuers_jwt_is_a_password
     a_read_only_connection_refuses_writes
     the_isolation_level_holds
     the_application_name_arrives

@@ -7,7 +7,7 @@ mod asyncpg;
 mod dbt;
 mod jdbc;
 mod program;
-mod psql;
+pub(crate) mod psql;
 mod psql_catalog;
 mod psycopg;
 mod rust_postgres;

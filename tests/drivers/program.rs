@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::harness::{ADMIN, Mechanism, Shop};
+use crate::harness::{ADMIN, Issuer, Mechanism, Shop};
 
 /// Who the programs know, by the prefix of their variables.
 const PEOPLE: [(&str, &str); 6] = [
@@ -40,7 +40,8 @@ pub struct Report {
 impl Report {
     /// Runs the program against a fresh shop. It prints `ok NAME` or `not ok NAME` with indented lines after it per check.
     pub fn of(command: &[String], mechanism: Mechanism) -> Report {
-        let shop = Shop::fresh(mechanism);
+        let issuer = Issuer::start();
+        let shop = Shop::configured(mechanism, &issuer.settings(""));
         let admin = shop.admin();
         for statement in INTAKE {
             admin.run(statement);
@@ -50,6 +51,7 @@ impl Report {
             .args(["--kill-after=5", LIMIT])
             .args(command)
             .envs(surroundings(&shop))
+            .env("ANA_JWT", issuer.token("ana@example.com"))
             .output()
             .expect("`timeout` of coreutils starts");
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();

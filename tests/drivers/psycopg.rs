@@ -24,6 +24,7 @@ super::checks! {
     isolation_read_only_and_deferrable_hold
     errors_carry_their_sqlstate_detail_and_hint
     a_wrong_token_is_a_wrong_password
+    an_issuers_jwt_is_a_password
     a_statement_is_cancelled
     a_statement_timeout_ends_the_statement
     types_of_the_database_can_be_looked_up

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import os
 import sys
 import threading
 from decimal import Decimal
@@ -298,6 +299,13 @@ def a_wrong_token_is_a_wrong_password():
     assert 'password authentication failed for user "ana@example.com"' in str(said), said
     said = refused((None, "28P01"), lambda: connect("ANA", user="nobody@example.com"))
     assert 'password authentication failed for user "nobody@example.com"' in str(said), said
+
+
+@check
+def an_issuers_jwt_is_a_password():
+    with connect("ANA", password=os.environ["ANA_JWT"]) as ana:
+        assert ana.execute("SELECT current_user, array_agg(DISTINCT region) FROM orders").fetchone() == ("ana@example.com", ["EMEA"])
+    refused((None, "28P01"), lambda: connect("ANA", user="bob@example.com", password=os.environ["ANA_JWT"]))
 
 
 @check

@@ -5,6 +5,7 @@
 
 mod bench;
 mod client;
+mod issuer;
 mod keeper;
 mod proxy;
 mod raw;
@@ -13,6 +14,7 @@ mod upstream;
 
 pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
+pub use issuer::{Issuer, seconds};
 pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
 pub use shop::{ADMIN, Mechanism, Shop};

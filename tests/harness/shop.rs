@@ -118,12 +118,17 @@ impl Shop {
 
     /// A shop of one's own.
     pub fn fresh(mechanism: Mechanism) -> Shop {
+        Shop::configured(mechanism, "")
+    }
+
+    /// The same with more lines of configuration.
+    pub fn configured(mechanism: Mechanism, toml: &str) -> Shop {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let template = Template::of(mechanism);
         let upstream = Upstream::shared();
         let database = format!("{}_{}", template.database, NUMBER.fetch_add(1, Ordering::Relaxed));
         upstream.copy_database(&template.database, &database);
-        let settings = ProxySettings::new(&database, mechanism);
+        let settings = ProxySettings::new(&database, mechanism).with(toml);
         // A copy takes everything along but the rights on the database itself.
         settings.run_init(upstream, &[]);
         let proxy = Proxy::start(upstream, settings);

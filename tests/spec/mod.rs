@@ -9,6 +9,7 @@ mod dependents;
 mod functions;
 mod governance;
 mod grants;
+mod jwt;
 mod masks;
 mod plans;
 mod prepared;

@@ -179,7 +179,8 @@ fn certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Str
 mod tests {
     use super::*;
 
-    const ONE: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    const ONE: &str =
+        r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
     fn source(path: &std::path::Path, refresh: Duration, max_age: Duration) -> Arc<Source> {
         let (place, holding) = (KeyPlace::File(path.to_owned()), KeyHolding { refresh, max_age });

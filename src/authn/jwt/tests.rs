@@ -125,7 +125,8 @@ async fn a_good_token_of_each_kind_of_key_vouches_for_its_principal() {
 fn rsa_signatures_of_the_standards_are_good_and_of_no_other_algorithm() {
     let n = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
     let keys = KeySet::parse(json!({"keys": [{"kty": "RSA", "n": n, "e": "AQAB"}]}).to_string().as_bytes()).unwrap();
-    let message = b"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let message =
+        b"eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     let signature = URL_SAFE_NO_PAD.decode("cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw").unwrap();
     for algorithm in SignatureAlgorithm::ALL {
         assert_eq!(keys.signed(None, algorithm, message, &signature), algorithm == SignatureAlgorithm::Rs256, "{algorithm:?}");
@@ -255,7 +256,9 @@ async fn the_name_is_of_the_first_claim_that_is_there_and_never_of_an_unverified
         let refused = bench.claiming(&with("email_verified", verified.clone())).await;
         assert_eq!(refused, Err(JwtRefusal::UnverifiedEmail), "{verified}");
     }
-    for name in [json!(""), json!("token"), json!(" ann"), json!("ann\n"), json!("a\0b"), json!(7), json!("x".repeat(256)), json!(null)] {
+    for name in
+        [json!(""), json!("token"), json!(" ann"), json!("ann\n"), json!("a\0b"), json!(7), json!("x".repeat(256)), json!(null)]
+    {
         assert_eq!(bench.claiming(&with("email", name.clone())).await, Err(JwtRefusal::NoName), "{name}");
     }
     let mut nameless = without("email");
@@ -318,7 +321,12 @@ async fn what_is_no_jwt_is_refused_without_a_look_at_any_key() {
     ] {
         assert_eq!(issuers.verify(text.as_bytes(), now()).await, Err(JwtRefusal::Malformed), "{text}");
     }
-    assert!(issuers.take(token.as_bytes()) && !issuers.take(b"pgu_abc") && !issuers.take(b"eyJ") && !Issuers::default().take(token.as_bytes()));
+    assert!(
+        issuers.take(token.as_bytes())
+            && !issuers.take(b"pgu_abc")
+            && !issuers.take(b"eyJ")
+            && !Issuers::default().take(token.as_bytes())
+    );
     let mut bytes = token.into_bytes();
     let last = bytes.len() - 3;
     bytes[last] = if bytes[last] == b'A' { b'B' } else { b'A' };

@@ -61,7 +61,13 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
         tls: UpstreamTls::Disabled,
         connect_timeout: Duration::from_secs(1),
     };
-    let rules = Rules { database: Arc::from("shop"), tls: None, demand: TlsDemand::Prefer, timeout: Duration::from_secs(20), issuers: Arc::default() };
+    let rules = Rules {
+        database: Arc::from("shop"),
+        tls: None,
+        demand: TlsDemand::Prefer,
+        timeout: Duration::from_secs(20),
+        issuers: Arc::default(),
+    };
     let gate = Arc::new(Gate {
         rules: ArcSwap::from_pointee(rules),
         registry: Registry::new(upstream),

@@ -60,7 +60,13 @@ impl Default for Terms {
 
 /// The operator at the command line: an administrator who is no principal.
 pub fn operator() -> Subject {
-    Subject { principal: OPERATOR, name: Arc::from("operator"), groups: Arc::new(HashSet::new()), claimed: Arc::default(), admin: true }
+    Subject {
+        principal: OPERATOR,
+        name: Arc::from("operator"),
+        groups: Arc::new(HashSet::new()),
+        claimed: Arc::default(),
+        admin: true,
+    }
 }
 
 const OPERATOR: PrincipalId = PrincipalId(0);

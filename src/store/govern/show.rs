@@ -86,7 +86,13 @@ fn sources(ground: &Ground<'_>, principal: &Principal, target: &Target) -> Vec<S
     let policies = &ground.footing.policies;
     let groups = policies.groups_of(principal.id);
     let admin = policies.admins().is_some_and(|admins| groups.contains(&admins) || principal.id == admins);
-    let subject = Subject { principal: principal.id, name: Arc::clone(&principal.name), groups: Arc::new(groups), claimed: Arc::default(), admin };
+    let subject = Subject {
+        principal: principal.id,
+        name: Arc::clone(&principal.name),
+        groups: Arc::new(groups),
+        claimed: Arc::default(),
+        admin,
+    };
     let privileges = sensible(target.securable).iter().copied().filter(|privilege| *privilege != Privilege::AllPrivileges);
     let mut found = Vec::new();
     for privilege in privileges {
