@@ -3,6 +3,19 @@
 use crate::harness::{Client, both_mechanisms};
 
 both_mechanisms! {
+    /// Without hash joins a look at the catalog takes minutes: what is asked for a session is planned as usual, whatever it set.
+    fn a_sessions_planner_settings_do_not_reach_what_is_asked_for_it(shop: shared) {
+        let truth = shop.truth();
+        let fixed = truth.column(
+            "SELECT split_part(c, '=', 1) FROM pg_proc, unnest(proconfig) AS c WHERE oid = 'pgusher.execute(text,text,boolean,text)'::regprocedure",
+        );
+        let planner = truth.column("SELECT name FROM pg_settings WHERE name ~ '^enable_.*(scan|sort|hashagg|nestloop|join|material|memoize)$' AND name !~ 'wise'");
+        assert!(planner.len() >= 12, "{planner:?}");
+        for name in planner {
+            assert!(fixed.contains(&name), "{name} is the session's in what is asked for it: {fixed:?}");
+        }
+    }
+
     fn harmless_settings_are_set_shown_and_reset(shop: shared) {
         let ana = shop.ana();
         ana.run("SET application_name = 'tests'");

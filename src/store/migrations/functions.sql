@@ -266,6 +266,11 @@ SET enable_nestloop = on
 SET enable_seqscan = on
 SET enable_sort = on
 SET work_mem = '4MB'
+SET enable_tidscan = on
+SET enable_incremental_sort = on
+SET enable_memoize = on
+SET from_collapse_limit = 8
+SET join_collapse_limit = 8
 AS $pgusher$
 DECLARE
   answer jsonb;
