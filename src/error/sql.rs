@@ -42,6 +42,9 @@ impl From<&ResolveError> for Report {
         let report = match error {
             ResolveError::UndefinedRelation { .. } => Self::error(SqlState::UNDEFINED_TABLE, message),
             ResolveError::ElsewhereThan { .. } => Self::error(SqlState::INVALID_SCHEMA_DEFINITION, message),
+            ResolveError::LaterItem { name, .. } => Self::error(SqlState::UNDEFINED_TABLE, message)
+                .detail(format!("There is a WITH item named \"{name}\", but it cannot be referenced from this part of the query."))
+                .hint("Use WITH RECURSIVE, or re-order the WITH items to remove forward references."),
             ResolveError::UndefinedSchema { .. } => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::NoSchema => Self::error(SqlState::INVALID_SCHEMA_NAME, message),
             ResolveError::UndefinedFunction { .. } => Self::error(SqlState::UNDEFINED_FUNCTION, message),

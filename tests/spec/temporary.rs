@@ -154,6 +154,24 @@ both_mechanisms! {
         assert!(!ana.copy_out("COPY copied (id) TO STDOUT").is_empty());
     }
 
+    fn rules_on_temporary_tables_read_what_the_session_may(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        admin.run("CREATE TEMP TABLE box (id int); CREATE TEMP TABLE told (what text)");
+        admin.run("CREATE RULE staff AS ON INSERT TO box DO ALSO INSERT INTO told SELECT ssn FROM employees WHERE id = NEW.id");
+        admin.run("CREATE RULE goods AS ON DELETE TO box DO ALSO INSERT INTO told SELECT name FROM products WHERE id = OLD.id");
+        admin.run("CREATE RULE kept AS ON UPDATE TO box DO INSTEAD NOTHING");
+        admin.run("INSERT INTO box VALUES (1)");
+        assert_eq!(admin.affected("UPDATE box SET id = 2"), 0);
+        assert!(admin.one("SELECT what FROM told").starts_with("***"));
+        // What it reads is not looked up again: raw, it is not readable any more.
+        admin.run("ALTER TABLE products ALTER COLUMN name SET MASK ('masked')");
+        admin.refused("DELETE FROM box", "42501");
+        admin.run("ALTER RULE goods ON box RENAME TO wares; DROP RULE wares ON box");
+        assert_eq!(admin.affected("DELETE FROM box"), 1);
+        ana.run("CREATE TEMP TABLE box (id int)");
+        ana.refused("CREATE RULE kept AS ON INSERT TO box DO INSTEAD NOTHING", "42501");
+    }
+
     fn temporary_and_permanent_objects_are_not_mixed(shop: shared) {
         let admin = shop.admin();
         admin.run("CREATE TEMP TABLE t (n int PRIMARY KEY)");

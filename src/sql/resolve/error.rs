@@ -13,6 +13,14 @@ pub enum ResolveError {
         /// Where, in bytes from 0.
         position: Option<usize>,
     },
+    /// A relation that does not exist where a WITH item has that name, further on.
+    #[error("relation \"{name}\" does not exist")]
+    LaterItem {
+        /// As written.
+        name: String,
+        /// Where, in bytes from 0.
+        position: Option<usize>,
+    },
     /// A schema that does not exist.
     #[error("schema \"{name}\" does not exist")]
     UndefinedSchema {
@@ -260,6 +268,14 @@ impl ResolveError {
         self
     }
 
+    /// The same where WITH items of these names come later.
+    pub(in crate::sql) fn before(self, items: &[String]) -> Self {
+        match self {
+            Self::UndefinedRelation { name, position } if items.contains(&name) => Self::LaterItem { name, position },
+            other => other,
+        }
+    }
+
     /// Something that is not there, by what it would be.
     pub(in crate::sql) fn missing(noun: &'static str, name: &str) -> Self {
         let name = name.to_owned();
@@ -286,6 +302,7 @@ impl ResolveError {
     pub fn position(&self) -> Option<usize> {
         match self {
             Self::UndefinedRelation { position, .. }
+            | Self::LaterItem { position, .. }
             | Self::UndefinedSchema { position, .. }
             | Self::UndefinedFunction { position, .. }
             | Self::UndefinedObject { position, .. }

@@ -1,7 +1,7 @@
 //! EXPLAIN: needs READ_METADATA on every relation; a plan over governed relations shows filters and estimates.
 
 use pg_query::NodeEnum as Kind;
-use pg_query::protobuf::{CreateTableAsStmt, ExplainStmt, Node, a_const};
+use pg_query::protobuf::{CreateTableAsStmt, ExplainStmt, IntoClause, Node, a_const};
 
 use super::ResolveError;
 use super::names::string;
@@ -18,6 +18,16 @@ impl Walk<'_> {
         // What EXECUTE names decides what is explained: the session must look at it as for EXECUTE itself.
         let mut effect = Effect::None;
         match query.node.as_mut() {
+            Some(Kind::SelectStmt(inner)) if inner.into_clause.is_some() => {
+                if analyze {
+                    return Err(makes());
+                }
+                self.into_open = true;
+                self.query(query)?;
+                if let Some(Kind::SelectStmt(inner)) = query.node.as_mut() {
+                    self.explain_making(inner.into_clause.as_deref_mut())?;
+                }
+            }
             Some(Kind::SelectStmt(_) | Kind::InsertStmt(_) | Kind::UpdateStmt(_) | Kind::DeleteStmt(_) | Kind::MergeStmt(_)) => {
                 self.query(query)?;
             }
@@ -31,10 +41,7 @@ impl Walk<'_> {
                 None => return Err(ResolveError::misplaced("EXPLAIN")),
             },
             Some(Kind::CreateTableAsStmt(inner)) if !analyze => self.explain_filling(inner)?,
-            Some(Kind::CreateTableAsStmt(_)) => {
-                return Err(ResolveError::unsupported("EXPLAIN ANALYZE of CREATE TABLE AS and its like", None)
-                    .instead("Explain the query alone."));
-            }
+            Some(Kind::CreateTableAsStmt(_)) => return Err(makes()),
             _ => return Err(ResolveError::unsupported("EXPLAIN of this kind of statement", None)),
         }
         let governed = std::mem::take(&mut self.governed);
@@ -70,12 +77,20 @@ impl Walk<'_> {
     fn explain_filling(&mut self, statement: &mut CreateTableAsStmt) -> Result<(), ResolveError> {
         let query = statement.query.as_deref_mut().filter(|query| matches!(query.node, Some(Kind::SelectStmt(_))));
         self.query(query.ok_or(ResolveError::unsupported("EXPLAIN of this kind of statement", None))?)?;
-        let into = statement.into.as_deref_mut().ok_or(ResolveError::misplaced("EXPLAIN"))?;
+        self.explain_making(statement.into.as_deref_mut())
+    }
+
+    fn explain_making(&mut self, into: Option<&mut IntoClause>) -> Result<(), ResolveError> {
+        let into = into.ok_or(ResolveError::misplaced("EXPLAIN"))?;
         self.aliases = false;
         self.temporary = into.rel.as_ref().is_some_and(|name| self.is_made_temporary(name));
         self.create_name(into.rel.as_mut())?;
         self.definitions(&mut into.options)
     }
+}
+
+fn makes() -> ResolveError {
+    ResolveError::unsupported("EXPLAIN ANALYZE of CREATE TABLE AS and its like", None).instead("Explain the query alone.")
 }
 
 fn is_analyze(option: &Node) -> bool {

@@ -118,9 +118,17 @@ impl Walk<'_> {
                 self.scopes.top().ctes.push(known);
             }
         }
-        for cte in ctes.iter_mut() {
+        let names: Vec<String> = ctes.iter().map(cte_name).collect();
+        for (at, cte) in ctes.iter_mut().enumerate() {
             let Some(Kind::CommonTableExpr(cte)) = cte.node.as_mut() else { return Err(ResolveError::misplaced("CTE")) };
-            let known = self.cte(cte)?;
+            if *recursive && locks_recursion(cte) {
+                return Err(ResolveError::Refused {
+                    message: "FOR UPDATE/SHARE in a recursive query is not implemented".to_owned(),
+                    mistake: Mistake::Feature,
+                    position: None,
+                });
+            }
+            let known = self.cte(cte).map_err(|error| if *recursive { error } else { error.before(&names[at..]) })?;
             if !*recursive {
                 self.scopes.top().ctes.push(known);
             }
@@ -243,6 +251,20 @@ fn output_columns(targets: &[Node], values: &[Node]) -> Columns {
             _ => None,
         })
         .collect()
+}
+
+fn cte_name(cte: &Node) -> String {
+    match cte.node.as_ref() {
+        Some(Kind::CommonTableExpr(cte)) => cte.ctename.clone(),
+        _ => String::new(),
+    }
+}
+
+fn locks_recursion(cte: &CommonTableExpr) -> bool {
+    match cte.ctequery.as_deref().and_then(|query| query.node.as_ref()) {
+        Some(Kind::SelectStmt(query)) => !query.locking_clause.is_empty() && query.larg.is_some(),
+        _ => false,
+    }
 }
 
 /// How a locking clause is called.

@@ -39,6 +39,7 @@ impl Walk<'_> {
             Some(Kind::IndexStmt(inner)) => meant(inner.relation.as_ref()),
             Some(Kind::AlterSeqStmt(inner)) => meant(inner.sequence.as_ref()),
             Some(Kind::CreateTrigStmt(inner)) => meant(inner.relation.as_ref()),
+            Some(Kind::RuleStmt(inner)) => self.ground.admin && meant(inner.relation.as_ref()),
             Some(Kind::ClusterStmt(inner)) => meant(inner.relation.as_ref()),
             Some(Kind::ReindexStmt(inner)) => meant(inner.relation.as_ref()),
             Some(Kind::CreateStatsStmt(inner)) => self.all_temporary(&inner.relations),
@@ -126,7 +127,7 @@ impl Walk<'_> {
             && statement.objects.iter().all(|object| {
                 let names = object_strings(object).unwrap_or_default();
                 match kind {
-                    ObjectType::ObjectTrigger => {
+                    ObjectType::ObjectTrigger | ObjectType::ObjectRule => {
                         names.split_last().is_some_and(|(_, relation)| self.names_temporary_relation(relation))
                     }
                     kind if is_relation(kind) => self.names_temporary_relation(&names),

@@ -22,6 +22,8 @@ impl Walk<'_> {
         let name = relation.as_mut().ok_or(ResolveError::misplaced("CREATE RULE"))?;
         let Some(on) = self.existing(name, false, Need::Own)? else { return Err(ResolveError::misplaced("CREATE RULE")) };
         let columns: Vec<String> = on.columns.iter().map(|c| c.name.as_str().to_owned()).collect();
+        // What is temporary belongs to the session's login, for which filters and masks hold.
+        let purpose = if self.temporary { Purpose::Statement } else { Purpose::Owner };
         self.scopes.push();
         for row in ["old", "new"] {
             self.scopes.top().items.push(Item::plain(row, Some(columns.clone()), 0..0));
@@ -30,7 +32,7 @@ impl Walk<'_> {
         for action in actions {
             match action.node.as_ref() {
                 Some(Kind::NotifyStmt(inner)) => self.channel(&inner.conditionname).map(|_| ())?,
-                _ => self.inner_query(action, Purpose::Owner).map(|_| ())?,
+                _ => self.inner_query(action, purpose).map(|_| ())?,
             }
         }
         self.scopes.pop();

@@ -34,6 +34,8 @@ fn what_cannot_be_enforced_or_named_is_refused() {
         ("SELECT * FROM orders TABLESAMPLE evil (10)", |e| matches!(e, E::Refused { .. })),
         ("SELECT * FROM (SELECT 1 INTO made) AS x", |e| matches!(e, E::Refused { .. })),
         ("CREATE VIEW v AS SELECT 1 INTO made", |e| matches!(e, E::Refused { .. })),
+        ("WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a", |e| matches!(e, E::LaterItem { .. })),
+        ("WITH RECURSIVE a AS (SELECT 1 UNION SELECT * FROM a FOR SHARE) SELECT * FROM a", |e| matches!(e, E::Refused { .. })),
         ("SELECT 1 UNION SELECT 2 FOR UPDATE", |e| matches!(e, E::Refused { .. })),
         ("SELECT query_to_xml('SELECT * FROM employees', true, true, '')", |e| matches!(e, E::ProtectedFunction { .. })),
         ("SELECT pg_catalog.query_to_xml('', true, true, '')", |e| matches!(e, E::ProtectedFunction { .. })),
