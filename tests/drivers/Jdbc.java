@@ -64,6 +64,7 @@ public class Jdbc {
         CHECKS.put("the_extended_for_prepared_mode_gives_own_rows", () -> queryMode("extendedForPrepared"));
         CHECKS.put("the_mode_that_caches_everything_gives_own_rows", () -> queryMode("extendedCacheEverything"));
         CHECKS.put("a_call_of_a_function_returns_its_value", Jdbc::call);
+        CHECKS.put("a_cursor_that_a_function_returns_gives_own_rows", Jdbc::functionsCursor);
         CHECKS.put("a_connection_is_valid_until_it_is_closed", Jdbc::valid);
         CHECKS.put("an_update_counts_own_rows_only", Jdbc::update);
     }
@@ -710,6 +711,28 @@ public class Jdbc {
             call.setString(2, "loud");
             call.execute();
             equal("LOUD", call.getString(1));
+        }
+    }
+
+    static void functionsCursor() throws Exception {
+        try (Connection admin = as("ADMIN"); Statement statement = admin.createStatement()) {
+            statement.execute("CREATE VIEW public.regions_seen AS SELECT DISTINCT region FROM orders");
+            statement.execute("CREATE FUNCTION public.regions_of_mine() RETURNS refcursor LANGUAGE plpgsql AS "
+                + "$$ DECLARE c refcursor; BEGIN OPEN c FOR SELECT region FROM regions_seen; RETURN c; END $$");
+            statement.execute("GRANT EXECUTE ON FUNCTION regions_of_mine TO analysts");
+        }
+        try (Connection ana = as("ANA")) {
+            ana.setAutoCommit(false);
+            for (int i = 0; i < 2; i++) {
+                try (CallableStatement call = ana.prepareCall("{? = call regions_of_mine()}")) {
+                    call.registerOutParameter(1, Types.REF_CURSOR);
+                    call.execute();
+                    try (ResultSet found = (ResultSet) call.getObject(1)) {
+                        equal(List.of(List.of("EMEA")), rows(found));
+                    }
+                }
+                ana.commit();
+            }
         }
     }
 

@@ -53,6 +53,7 @@ super::checks! {
     the_extended_for_prepared_mode_gives_own_rows
     the_mode_that_caches_everything_gives_own_rows
     a_call_of_a_function_returns_its_value
+    a_cursor_that_a_function_returns_gives_own_rows
     a_connection_is_valid_until_it_is_closed
     an_update_counts_own_rows_only
 }

@@ -232,7 +232,8 @@ fn position(text: &str, message: &str) -> Option<usize> {
         NO_ELEMENTS => return spelled(&["create", "grant"]).nth(1).map(|t| t.start),
         _ => {}
     }
-    let quoted = message.split_once(" at or near \"")?.1.strip_suffix('"')?;
+    let option = message.strip_prefix("option name \"").and_then(|rest| rest.strip_suffix("\" cannot be used in XMLTABLE"));
+    let quoted = option.or_else(|| message.split_once(" at or near \"")?.1.strip_suffix('"'))?;
     let alike: Vec<Token> = Lexer::new(text)
         .significant()
         .filter(|t| match t.kind {

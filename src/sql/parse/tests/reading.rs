@@ -78,6 +78,8 @@ fn a_mistake_that_quotes_nothing_is_found_too() {
     assert!(hint("missing argument").is_some());
     let elements = "CREATE SCHEMA IF NOT EXISTS s\n CREATE TABLE t () CREATE VIEW v AS SELECT 1";
     assert_eq!(mistake(elements).1, Some(31));
+    let option = "SELECT * FROM XMLTABLE (ROW () PASSING null COLUMNS v1 timestamp __pg__is_not_null 1) AS t (v2)";
+    assert_eq!(mistake(option).1, option.find("__pg"));
 }
 
 #[test]
