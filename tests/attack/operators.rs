@@ -77,6 +77,26 @@ both_mechanisms! {
         assert_eq!(ana.one("SELECT pg_catalog.upper('a')"), "A");
     }
 
+    /// PostgreSQL leaves parameters of type void out of a call, however they came to that type.
+    fn a_parameter_that_is_no_argument_leads_to_no_other_function(shop: fresh) {
+        let (truth, admin, ana) = (shop.truth(), shop.admin(), shop.ana());
+        truth.run(
+            "SET ROLE shop_owner; CREATE FUNCTION public.door() RETURNS text LANGUAGE sql AS $$ SELECT 'open' $$; \
+             CREATE FUNCTION public.door(int) RETURNS text LANGUAGE sql AS $$ SELECT 'closed' $$; RESET ROLE",
+        );
+        until("the functions to be found", || admin.try_rows("GRANT EXECUTE ON FUNCTION door(int) TO analysts").ok());
+        assert_eq!(ana.one("SELECT door(1)"), "closed");
+        all_refused(&ana, &[
+            "SELECT door()", "PREPARE p (void) AS SELECT door($1)", "PREPARE p (void) AS SELECT public.door($1)",
+            "PREPARE p AS SELECT CASE WHEN false THEN pg_sleep(0) ELSE $1 END, door($1)",
+            "PREPARE p AS WITH x AS (SELECT pg_sleep(0) UNION ALL SELECT $1) SELECT door($1)",
+            "PREPARE p (void) AS SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery', $1)",
+        ], &["42501"]);
+        admin.run("GRANT EXECUTE ON FUNCTION door() TO analysts");
+        ana.run("PREPARE p (void) AS SELECT door($1)");
+        assert_eq!(ana.one("EXECUTE p (NULL)"), "open");
+    }
+
     /// A function in SQL that a filter calls is looked at again when somebody replaces it.
     fn a_replaced_function_of_a_filter_closes_the_table(shop: fresh) {
         let (truth, admin, ana) = (shop.truth(), shop.admin(), shop.ana());

@@ -19,6 +19,9 @@ use crate::policy::{Oid, Privilege, Securable};
 /// The number and names of a call's arguments.
 struct Arguments {
     count: usize,
+    /// The fewest that upstream may count: parameters of type void are none to it, as those by which pgjdbc asks for what a function
+    /// returns (PostgreSQL's parse_func.c). A parameter gets a type in many ways, so every bare one may be of that.
+    least: usize,
     named: Vec<String>,
     /// Ordered-set aggregates count their WITHIN GROUP arguments too: any number fits.
     any: bool,
@@ -34,17 +37,30 @@ impl Arguments {
                 _ => None,
             })
             .collect();
-        Self { count: call.args.len(), named, any: call.agg_within_group || call.func_variadic }
+        let certain = call.args.iter().filter(|arg| !matches!(arg.node, Some(Kind::ParamRef(_)))).count();
+        Self { count: call.args.len(), least: certain, named, any: call.agg_within_group || call.func_variadic }
     }
 
     fn one() -> Self {
-        Self { count: 1, named: Vec::new(), any: false }
+        Self { count: 1, least: 1, named: Vec::new(), any: false }
+    }
+
+    /// Any number of them.
+    fn unknown() -> Self {
+        Self { count: 0, least: 0, named: Vec::new(), any: true }
+    }
+
+    /// What the review says of a built-in function: the first that is no leave, whatever number of them upstream counts.
+    fn verdict(&self, name: &str) -> Verdict {
+        let verdicts = (self.least..=self.count).map(|count| builtins::lookup_call(name, count));
+        verdicts.into_iter().find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
     }
 
     fn fit(&self, function: &Function) -> bool {
-        let count = i16::try_from(self.count).unwrap_or(i16::MAX);
+        let number = |count: usize| i16::try_from(count).unwrap_or(i16::MAX);
+        let (count, least) = (number(self.count), number(self.least));
         let names = self.named.iter().all(|name| function.arg_names.iter().any(|known| **known == **name));
-        self.any || (names && count <= function.max_args && (count >= function.min_args || !self.named.is_empty()))
+        self.any || (names && least <= function.max_args && (count >= function.min_args || !self.named.is_empty()))
     }
 }
 
@@ -101,7 +117,8 @@ impl Walk<'_> {
         name: &str,
         position: Option<usize>,
     ) -> Result<(), ResolveError> {
-        let candidates = self.candidates(schema, name, &Arguments::of(call));
+        let arguments = Arguments::of(call);
+        let candidates = self.candidates(schema, name, &arguments);
         if let Some(schema) = schema
             && !matches!(schema, "pg_catalog" | "information_schema")
         {
@@ -117,7 +134,7 @@ impl Walk<'_> {
             return Ok(());
         }
         // Of `VARIADIC array` the number of arguments says nothing.
-        let verdict = if call.func_variadic { builtins::lookup(name) } else { builtins::lookup_call(name, call.args.len()) };
+        let verdict = if call.func_variadic { builtins::lookup(name) } else { arguments.verdict(name) };
         if let (Purpose::Policy, None, Some(first)) = (self.purpose, schema, candidates.first()) {
             if verdict != Verdict::Unknown {
                 return Err(ResolveError::unsupported(format!("the unqualified function name {name} here"), position)
@@ -236,7 +253,7 @@ impl Walk<'_> {
             Kind::MergeSupportFunc(_) => "merge_action",
             _ => return Ok(()),
         };
-        let functions = self.candidates(None, name, &Arguments { count: 0, named: Vec::new(), any: true });
+        let functions = self.candidates(None, name, &Arguments::unknown());
         if let (Purpose::Policy, Some(_)) = (self.purpose, functions.first()) {
             return Err(ResolveError::unsupported(format!("the unqualified function name {name} here"), None)
                 .because("A built-in function and one of the database have that name."));
@@ -289,7 +306,7 @@ impl Walk<'_> {
     /// A function that is named, not called: any of that name may be meant.
     pub(super) fn named_function(&mut self, schema: Option<&str>, name: &str) -> Result<(), ResolveError> {
         schema.map_or(Ok(()), |schema| self.may_name(schema, None))?;
-        let candidates = self.candidates(schema, name, &Arguments { count: 0, named: Vec::new(), any: true });
+        let candidates = self.candidates(schema, name, &Arguments::unknown());
         if candidates.is_empty() && matches!(builtins::lookup(name), Verdict::Unknown | Verdict::Refuse(_)) {
             return Err(ResolveError::UndefinedFunction { name: name.to_owned(), position: None });
         }
