@@ -181,7 +181,7 @@ impl Session {
         }
         let ok = self.run_beside(script, describe, started).await?;
         if ok && ddl {
-            self.follow_ddl().await?;
+            self.follow_done().await?;
         }
         self.unpublished |= ddl;
         Ok(ok)
@@ -232,7 +232,7 @@ impl Session {
         }
         self.lay_down_ownership().await?;
         if ok && ddl {
-            self.follow_ddl().await?;
+            self.follow_done().await?;
         }
         self.unpublished |= ddl;
         Ok(ok)
@@ -268,6 +268,18 @@ impl Session {
             false => report,
         };
         Ok(done.map_err(|report| Refusal::Told(Box::new(told(report))))?)
+    }
+
+    /// Follows a statement that no transaction holds. It is done, so a timeout that was meant for it is no answer any more: what is not
+    /// followed here is when the change is noticed.
+    async fn follow_done(&mut self) -> Result<(), Stop> {
+        for _ in 0..RESETS {
+            match self.follow_ddl().await {
+                Err(Stop::Refused(Refusal::Told(report))) if report.code == SqlState::QUERY_CANCELED => {}
+                followed => return followed,
+            }
+        }
+        Ok(())
     }
 
     async fn follow_ddl(&mut self) -> Result<(), Stop> {

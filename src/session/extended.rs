@@ -281,6 +281,10 @@ impl Session {
             batch.opened = opened;
             batch.sent = true;
         }
+        if done.is_err() {
+            // Its error is its answer.
+            self.held_complete.clear();
+        }
         self.say_held();
         done.map(|_| ())
     }

@@ -184,6 +184,10 @@ impl Session {
     /// Ends a Query that was answered in steps.
     pub(super) async fn end_query(&mut self, opened: bool, ok: bool) -> Result<(), SessionError> {
         if !opened {
+            if !ok {
+                // Its error is its answer.
+                self.held_complete.clear();
+            }
             self.say_held();
             self.send_sync(true);
             self.names.next_batch();

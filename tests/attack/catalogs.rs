@@ -293,6 +293,41 @@ both_mechanisms! {
         }
     }
 
+    /// Whatever rights the session's role has in a schema upstream.
+    fn a_name_with_its_schema_is_looked_up_for_who_sees_it(shop: fresh) {
+        let truth = shop.truth();
+        for sql in HIDDEN {
+            truth.run(sql);
+        }
+        truth.run("REVOKE ALL ON SCHEMA qqschema FROM pgusher_session, PUBLIC");
+        let (admin, ivan) = (shop.admin(), shop.ivan());
+        for sql in ["has_table_privilege('qqschema.qqinside', 'SELECT')", "has_table_privilege(current_database() || '.\"qqschema\".QQinside', 'SELECT')",
+                    "has_any_column_privilege('qqschema.qqinside', 'SELECT')", "to_regclass('qqschema.qqinside') IS NOT NULL"] {
+            assert_eq!(admin.one(&format!("SELECT {sql}")), "t", "{sql}");
+        }
+        all_refused(&ivan, &[
+            "SELECT has_table_privilege('qqschema.qqinside', 'SELECT')", "SELECT has_table_privilege('qqschema.nosuch', 'SELECT')",
+            "SELECT has_table_privilege('nosuch.nosuch', 'SELECT')",
+        ], &["42P01"]);
+        ivan.refused("SELECT has_table_privilege('other.qqschema.qqinside', 'SELECT')", "0A000");
+        assert_eq!(ivan.one("SELECT to_regclass('qqschema.qqinside') IS NULL"), "t");
+        assert_eq!(ivan.one("SELECT has_table_privilege('public.regions', 'SELECT')"), "t");
+    }
+
+    /// What the information schema joins to a table is seen with it, and it alone.
+    fn the_information_schema_lists_what_the_catalogs_do(shop: shared) {
+        let (ana, truth) = (shop.ana(), shop.truth());
+        let catalogs = "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+            WHERE c.relkind IN ('r', 'v', 'f', 'p') AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1";
+        let standard = "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1";
+        assert_eq!(ana.column(standard), ana.column(catalogs));
+        assert!(truth.column(catalogs).len() > ana.column(catalogs).len());
+        let names = ana.column("SELECT DISTINCT table_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1");
+        assert_eq!(ana.column("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"), names);
+        let order = "SELECT * FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'regions' ORDER BY ordinal_position";
+        assert_eq!(ana.rows(order), truth.rows(order));
+    }
+
     /// Tools on a direct connection look catalogs up by name alone.
     fn no_relation_of_ours_bears_a_catalogs_name(shop: shared) {
         let truth = shop.truth();

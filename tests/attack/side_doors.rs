@@ -63,8 +63,13 @@ both_mechanisms! {
     /// Sequences, large objects and foreign keys do not tell of hidden rows.
     fn other_objects_are_closed(shop: shared) {
         let ana = shop.ana();
-        for sql in ["SELECT last_value FROM invoice_number", "SELECT * FROM orders_id_seq", "SELECT pg_sequence_last_value('orders_id_seq')", "SELECT currval('orders_id_seq')", "SELECT lastval()"] {
+        for sql in ["SELECT last_value FROM invoice_number", "SELECT * FROM orders_id_seq", "SELECT pg_sequence_last_value('orders_id_seq')", "SELECT currval('orders_id_seq')"] {
             assert!(ana.try_rows(sql).is_err(), "{sql}");
         }
+        // The store's own sequences are none of the session's.
+        assert_eq!(ana.refused("SELECT lastval()", "55000").message, "lastval is not yet defined in this session");
+        ana.run("CREATE TEMP SEQUENCE mine START 17");
+        assert_eq!(ana.one("SELECT nextval('mine')"), "17");
+        assert_eq!(ana.one("SELECT pg_catalog.lastval() + lastval()"), "34");
     }
 }

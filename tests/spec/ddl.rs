@@ -105,6 +105,26 @@ both_mechanisms! {
         ana.run("INSERT INTO lab.ids VALUES (-1)");
         ana.run("REFRESH MATERIALIZED VIEW lab.frozen");
         assert_eq!(ana.one("SELECT min(id) FROM lab.frozen"), "-1");
+        ana.run("CREATE UNIQUE INDEX ON lab.frozen (id)");
+        ana.run("UPDATE lab.ids SET id = -2 WHERE id = -1");
+        ana.run("REFRESH MATERIALIZED VIEW CONCURRENTLY lab.frozen");
+        assert_eq!(ana.rows("SELECT id FROM lab.frozen WHERE id < 0"), [["-2"]]);
+        assert!(ana.try_rows("DELETE FROM lab.frozen").is_err() && ana.try_rows("INSERT INTO lab.frozen VALUES (-3)").is_err());
+    }
+
+    /// What follows a statement that no transaction holds is hit by its timeout: the statement is done all the same.
+    fn a_timeout_after_the_fact_does_not_unsay_it(shop: fresh) {
+        allow(shop);
+        let (admin, truth) = (shop.admin(), shop.truth());
+        admin.run("CREATE TABLE lab.timed (id integer)");
+        // What is followed stands in this row; the statement itself does not.
+        truth.run("BEGIN");
+        truth.run("SELECT FROM pgusher.version FOR UPDATE");
+        admin.run("SET statement_timeout = '400ms'");
+        admin.run("CREATE INDEX CONCURRENTLY timed_id ON lab.timed (id)");
+        truth.run("ROLLBACK");
+        assert_eq!(truth.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'lab.timed_id'::regclass"), "t");
+        assert_eq!(admin.one("SELECT count(*) FROM lab.timed"), "0", "the session goes on");
     }
 
     fn an_owner_changes_a_governed_table_and_its_views_follow(shop: fresh) {

@@ -198,7 +198,8 @@ impl Walk<'_> {
                 self.settle_sequence(call);
                 Ok(())
             }
-            // It tells only of a sequence that this session may use: upstream checks the privilege on it.
+            // It tells only of a sequence that this session may use: upstream checks the privilege on it. The last one may be ours.
+            "lastval" if self.is_plain_statement() => self.call_ours(call, name),
             "lastval" => Ok(()),
             "pg_notify" => self.notify_function(call),
             _ => Err(ResolveError::ProtectedFunction {

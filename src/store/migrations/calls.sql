@@ -14,6 +14,21 @@ $pgusher$;
 REVOKE ALL ON FUNCTION pgusher.pg_notify(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgusher.pg_notify(text, text) TO pgusher_session, pgusher_control;
 
+-- lastval, which would speak of the store's own sequences in a session that has used no other.
+CREATE OR REPLACE FUNCTION pgusher.lastval() RETURNS bigint
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN pg_catalog.lastval();
+EXCEPTION WHEN insufficient_privilege THEN
+  IF SQLERRM ~ '\m(slot|sid)\M' THEN
+    RAISE EXCEPTION 'lastval is not yet defined in this session' USING ERRCODE = '55000';
+  END IF;
+  RAISE;
+END
+$pgusher$;
+REVOKE ALL ON FUNCTION pgusher.lastval() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgusher.lastval() TO pgusher_session, pgusher_control;
+
 -- Functions with SECURITY DEFINER that were made upstream ask who is there: with the rights of their owners.
 DO $pgusher$
 DECLARE

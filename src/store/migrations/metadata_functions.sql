@@ -1,11 +1,31 @@
 -- Functions of pg_catalog that tell of objects, as sessions call them: analysis puts these in their place. Repeated at every init.
 -- Of an object that is not seen they tell what PostgreSQL tells of one that is not there.
 
--- A relation by name, found as the caller finds it.
+-- A relation by name, found as the caller finds it; in a schema that is named, whatever rights the session's role has there.
+CREATE OR REPLACE FUNCTION pgusher.relation_found(text) RETURNS oid
+LANGUAGE plpgsql STABLE AS $pgusher$
+DECLARE
+  parts pg_catalog.text[];
+BEGIN
+  IF pg_catalog.strpos($1, '.') OPERATOR(pg_catalog.>) 0 THEN
+    parts := pg_catalog.parse_ident($1);
+  END IF;
+  IF pg_catalog.cardinality(parts) OPERATOR(pg_catalog.=) 3 AND parts[1] OPERATOR(pg_catalog.=) pg_catalog.current_database()::pg_catalog.text THEN
+    parts := parts[2:3];
+  END IF;
+  IF pg_catalog.cardinality(parts) OPERATOR(pg_catalog.=) 2 THEN
+    RETURN (SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+      WHERE c.relname OPERATOR(pg_catalog.=) parts[2]::pg_catalog.name
+        AND CASE parts[1] WHEN 'pg_temp' THEN n.oid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+              ELSE n.nspname OPERATOR(pg_catalog.=) parts[1]::pg_catalog.name END);
+  END IF;
+  RETURN pg_catalog.to_regclass($1)::pg_catalog.oid;
+END
+$pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.relation_named(text) RETURNS oid
 LANGUAGE plpgsql STABLE AS $pgusher$
 DECLARE
-  found pg_catalog.oid := pg_catalog.to_regclass($1)::pg_catalog.oid;
+  found pg_catalog.oid := pgusher.relation_found($1);
 BEGIN
   IF found IS NULL OR NOT pgusher.sees_relation(found) THEN
     RAISE EXCEPTION 'relation "%" does not exist', $1 USING ERRCODE = '42P01';
@@ -171,13 +191,22 @@ BEGIN
     PERFORM pgusher.wrap(one.name, one.checked, one.said);
   END LOOP;
   -- Names to numbers: of what is not seen, as of what is not there.
-  FOR one IN SELECT * FROM (VALUES ('to_regclass', 'pg_class'), ('to_regtype', 'pg_type'), ('to_regproc', 'pg_proc'),
+  FOR one IN SELECT * FROM (VALUES ('to_regtype', 'pg_type'), ('to_regproc', 'pg_proc'),
       ('to_regprocedure', 'pg_proc'), ('to_regnamespace', 'pg_namespace'), ('to_regoper', 'pg_operator'), ('to_regoperator', 'pg_operator')) AS v(name, class)
   LOOP
     EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION pgusher.%1$I(text) RETURNS pg_catalog.%2$I LANGUAGE plpgsql STABLE STRICT AS $wrapper$
       BEGIN IF pgusher.sees(%3$L::pg_catalog.regclass, pg_catalog.%1$I($1)::pg_catalog.oid) THEN RETURN pg_catalog.%1$I($1); END IF; RETURN NULL; END $wrapper$',
       one.name, pg_catalog.substr(one.name, 4), 'pg_catalog.' || one.class);
   END LOOP;
+  CREATE OR REPLACE FUNCTION pgusher.to_regclass(text) RETURNS pg_catalog.regclass LANGUAGE plpgsql STABLE STRICT AS $wrapper$
+    DECLARE
+      found pg_catalog.oid := pgusher.relation_found($1);
+    BEGIN
+      IF pgusher.sees_relation(found) THEN
+        RETURN found::pg_catalog.regclass;
+      END IF;
+      RETURN NULL;
+    END $wrapper$;
 END
 $pgusher$;
 

@@ -47,6 +47,15 @@ BEGIN
     END IF;
     FOREACH form IN ARRAY ARRAY['narrow_', 'wide_', 'fenced_'] LOOP
       said := pg_catalog.regexp_replace(body, '([\s(])(' || made || ')(?= [a-z_0-9]+)', '\1pgusher.' || CASE form WHEN 'fenced_' THEN 'wide_' ELSE form END || '\2', 'g');
+      IF one.nspname = 'information_schema' AND one.relname IN ('tables', 'columns') THEN
+        -- What these join to a table by its number is seen with it: its schema, its columns, the sequences of its identities, and the type
+        -- that it is made of. So only tables are asked of, and what defaults name.
+        said := pg_catalog.regexp_replace(said, 'pgusher\.(narrow|wide)_(pg_namespace nc|pg_attribute a|pg_depend dep|pg_sequence seq)\M', 'pg_catalog.\2', 'g');
+        said := pg_catalog.replace(pg_catalog.replace(said, 'pgusher.wide_pg_class', 'pgusher.wide_tables'), 'pgusher.narrow_pg_attrdef', 'pgusher.near_pg_attrdef');
+        IF one.relname = 'tables' THEN
+          said := pg_catalog.regexp_replace(said, 'pgusher\.(narrow|wide)_pg_type\M', 'pg_catalog.pg_type', 'g');
+        END IF;
+      END IF;
       said := pg_catalog.replace(said, 'pgusher."information_schema.', 'pgusher."' || CASE form WHEN 'fenced_' THEN 'wide_' ELSE form END || 'information_schema.');
       BEGIN
         PERFORM pgusher.put_view(form || CASE one.nspname WHEN 'pg_catalog' THEN '' ELSE 'information_schema.' END || one.relname,
@@ -115,7 +124,7 @@ BEGIN
   END LOOP;
   FOR one IN SELECT p.oid::pg_catalog.regprocedure AS function FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'pgusher'::pg_catalog.regnamespace
-      AND (p.proname ~ '^(pg_|has_|to_reg|is_self|is_member_of|sees|relation_named|schema_named|function_named|server_named|here$)'
+      AND (p.proname ~ '^(pg_|has_|to_reg|is_self|is_member_of|sees|relation_named|relation_found|schema_named|function_named|server_named|here$)'
         OR p.proname IN ('format_type', 'col_description', 'obj_description', 'shobj_description', 'comment_on', 'row_security_active', 'any_held',
           'held', 'owns', 'owns_it', 'always', 'may_read_definition', 'unveiled', 'is_seen', 'is_read_through', 'role_shown', 'owner_shown', 'ids', 'whole', 'callable', 'schemas', 'administers'))
   LOOP

@@ -58,7 +58,6 @@ DECLARE
         || ' WHERE o.kind = ''\1'' AND o.object = \2 AND (o.principal = {ME} OR {ADMIN})),'
         || ' CASE WHEN {ADMIN} THEN pgusher.role_shown(\3) ELSE 10::oid END)',
       '\{CALLS\}', 'ANY ((SELECT pgusher.callable())::oid[])',
-      '\{NAMES\}', 'ANY ((SELECT pgusher.schemas())::oid[])',
       '\{ME\}', 'ANY ((SELECT pgusher.ids())::bigint[])',
       '\{ADMIN\}', '(SELECT pgusher.administers())']
     ELSE ARRAY[
@@ -71,11 +70,10 @@ DECLARE
       '\{MINE ([a-z]+) ([a-z_.]+)\}', 'pgusher.owns(''\1'', \2)',
       '\{OWNER ([a-z]+) ([a-z_.]+) ([a-z_.]+)\}', 'pgusher.owner_shown(''\1'', \2, \3)',
       '\{CALLS\}', 'ANY (pgusher.callable())',
-      '\{NAMES\}', 'ANY (pgusher.schemas())',
       '\{ME\}', 'ANY (pgusher.ids())',
       '\{ADMIN\}', 'pgusher.administers()'] END
     -- Once for many rows, whatever joins a planner chooses.
-    || ARRAY['\{ALL\}', 'ANY ((SELECT pgusher.whole())::oid[])'];
+    || ARRAY['\{ALL\}', 'ANY ((SELECT pgusher.whole())::oid[])', '\{NAMES\}', 'ANY ((SELECT pgusher.schemas())::oid[])'];
 BEGIN
   FOR i IN 1 .. array_length(named, 1) BY 2 LOOP
     said := regexp_replace(said, named[i], named[i + 1], 'g');
@@ -146,12 +144,19 @@ DECLARE
     "relpages": "CASE WHEN {ADMIN} THEN x.relpages ELSE 0 END", "relallvisible": "CASE WHEN {ADMIN} THEN x.relallvisible ELSE 0 END",
     "relallfrozen": "CASE WHEN {ADMIN} THEN x.relallfrozen ELSE 0 END",
     "relowner": "CASE WHEN x.relkind IN (''i'', ''I'') THEN (SELECT {OWNER relation i.indrelid x.relowner} FROM pg_catalog.pg_index AS i WHERE i.indexrelid = x.oid) ELSE {OWNER relation x.oid x.relowner} END", "relacl": "NULL"}';
+  tables text;
 BEGIN
   PERFORM pgusher.put_view('rights', '', 'SELECT g.principal, g.kind, g.object FROM pgusher.grants AS g
     UNION ALL SELECT o.principal, o.kind, o.object FROM pgusher.owner AS o');
   PERFORM pgusher.put_view('seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(false), false));
   PERFORM pgusher.put_view('wide_seen', '', 'SELECT x.oid, x.reltype FROM pg_catalog.pg_class AS x WHERE ' || pgusher.spell(pgusher.sight(true), true));
   PERFORM pgusher.forge('pg_class', pgusher.sight(false), hidden::jsonb, pgusher.sight(true));
+  -- Tables and views alone, for the information schema: what belongs to others need not be looked for.
+  SELECT pg_catalog.string_agg(CASE WHEN hidden::jsonb ? a.attname::text THEN pg_catalog.format('NULL::%s', pg_catalog.format_type(a.atttypid, NULL))
+      ELSE 'x.' || pg_catalog.quote_ident(a.attname) END || ' AS ' || pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO tables
+    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'pg_catalog.pg_class'::regclass AND a.attnum > 0;
+  PERFORM pgusher.put_view('wide_tables', '', pgusher.spell('SELECT ' || tables || ' FROM pg_catalog.pg_class AS x
+    WHERE x.relkind IN (''r'', ''v'', ''f'', ''p'') AND (x.relnamespace = {ALL} OR {RIGHT relation x.oid})', true));
   PERFORM pgusher.forge('pg_type', 'x.oid < 16384 OR pgusher.sees_type(x.oid)',
     '{"typowner": "{OWNER type x.oid x.typowner}", "typacl": "NULL"}',
     'x.typnamespace = {ALL}

@@ -58,9 +58,13 @@ pub(super) fn relation(
     let object = if relation.kind == RelationKind::Sequence { format!("SEQUENCE {}", name.quoted()) } else { name.quoted() };
     let login = login_access(catalog, governed, relation);
     let mut viewer = viewer_access(governed, relation);
-    // Since 17 REFRESH asks for this, of the owner too.
-    if relation.kind == RelationKind::MaterializedView && relation.owner.as_str() == VIEWER && catalog.server_version >= 170_000 {
-        viewer.table.insert("MAINTAIN");
+    if relation.kind == RelationKind::MaterializedView && relation.owner.as_str() == VIEWER {
+        // REFRESH CONCURRENTLY writes what differs, with its owner's rights; nothing else can write to it.
+        viewer.table.extend(["INSERT", "DELETE"]);
+        // Since 17 REFRESH asks for this, of the owner too.
+        if catalog.server_version >= 170_000 {
+            viewer.table.insert("MAINTAIN");
+        }
     }
     // An INSTEAD OF trigger is made on it with its owner's rights.
     if relation.kind == RelationKind::View && relation.owner.as_str() == VIEWER {
