@@ -14,7 +14,8 @@ use pgusher::catalog::{
 };
 use pgusher::name::{Name, QualifiedName};
 use pgusher::policy::{
-    Grant, Mechanism, PolicyParts, PolicySnapshot, Principal, PrincipalId, PrincipalKind, Privilege, Securable, Subject, decide,
+    Bearing, Grant, Mechanism, PolicyParts, PolicySnapshot, Principal, PrincipalId, PrincipalKind, Privilege, Securable, Subject,
+    decide,
 };
 use pgusher::sql::{Limits, Parsed, Remembered, SessionObjects, authorize, parse, resolve, rewrite};
 
@@ -106,7 +107,7 @@ fn main() {
 fn measure() {
     let (footing, path, limits) = (footing(), SearchPath::default(), Limits::default());
     let groups = Arc::new(HashSet::from([USERS]));
-    let reader = Subject { principal: READER, name: "reader".into(), groups, claimed: Arc::default(), admin: false };
+    let reader = Subject { principal: READER, name: "reader".into(), groups, bearing: Bearing::default(), admin: false };
     println!(
         "{:<24}{:>16}{:>16}{:>16}{:>16}{:>16}{:>16}",
         "µs, median (lowest)", "parse", "resolve", "authorize", "rewrite", "all", "decided again"

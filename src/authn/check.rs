@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Credential, JwtRefusal};
-use crate::policy::PrincipalId;
+use crate::policy::{Bearing, PrincipalId};
 
 /// The user name that stands for "whoever this token belongs to".
 pub const ANY_USER: &str = "token";
@@ -57,8 +57,8 @@ pub struct Proven {
     pub expires: Option<SystemTime>,
     /// With admin rights.
     pub admin: bool,
-    /// Groups that count as its own for the session.
-    pub claimed: Arc<[PrincipalId]>,
+    /// What the token makes of it.
+    pub bearing: Bearing,
     /// Who acts for it, the latest first.
     pub actors: Vec<Arc<str>>,
     /// It was made at this login.
@@ -81,7 +81,8 @@ pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<P
     let other = (user != &*credential.name) & (user != ANY_USER);
     let narrowed = !credential.scopes.is_empty();
     let scope = narrowed & !credential.scopes.iter().any(|s| &**s == SQL_SCOPE);
-    let admin = credential.admin & (!narrowed | credential.scopes.iter().any(|s| &**s == ADMIN_SCOPE));
+    let left_aside = narrowed & !credential.scopes.iter().any(|s| &**s == ADMIN_SCOPE);
+    let admin = credential.admin & !left_aside;
     let refusals = [
         (unknown, Refusal::Unknown),
         (revoked, Refusal::Revoked),
@@ -98,7 +99,7 @@ pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<P
             token: credential.token,
             expires: credential.expires,
             admin,
-            claimed: credential.claimed,
+            bearing: Bearing { claimed: credential.claimed, narrowed: left_aside, vouched: credential.vouched },
             actors: credential.actors,
             created: credential.created,
             checked: Checked,
@@ -118,6 +119,7 @@ fn nobody() -> Credential {
         revoked: Some(SystemTime::UNIX_EPOCH),
         scopes: Vec::new(),
         claimed: Arc::default(),
+        vouched: false,
         actors: Vec::new(),
         created: false,
     }
@@ -144,6 +146,7 @@ mod tests {
             revoked: None,
             scopes: Vec::new(),
             claimed: Arc::default(),
+            vouched: false,
             actors: Vec::new(),
             created: false,
         }

@@ -40,6 +40,8 @@ pub struct Credential {
     pub scopes: Vec<Arc<str>>,
     /// Groups that its issuer names, and that count as the principal's while the token is used.
     pub claimed: Arc<[PrincipalId]>,
+    /// It is an issuer's JWT.
+    pub vouched: bool,
     /// Who acts for the principal, the latest first.
     pub actors: Vec<Arc<str>>,
     /// The principal was made for this login.
@@ -60,8 +62,8 @@ pub trait Directory: Send + Sync {
     /// The credential whose token has this hash, revoked, expired and disabled ones too.
     fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a>;
 
-    /// The credential that an issuer's JWT with this hash is from now on: kept, so that it can be listed and revoked like a token. `None`:
+    /// The credential that an issuer's JWT is from now on: kept, so that it can be listed and revoked like a token. `None`:
     /// there is no principal of that name, and none is to be made. A JWT is found here only, never by [`Directory::credential`]: its
     /// signature is checked every time.
-    fn vouched<'a>(&'a self, hash: TokenHash, vouched: &'a Vouched) -> Lookup<'a>;
+    fn vouched<'a>(&'a self, vouched: &'a Vouched) -> Lookup<'a>;
 }

@@ -124,8 +124,9 @@ impl Served {
         match wiring::rules(&new) {
             Ok(rules) => {
                 // The database is one of the things that only a restart changes.
-                let database = self.gate.rules.load().database.clone();
-                self.gate.rules.store(Arc::new(crate::startup::Rules { database, ..rules }));
+                let old = self.gate.rules.load_full();
+                let (database, issuers) = (old.database.clone(), Arc::new(old.issuers.renewed(&new.issuers)));
+                self.gate.rules.store(Arc::new(crate::startup::Rules { database, issuers, ..rules }));
             }
             Err(error) => {
                 tracing::error!(%error, "configuration not reloaded");

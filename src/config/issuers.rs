@@ -24,6 +24,10 @@ pub struct Issuer {
     pub principal_claims: Vec<String>,
     /// The domains of the names that it may vouch for; none: any name.
     pub domains: Vec<String>,
+    /// Whether an address counts only when the issuer says that it is verified.
+    pub verified_email: bool,
+    /// The longest that a token may still be good.
+    pub max_lifetime: Duration,
     /// The claim that lists groups.
     pub groups_claim: Option<String>,
     /// Whether a principal that does not exist is made.
@@ -134,6 +138,8 @@ fn issuer(written: &mut Written, base: &Path) -> Option<Issuer> {
         written.mistake("identity.issuers.principal_claims", "must name a claim");
     }
     let vouched = domains(written, "identity.issuers.domains");
+    let verified_email = written.flag("identity.issuers.verified_email");
+    let max_lifetime = written.milliseconds("identity.issuers.max_lifetime_ms", 1000..=3650 * DAY_MS);
     let groups_claim = written.text("identity.issuers.groups_claim").filter(|claim| !claim.is_empty());
     let create_principals = written.flag("identity.issuers.create_principals");
     let create_domains = domains(written, "identity.issuers.create_domains");
@@ -147,6 +153,8 @@ fn issuer(written: &mut Written, base: &Path) -> Option<Issuer> {
         algorithms: algorithms?,
         principal_claims: principal_claims?,
         domains: vouched,
+        verified_email: verified_email?,
+        max_lifetime: max_lifetime?,
         groups_claim,
         create_principals: create_principals?,
         create_domains,

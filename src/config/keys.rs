@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 46] = [
+pub const KEYS: [Key; 48] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -69,8 +69,10 @@ pub const KEYS: [Key; 46] = [
         Some("[\"RS256\", \"RS384\", \"RS512\", \"PS256\", \"PS384\", \"PS512\", \"ES256\", \"ES384\", \"EdDSA\"]"),
         Applies,
     ),
-    key("identity.issuers.principal_claims", Some("[\"email\", \"sub\"]"), Applies),
+    key("identity.issuers.principal_claims", Some("[\"email\"]"), Applies),
     key("identity.issuers.domains", Some("[]"), Applies),
+    key("identity.issuers.verified_email", Some("true"), Applies),
+    key("identity.issuers.max_lifetime_ms", Some("604800000"), Applies),
     key("identity.issuers.groups_claim", None, Applies),
     key("identity.issuers.create_principals", Some("false"), Applies),
     key("identity.issuers.create_domains", Some("[]"), Applies),

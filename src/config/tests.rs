@@ -136,7 +136,7 @@ fn an_issuer_is_a_table_that_may_stand_there_many_times() {
         (one.keys.clone(), one.algorithms.len()),
         (KeyPlace::Url("https://one/keys".to_owned()), SignatureAlgorithm::ALL.len())
     );
-    assert_eq!((one.principal_claims.as_slice(), one.create_principals), (&["email".to_owned(), "sub".to_owned()][..], false));
+    assert_eq!((one.principal_claims.as_slice(), one.create_principals), (&["email".to_owned()][..], false));
     assert_eq!(two.keys, KeyPlace::File("/etc/pgusher/keys.json".into()));
     assert_eq!((two.algorithms.as_slice(), two.clock_skew), (&[SignatureAlgorithm::EdDsa][..], Duration::ZERO));
     assert_eq!(settings.needing_restart(&meant("upstream.database = \"d\"")), Vec::<&str>::new());

@@ -62,6 +62,9 @@ pub enum GovernError {
         /// The owner to be.
         owner: String,
     },
+    /// A session by an issuer's JWT asked for a token, which would outlive it.
+    #[error("permission denied to create token")]
+    VouchedToken,
     /// A session with a narrowed token asked for a wider one.
     #[error("permission denied to create token")]
     NarrowedToken,
@@ -306,6 +309,9 @@ impl From<&GovernError> for Report {
             GovernError::NotGivable { noun, .. } => report
                 .detail(format!("A {noun} runs with its owner's rights, so only administrators may give it to just anybody."))
                 .hint("Give it to yourself or to a group you are in."),
+            GovernError::VouchedToken => report
+                .detail("A session by a JWT makes no tokens: they would outlive it.")
+                .hint("Log in with a token of pgusher's own."),
             GovernError::NarrowedToken => {
                 report.detail("The token of this session is narrowed, and the new one would not be.").hint("Name the same SCOPES.")
             }
@@ -357,6 +363,7 @@ fn code(error: &GovernError) -> SqlState {
         | GovernError::NotReadable { .. }
         | GovernError::NotGivable { .. }
         | GovernError::OthersFunction { .. }
+        | GovernError::VouchedToken
         | GovernError::NarrowedToken
         | GovernError::SystemObject { .. }
         | GovernError::OwnerRights { .. } => SqlState::INSUFFICIENT_PRIVILEGE,

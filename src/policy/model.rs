@@ -236,10 +236,21 @@ pub struct Subject {
     pub name: Arc<str>,
     /// Every group it is in, directly or not, `users` included.
     pub groups: Arc<HashSet<PrincipalId>>,
-    /// Groups that count as its own in this session only, as its token says; what they lead to is in `groups`.
-    pub claimed: Arc<[PrincipalId]>,
+    /// What its token adds and leaves out.
+    pub bearing: Bearing,
     /// Member of `admins`.
     pub admin: bool,
+}
+
+/// What a session's token makes of its principal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bearing {
+    /// Groups that count as its own in this session only.
+    pub claimed: Arc<[PrincipalId]>,
+    /// Its principal's admin rights are left aside.
+    pub narrowed: bool,
+    /// The token is an issuer's: nothing may outlive it that only it gives.
+    pub vouched: bool,
 }
 
 /// How a row filter is enforced upstream.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::model::{
-    ColumnMask, Grant, Mechanism, Oid, Principal, PrincipalId, PrincipalKind, Privilege, RowFilter, Securable, Subject,
+    Bearing, ColumnMask, Grant, Mechanism, Oid, Principal, PrincipalId, PrincipalKind, Privilege, RowFilter, Securable, Subject,
 };
 
 /// What the store loads; [`PolicySnapshot::new`] indexes it.
@@ -139,23 +139,26 @@ impl PolicySnapshot {
 
     /// The subject that decisions are made for; `None` for a principal that is missing or disabled.
     pub fn subject(&self, principal: PrincipalId) -> Option<Subject> {
-        self.subject_claiming(principal, &Arc::default())
+        self.subject_bearing(principal, &Bearing::default())
     }
 
-    /// The same for a session whose token names groups. A group that leads to the administrators is not taken from a token, nor is one
+    /// The same for a session whose token adds groups or leaves admin rights aside. A group that leads to the administrators is not taken from a token, nor is one
     /// that is not there any more.
-    pub fn subject_claiming(&self, principal: PrincipalId, claimed: &Arc<[PrincipalId]>) -> Option<Subject> {
+    pub fn subject_bearing(&self, principal: PrincipalId, bearing: &Bearing) -> Option<Subject> {
         let found = self.principals.get(&principal).filter(|p| p.enabled)?;
         let mut groups = self.groups_of(principal);
-        let admin = self.admins.is_some_and(|a| groups.contains(&a));
-        for group in claimed.iter().filter(|group| self.is_group(**group)) {
+        let admin = self.admins.is_some_and(|a| groups.contains(&a)) && !bearing.narrowed;
+        if bearing.narrowed {
+            groups.retain(|group| Some(*group) != self.admins);
+        }
+        for group in bearing.claimed.iter().filter(|group| self.is_group(**group)) {
             let mut above = HashSet::from([*group]);
             self.climb(&mut above, *group);
             if !self.admins.is_some_and(|a| above.contains(&a)) {
                 groups.extend(above);
             }
         }
-        Some(Subject { principal, name: found.name.clone(), groups: Arc::new(groups), claimed: Arc::clone(claimed), admin })
+        Some(Subject { principal, name: found.name.clone(), groups: Arc::new(groups), bearing: bearing.clone(), admin })
     }
 
     fn is_group(&self, id: PrincipalId) -> bool {

@@ -87,7 +87,7 @@ fn a_view_reads_with_its_owners_grants_as_they_are() {
             columns: Vec::new(),
         };
         let anybody =
-            Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), claimed: Arc::default(), admin: false };
+            Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), bearing: Bearing::default(), admin: false };
         decide(policies, &anybody, &[requirement]).is_ok()
     };
     let owned_by = |parts: PolicyParts, enabled: bool| {
@@ -110,7 +110,7 @@ fn the_catalog_contains_neither_anonymous_functions_nor_files() {
                 .map(|privilege| Grant { principal: NOBODY, privilege, securable: on });
             PolicySnapshot::new(1, PolicyParts { grants: grants.to_vec(), ..PolicyParts::default() })
         };
-    let who = Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), claimed: Arc::default(), admin: false };
+    let who = Subject { principal: NOBODY, name: "n".into(), groups: Arc::default(), bearing: Bearing::default(), admin: false };
     for (securable, privilege) in [
         (Securable::AnonymousFunction, Privilege::Execute),
         (Securable::AnyFile, Privilege::Select),

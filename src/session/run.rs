@@ -19,7 +19,7 @@ use super::state::State;
 use crate::catalog::{Footing, Temporaries};
 use crate::error::session::{Refusal, SessionError};
 use crate::event::SessionId;
-use crate::policy::{PolicySnapshot, PrincipalId, Subject};
+use crate::policy::{Bearing, PolicySnapshot, PrincipalId, Subject};
 use crate::sql::Touched;
 use crate::upstream::send::Passing;
 use crate::wire::backend::Status;
@@ -32,8 +32,8 @@ pub(super) struct Who {
     pub(super) principal: PrincipalId,
     pub(super) name: Arc<str>,
     pub(super) token: Arc<str>,
-    /// Groups that its token's issuer names.
-    pub(super) claimed: Arc<[PrincipalId]>,
+    /// What its token makes of it.
+    pub(super) bearing: Bearing,
     /// Logged in upstream as an administrator.
     pub(super) admin: bool,
     /// The upstream backend's process id.
@@ -48,7 +48,7 @@ impl Who {
     /// Whom decisions are made for by these policies; `None`: nobody any more. A token that is narrowed gives no admin rights, whatever its
     /// principal's are.
     pub(super) fn subject(&self, policies: &PolicySnapshot) -> Option<Subject> {
-        let subject = policies.subject_claiming(self.principal, &self.claimed)?;
+        let subject = policies.subject_bearing(self.principal, &self.bearing)?;
         if subject.admin || !self.admin { Some(Subject { admin: self.admin, ..subject }) } else { None }
     }
 }

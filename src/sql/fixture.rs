@@ -12,8 +12,8 @@ use crate::catalog::{
 };
 use crate::name::{Name, QualifiedName};
 use crate::policy::{
-    Grant, Holder, Mechanism, Oid, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, PrincipalKind, Privilege,
-    RowFilter, Securable, Subject,
+    Bearing, Grant, Holder, Mechanism, Oid, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, PrincipalKind,
+    Privilege, RowFilter, Securable, Subject,
 };
 
 pub(crate) const PUBLIC: Oid = 2200;
@@ -245,7 +245,7 @@ pub(crate) fn alice() -> Subject {
         principal: ALICE,
         name: "alice".into(),
         groups: Arc::new(HashSet::from([PrincipalId(1)])),
-        claimed: Arc::default(),
+        bearing: Bearing::default(),
         admin: false,
     }
 }
@@ -256,7 +256,7 @@ pub(crate) fn admin() -> Subject {
         principal: ADMIN,
         name: "root".into(),
         groups: Arc::new(HashSet::from([PrincipalId(1), PrincipalId(2)])),
-        claimed: Arc::default(),
+        bearing: Bearing::default(),
         admin: true,
     }
 }

@@ -12,7 +12,7 @@ use super::intake::{Failure, Intake};
 use super::negotiate::{AcceptedFacts, Negotiated};
 use super::packet::{Named, Negotiate};
 use super::{Admission, Authenticated, Rules, TlsDemand, parameters};
-use crate::authn::{self, Directory, Issuers, Proven, Refusal};
+use crate::authn::{self, Directory, Issuers, Proven, Refusal, Vouched};
 use crate::error::edge::StartupError;
 use crate::upstream::connect::is_loopback;
 use crate::wire::ClientStream;
@@ -26,26 +26,26 @@ impl Negotiated {
         let (minor, negotiate) = (startup.minor, startup.negotiate.clone());
         let named = startup.named();
         let user: Arc<str> = Arc::from(named.user.as_deref().unwrap_or_default());
+        let database: Arc<str> = Arc::from(named.database.as_deref().filter(|name| !name.is_empty()).unwrap_or(&user));
         let outcome = async {
             admit(&accepted, &named, &user)?;
             check_privacy(&intake.stream, accepted.address, rules)?;
-            let proven = prove(&mut intake, negotiate, &user, (directory, &rules.issuers)).await?;
-            let database = Arc::from(named.database.as_deref().filter(|name| !name.is_empty()).unwrap_or(&user));
+            let proven = prove(&mut intake, negotiate, (&user, database == rules.database), (directory, &rules.issuers)).await?;
             if database != rules.database {
-                return Err(StartupError::Database(database));
+                return Err(StartupError::Database(Arc::clone(&database)));
             }
             let parameters = parameters::admit(named.options.as_deref(), &named.settings)?;
-            Ok((proven, parameters, database))
+            Ok((proven, parameters))
         }
         .await;
         match outcome {
-            Ok((proven, parameters, database)) => Ok(Authenticated {
+            Ok((proven, parameters)) => Ok(Authenticated {
                 stream: intake.stream,
                 read_ahead: intake.buffer,
                 principal: proven.principal,
                 name: proven.name,
                 admin: proven.admin,
-                claimed: proven.claimed,
+                bearing: proven.bearing,
                 actors: proven.actors,
                 created: proven.created,
                 token: proven.token,
@@ -91,11 +91,11 @@ fn check_privacy(stream: &ClientStream, address: Option<IpAddr>, rules: &Rules) 
 }
 
 /// Asks for the token and checks it. Whatever was given is hashed, looked up and checked: malformed or unknown, the work is the same.
-/// So is a JWT that was not taken; how long its signature took says only what its bearer knows.
+/// So is a JWT that was not taken; how long its signature took says only what its bearer knows. Nobody is made for a login that fails.
 async fn prove(
     intake: &mut Intake,
     negotiate: Option<Negotiate>,
-    user: &Arc<str>,
+    (user, served): (&Arc<str>, bool),
     (directory, issuers): (&dyn Directory, &Issuers),
 ) -> Result<Proven, StartupError> {
     let mut out = BytesMut::with_capacity(ASK.len());
@@ -109,12 +109,17 @@ async fn prove(
         return Err(StartupError::NoToken);
     }
     let hash = authn::hash(given.as_bytes());
-    let vouched =
-        if issuers.take(given.as_bytes()) { Some(issuers.verify(given.as_bytes(), SystemTime::now()).await) } else { None };
+    let vouched = if issuers.take(given.as_bytes()) {
+        let vouched = issuers.verify(given.as_bytes(), SystemTime::now()).await;
+        let welcome = |name: &str| served && (**user == *name || **user == *authn::ANY_USER);
+        Some(vouched.map(|vouched| Vouched { create: vouched.create && welcome(&vouched.name), ..vouched }))
+    } else {
+        None
+    };
     drop(given);
     let proven = match &vouched {
         Some(Ok(vouched)) => {
-            let found = directory.vouched(hash, vouched).await?;
+            let found = directory.vouched(vouched).await?;
             if found.is_none() { Err(Refusal::NoPrincipal) } else { authn::check(found, user, SystemTime::now()) }
         }
         Some(Err(refusal)) => directory.credential(hash).await.map(|_| Err(Refusal::from(*refusal)))?,

@@ -25,7 +25,7 @@ use self::negotiate::Asked;
 use crate::authn::{Directory, Issuers};
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, SessionId};
-use crate::policy::PrincipalId;
+use crate::policy::{Bearing, PrincipalId};
 use crate::upstream::Registry;
 use crate::wire::ClientStream;
 
@@ -92,8 +92,8 @@ pub struct Authenticated {
     pub name: Arc<str>,
     /// With admin rights.
     pub admin: bool,
-    /// Groups that its token's issuer names.
-    pub claimed: Arc<[PrincipalId]>,
+    /// What its token makes of it.
+    pub bearing: Bearing,
     /// Who acts for it, the latest first.
     pub actors: Vec<Arc<str>>,
     /// It was made at this login.

@@ -17,18 +17,25 @@ use crate::policy::{Oid, PrincipalId};
 pub(super) struct Tokens {
     settings: Arc<StoreSettings>,
     line: tokio::sync::Mutex<Option<Arc<Line>>>,
+    /// Where JWTs are kept.
+    writer: tokio::sync::Mutex<Option<Control>>,
     used: Mutex<HashMap<Arc<str>, SystemTime>>,
 }
 
 struct Line {
     control: Control,
     lookup: Statement,
-    vouch: Statement,
+    vouched: Statement,
 }
 
 impl Tokens {
     pub(super) fn new(settings: Arc<StoreSettings>) -> Self {
-        Self { settings, line: tokio::sync::Mutex::new(None), used: Mutex::new(HashMap::new()) }
+        Self {
+            settings,
+            line: tokio::sync::Mutex::new(None),
+            writer: tokio::sync::Mutex::new(None),
+            used: Mutex::new(HashMap::new()),
+        }
     }
 
     async fn line(&self) -> Result<Arc<Line>, StoreError> {
@@ -38,8 +45,8 @@ impl Tokens {
         }
         let control = Control::connect(&self.settings.upstream, &self.settings.control).await?;
         let lookup = control.client().prepare(LOOKUP).await.map_err(|e| owner_error(&e))?;
-        let vouch = control.client().prepare(VOUCH).await.map_err(|e| owner_error(&e))?;
-        let line = Arc::new(Line { control, lookup, vouch });
+        let vouched = control.client().prepare(VOUCHED).await.map_err(|e| owner_error(&e))?;
+        let line = Arc::new(Line { control, lookup, vouched });
         *held = Some(line.clone());
         Ok(line)
     }
@@ -64,28 +71,52 @@ impl Tokens {
         Ok(self.credential(&row))
     }
 
-    /// An issuer's JWT. A principal is made on a connection of its own: it may have to wait for whoever changes policies, and nobody's
-    /// login waits with it.
-    async fn vouched(&self, hash: &TokenHash, vouched: &Vouched) -> Result<Option<Credential>, StoreError> {
-        let Vouched { issuer, name, groups, actors, expires, create } = vouched;
-        let (issuer, name) = (&**issuer, &**name);
+    /// An issuer's JWT. One that was seen before is only looked up; what has to be written is written on a connection of its own, one
+    /// after the other: it may have to wait for somebody, and no other login waits with it.
+    async fn vouched(&self, vouched: &Vouched) -> Result<Option<Credential>, StoreError> {
+        let (known, found) = self.seen(vouched).await?;
+        if found.is_some() || !(known || vouched.create) {
+            return Ok(found);
+        }
+        let created = match timeout(LOOKUP_TIME, self.keep(vouched)).await {
+            Ok(kept) => kept?,
+            Err(_) => return Err(StoreError::Lost("a JWT was kept for too long".to_owned())),
+        };
+        let (_, found) = self.seen(vouched).await?;
+        Ok(found.map(|found| Credential { created, ..found }))
+    }
+
+    /// Whether there is the principal of a JWT, and the token that it is, if it was kept.
+    async fn seen(&self, vouched: &Vouched) -> Result<(bool, Option<Credential>), StoreError> {
+        let Vouched { hash, issuer, name, groups, expires, .. } = vouched;
+        let (given, issuer, name) = (&hash[..], &**issuer, &**name);
         let line = self.line().await?;
-        let given = &hash[..];
-        let terms: [&(dyn ToSql + Sync); 7] = [&given, &issuer, &name, expires, groups, actors, &false];
-        let row = match timeout(LOOKUP_TIME, line.control.client().query_opt(&line.vouch, &terms)).await {
-            Ok(row) => row.map_err(|e| owner_error(&e))?,
+        let terms: [&(dyn ToSql + Sync); 5] = [&given, &issuer, &name, expires, groups];
+        match timeout(LOOKUP_TIME, line.control.client().query_opt(&line.vouched, &terms)).await {
+            Ok(row) => {
+                let row = row.map_err(|e| owner_error(&e))?;
+                Ok((row.is_some(), row.and_then(|row| self.credential(&row))))
+            }
             Err(_) => {
                 self.give_up(&line).await;
-                return Err(StoreError::Lost("a JWT was looked up for too long".to_owned()));
+                Err(StoreError::Lost("a JWT was looked up for too long".to_owned()))
             }
-        };
-        if row.is_some() || !create {
-            return Ok(row.and_then(|row| self.credential(&row)));
         }
-        let control = Control::connect(&self.settings.upstream, &self.settings.control).await?;
-        let terms: [&(dyn ToSql + Sync); 7] = [&given, &issuer, &name, expires, groups, actors, &true];
-        let made = control.client().query_opt(VOUCH, &terms).await;
-        Ok(made.map_err(|e| owner_error(&e))?.and_then(|row| self.credential(&row)))
+    }
+
+    async fn keep(&self, vouched: &Vouched) -> Result<bool, StoreError> {
+        let mut writer = self.writer.lock().await;
+        let control = match writer.take().filter(|control| !control.lost()) {
+            Some(control) => control,
+            None => Control::connect(&self.settings.upstream, &self.settings.control).await?,
+        };
+        let Vouched { hash, issuer, name, actors, expires, create, .. } = vouched;
+        let (given, issuer, name) = (&hash[..], &**issuer, &**name);
+        let terms: [&(dyn ToSql + Sync); 6] = [&given, &issuer, &name, expires, actors, create];
+        let kept = control.client().query_one("SELECT pgusher.vouch($1, $2, $3, $4, $5, $6)", &terms).await;
+        // Given up on, it is dropped instead.
+        *writer = Some(control);
+        Ok(kept.map_err(|e| owner_error(&e))?.get(0))
     }
 
     fn credential(&self, row: &Row) -> Option<Credential> {
@@ -103,7 +134,8 @@ impl Tokens {
             scopes: texts(7),
             claimed: row.get::<_, Vec<i64>>(8).into_iter().map(PrincipalId).collect(),
             actors: texts(9),
-            created: row.get(10),
+            vouched: row.get(10),
+            created: false,
         })
     }
 
@@ -115,8 +147,13 @@ impl Tokens {
         }
         let (ids, times): (Vec<String>, Vec<SystemTime>) = used.into_iter().map(|(id, at)| (id.to_string(), at)).unzip();
         let line = self.line().await?;
-        line.control.client().execute(USED, &[&ids, &times]).await.map_err(|e| owner_error(&e))?;
-        Ok(())
+        match timeout(LOOKUP_TIME, line.control.client().execute(USED, &[&ids, &times])).await {
+            Ok(done) => done.map(drop).map_err(|e| StoreError::from(owner_error(&e))),
+            Err(_) => {
+                self.give_up(&line).await;
+                Ok(())
+            }
+        }
     }
 
     /// Which of these objects the committed catalog still has: what only an open transaction has dropped.
@@ -140,11 +177,11 @@ impl Directory for super::Store {
         })
     }
 
-    fn vouched<'a>(&'a self, hash: TokenHash, vouched: &'a Vouched) -> Lookup<'a> {
+    fn vouched<'a>(&'a self, vouched: &'a Vouched) -> Lookup<'a> {
         Box::pin(async move {
             let tokens = self.tokens();
-            let found = match tokens.vouched(&hash, vouched).await {
-                Err(error) if super::channel::lost(&error) => tokens.vouched(&hash, vouched).await,
+            let found = match tokens.vouched(vouched).await {
+                Err(error) if super::channel::lost(&error) => tokens.vouched(vouched).await,
                 found => found,
             };
             let found = found.map_err(|e| DirectoryError(e.to_string()))?;
@@ -169,11 +206,13 @@ const LOOKUP: &str = "SELECT t.id, t.principal, p.name, coalesce(p.enabled, fals
  LEFT JOIN pgusher.principal AS p ON p.id = t.principal \
  CROSS JOIN LATERAL (SELECT pgusher.groups_of(coalesce(p.id, 0)) AS groups) AS g";
 
-const VOUCH: &str = "SELECT v.token, v.principal, v.name, v.enabled, v.admin, v.expires, v.revoked, v.scopes, v.claimed, v.actors, v.created \
- FROM pgusher.vouch($1, $2, $3, $4, $5, $6, $7) AS v";
+const VOUCHED: &str = "SELECT v.token, v.principal, v.name, v.enabled, v.admin, v.expires, v.revoked, v.scopes, v.claimed, v.actors, true \
+ FROM pgusher.vouched($1, $2, $3, $4, $5) AS v";
 
-const USED: &str = "UPDATE pgusher.token AS t SET last_used_at = u.at \
- FROM (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.timestamptz[])) AS u(id, at)) AS u \
+/// A row that somebody holds (who revokes the token, perhaps without a COMMIT) is left out: everybody's login uses the same connection.
+const USED: &str = "WITH used AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.timestamptz[])) AS u(id, at)), \
+ free AS (SELECT t.id FROM pgusher.token AS t WHERE t.id = ANY ($1::pg_catalog.text[]) FOR NO KEY UPDATE SKIP LOCKED) \
+ UPDATE pgusher.token AS t SET last_used_at = u.at FROM used AS u JOIN free AS f ON f.id = u.id \
  WHERE t.id = u.id AND (t.last_used_at IS NULL OR t.last_used_at < u.at)";
 
 const STILL_THERE: &str = "SELECT o.oid FROM (SELECT c.oid FROM pg_catalog.pg_class AS c UNION ALL SELECT p.oid FROM pg_catalog.pg_proc AS p \

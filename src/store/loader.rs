@@ -187,6 +187,12 @@ impl Loader {
         Some(footing)
     }
 
+    /// Mends the rows of sessions that began while a change was not yet committed; whether that could be done.
+    pub(super) async fn settle(&mut self) -> Result<bool, StoreError> {
+        let settled = self.control.client().query_one("SELECT pgusher.settle()", &[]).await;
+        Ok(settled.map_err(|e| super::channel::owner_error(&e))?.get(0))
+    }
+
     /// Housekeeping of the store's own tables.
     pub(super) async fn sweep(&mut self) -> Result<(), StoreError> {
         let mut owned = self.control.begin().await?;

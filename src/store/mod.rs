@@ -183,6 +183,11 @@ impl Store {
         Ok(())
     }
 
+    async fn settle(&self) -> Result<bool, StoreError> {
+        let mut line = self.loader.lock().await;
+        self.answered(&mut line.loader, async |loader| loader.settle().await).await
+    }
+
     async fn sweep(&self) -> Result<(), StoreError> {
         let mut line = self.loader.lock().await;
         self.answered(&mut line.loader, async |loader| loader.sweep().await).await

@@ -14,7 +14,7 @@ use crate::upstream::Ending;
 
 /// Runs until the store is dropped.
 pub(super) async fn watch(store: Weak<Store>, noticed: Arc<Notify>, interval: Duration) {
-    let mut state = State { swept: Instant::now(), catalog: Instant::now(), pause: FIRST_PAUSE };
+    let mut state = State { swept: Instant::now(), catalog: Instant::now(), settled: 0, unsettled: 0, pause: FIRST_PAUSE };
     loop {
         let notified = timeout(interval, noticed.notified()).await.is_ok();
         let Some(store) = store.upgrade() else { return };
@@ -35,6 +35,9 @@ struct State {
     swept: Instant,
     /// When the catalog may be looked at again, but for the interval.
     catalog: Instant,
+    /// The version of the policies that sessions were last settled after, and how often they still are to be.
+    settled: i64,
+    unsettled: u32,
     pause: Duration,
 }
 
@@ -46,12 +49,30 @@ async fn tick(store: &Arc<Store>, state: &mut State, notified: bool, interval: D
         // A catalog so large that looking at it takes long is looked at less often.
         state.catalog = Instant::now() + began.elapsed() * 10;
     }
+    settle(store, state).await?;
     if state.swept.elapsed() >= SWEEP_EVERY {
         state.swept = Instant::now();
         store.sweep().await?;
     }
     store.tokens().flush().await
 }
+
+/// A session that began beside a change of policies may have missed it: sessions are settled after each change, and once more for those
+/// that were just beginning then.
+async fn settle(store: &Arc<Store>, state: &mut State) -> Result<(), StoreError> {
+    let version = store.published().map_or(state.settled, |footing| footing.policies.version);
+    if version != state.settled {
+        (state.settled, state.unsettled) = (version, TIMES);
+    }
+    if state.unsettled > 0 && store.settle().await? {
+        state.unsettled -= 1;
+        store.look(Depth::Policies, true).await?;
+    }
+    Ok(())
+}
+
+/// How often sessions are settled after a change.
+const TIMES: u32 = 2;
 
 /// Ends sessions that are open here and have no live row. `open` was taken before the rows were read.
 pub(super) fn end_revoked(store: &Store, open: &[crate::upstream::OpenSession], live: &std::collections::HashSet<i64>) {

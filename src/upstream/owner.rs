@@ -43,9 +43,17 @@ impl SigningKey {
     }
 
     /// The payload and signature of an attach; `session` is given when the session has its row already.
-    pub fn attach(&self, process_id: i32, session: Option<i64>, principal: PrincipalId, token: &str) -> (String, String) {
+    pub fn attach(
+        &self,
+        process_id: i32,
+        session: Option<i64>,
+        principal: PrincipalId,
+        token: &str,
+        claimed: &[PrincipalId],
+    ) -> (String, String) {
         let payload = serde_json::json!({
             "pid": process_id, "nonce": nonce(), "until": until(), "session": session, "principal": principal.0, "token": token,
+            "claimed": claimed,
         })
         .to_string();
         let signature = self.sign(&["attach:", &payload]);
@@ -255,6 +263,6 @@ mod tests {
     #[test]
     fn no_two_payloads_are_the_same() {
         let key = SigningKey::new(b"key");
-        assert_ne!(key.attach(1, None, PrincipalId(1), "t").0, key.attach(1, None, PrincipalId(1), "t").0);
+        assert_ne!(key.attach(1, None, PrincipalId(1), "t", &[]).0, key.attach(1, None, PrincipalId(1), "t", &[]).0);
     }
 }

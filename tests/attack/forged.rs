@@ -19,12 +19,65 @@ every_mechanism! {
             assert!(["42501", "42601"].contains(&refusal.code.as_str()), "{statement}: {refusal}");
         }
         assert_eq!(narrowed.one("SELECT count(*) FROM pg_class WHERE relname = 'employees'"), "0", "nor do the catalogs show it");
+        // What administrators own as a group is theirs by that right.
+        let admin = shop.admin();
+        admin.run("CREATE TABLE ours (id int)");
+        admin.run("ALTER TABLE ours OWNER TO admins");
+        for statement in ["SELECT * FROM ours", "GRANT SELECT ON TABLE ours TO interns", "ALTER TABLE ours SET ROW FILTER (true)", "DROP TABLE ours"] {
+            narrowed.refused(statement, "42501");
+        }
         // A change of policies brings nothing back.
         shop.admin().run("GRANT SELECT ON TABLE orders TO interns");
         narrowed.refused("SELECT ssn FROM employees", "42501");
         let whole = shop.make_token(ADMIN, "SCOPES (sql, admin)");
         assert_ne!(shop.try_connect(ADMIN, &whole).expect("with admin rights").one("SELECT count(*) FROM employees"), "0");
     }
+}
+
+/// Narrowness is the token's: it does not go away when its principal's rights change.
+#[test]
+fn a_narrowed_token_makes_no_wider_one_whoever_has_it() {
+    let shop = Shop::fresh(Mechanism::Rls);
+    let narrowed = shop.try_connect("bob@example.com", &shop.make_token("bob@example.com", "SCOPES (sql)")).expect("good for SQL");
+    for clauses in ["", "SCOPES (sql, admin)", "SCOPES (admin)"] {
+        narrowed.refused(&format!("CREATE TOKEN {clauses}"), "42501");
+    }
+    narrowed.run("CREATE TOKEN SCOPES (sql)");
+}
+
+/// What only a JWT gives does not outlive it: no tokens, nothing given away by a group that it claims; who acts for somebody administers nothing.
+#[test]
+fn what_a_jwt_gives_ends_with_it() {
+    let issuer = Issuer::start();
+    let shop = Shop::configured(Mechanism::Rls, &issuer.settings("groups_claim = \"groups\""));
+    let admin = shop.admin();
+    for statement in [
+        "CREATE TABLE plans (id int)",
+        "ALTER TABLE plans OWNER TO hr",
+        "CREATE TABLE pay (id int)",
+        "GRANT SELECT ON TABLE pay TO hr",
+    ] {
+        admin.run(statement);
+    }
+    let ivan = shop.try_connect("token", &issuer.claiming("ivan@example.com", json!({"groups": ["hr"]}))).expect("a good JWT");
+    assert_eq!(ivan.one("SELECT count(*) FROM plans"), "0");
+    for statement in [
+        "CREATE TOKEN",
+        "CREATE TOKEN LIFETIME 1 DAY SCOPES (sql)",
+        "GRANT SELECT ON TABLE plans TO \"ivan@example.com\"",
+        "ALTER TABLE plans OWNER TO \"ivan@example.com\"",
+        "ALTER TABLE plans SET ROW FILTER (true)",
+    ] {
+        ivan.refused(statement, "42501");
+    }
+    let acting = shop.try_connect("token", &issuer.claiming(ADMIN, json!({"act": {"sub": "agent"}}))).expect("a good JWT");
+    assert_eq!(acting.one("SELECT current_user"), ADMIN);
+    for statement in ["CREATE USER eve", "SELECT count(*) FROM employees", "CREATE TOKEN FOR \"hana@example.com\""] {
+        acting.refused(statement, "42501");
+    }
+    let own = shop.try_connect(ADMIN, &issuer.token(ADMIN)).expect("a good JWT");
+    assert_ne!(own.one("SELECT count(*) FROM employees"), "0", "an administrator's own");
+    own.refused("CREATE TOKEN FOR \"hana@example.com\"", "42501");
 }
 
 /// Names that mean something to pgusher or to PostgreSQL are not to be had from an issuer.

@@ -127,7 +127,7 @@ impl Bench {
         ));
         let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
         let (payload, signature) =
-            SigningKey::new(&secret).attach(pid, None, PrincipalId(found[0][0].parse().unwrap()), &found[0][1]);
+            SigningKey::new(&secret).attach(pid, None, PrincipalId(found[0][0].parse().unwrap()), &found[0][1], &[]);
         session.query("SELECT pgusher.attach($1, $2)", &[&payload, &signature]);
     }
 }

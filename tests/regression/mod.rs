@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use pgusher::catalog::load::{Scope, Source, load};
 use pgusher::catalog::{CatalogSnapshot, Footing, SearchPath};
 use pgusher::name::Name;
-use pgusher::policy::{PolicySnapshot, PrincipalId, Subject};
+use pgusher::policy::{Bearing, PolicySnapshot, PrincipalId, Subject};
 use pgusher::sql::parse::{Limits, StatementKind};
 use pgusher::sql::{AuthorizeError, Remembered, ResolveError, SessionObjects, Touched, authorize, parse, resolve, rewrite};
 
@@ -113,7 +113,7 @@ impl Source for Asked<'_> {
 }
 
 fn subject(admin: bool) -> Subject {
-    Subject { principal: PrincipalId(1), name: "somebody".into(), groups: Arc::default(), claimed: Arc::default(), admin }
+    Subject { principal: PrincipalId(1), name: "somebody".into(), groups: Arc::default(), bearing: Bearing::default(), admin }
 }
 
 /// Whatever is asked for is there.

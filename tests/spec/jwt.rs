@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use crate::drivers::psql::Psql;
@@ -65,6 +67,38 @@ fn a_jwt_is_listed_and_revoked_like_a_token_and_does_not_come_back() {
     assert!(!shop.truth().one("SELECT string_agg(t::text, ' ') FROM pgusher.token t").contains(&token));
 }
 
+/// An ECDSA signature (r, s) has a twin (r, n - s) that anybody can compute.
+#[test]
+fn a_revoked_jwt_does_not_come_back_with_the_twin_of_its_signature() {
+    let (shop, issuer) = shop(Mechanism::Rls, "");
+    let token = issuer.token(ANA);
+    assert!(shop.try_connect(ANA, &token).is_ok());
+    let admin = shop.admin();
+    let id = admin.rows(&format!("SHOW TOKENS FOR \"{ANA}\"")).into_iter().find(|r| r[0].starts_with("jwt-")).expect("listed")[0]
+        .clone();
+    admin.run(&format!("REVOKE TOKEN '{id}'"));
+    let twin = twin(&token);
+    assert_ne!(twin, token);
+    refused(&shop, ANA, &twin);
+    // The twin of one that was not revoked is as good as it.
+    let other = issuer.token(ANA);
+    assert!(shop.try_connect(ANA, &self::twin(&other)).is_ok());
+}
+
+fn twin(token: &str) -> String {
+    const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let (message, signature) = token.rsplit_once('.').expect("three parts");
+    let mut signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let order = hex::decode(ORDER).expect("a number");
+    let mut borrow = 0;
+    for (digit, of) in signature[32..].iter_mut().zip(&order).rev() {
+        let difference = i32::from(*of) - i32::from(*digit) - borrow;
+        borrow = i32::from(difference < 0);
+        *digit = u8::try_from(difference.rem_euclid(256)).expect("a byte");
+    }
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
 #[test]
 fn a_session_by_jwt_ends_with_the_jwt() {
     let (shop, issuer) = shop(Mechanism::Rls, "clock_skew_ms = 0");
@@ -117,6 +151,16 @@ fn a_principal_is_made_at_its_first_login_where_that_is_on() {
     assert_eq!(client.one("SELECT count(*) FROM orders"), "0", "an analyst of no region");
     admin.run("ALTER USER \"new@example.com\" DISABLE");
     refused(&shop, "new@example.com", &issuer.token("new@example.com"));
+    // Nobody is made for a login that fails, nor beside somebody of nearly the same name.
+    refused(&shop, "ana@example.com", &issuer.token("later@example.com"));
+    let elsewhere =
+        crate::harness::Client::try_connect(shop.proxy.port, "postgres", "later@example.com", &issuer.token("later@example.com"));
+    assert!(elsewhere.is_err());
+    for name in ["Ana@example.com", "an\u{430}@example.com", "ana\u{200b}@example.com"] {
+        assert!(shop.try_connect("token", &issuer.token(name)).is_err(), "{name}");
+    }
+    let made = "SELECT count(*) FROM pgusher.principal WHERE name ~ 'later' OR name ~ '^A' OR name !~ '^[ -~]*$'";
+    assert_eq!(shop.truth().one(made), "0");
     // A name that a group has is nobody's.
     refused(&shop, "hr", &issuer.token("hr"));
     assert_eq!(admin.rows("SHOW USERS").iter().filter(|row| row[0].starts_with("new@")).count(), 1);

@@ -116,6 +116,35 @@ both_mechanisms! {
         assert!(["28000", ""].contains(&refusal.code.as_str()), "{refusal}");
     }
 
+    /// Whoever logs in while a revocation is not yet committed is no session that it leaves out.
+    fn a_login_beside_an_open_revocation_does_not_outlive_it(shop: fresh) {
+        let (admin, ana) = (shop.admin(), "ana@example.com");
+        let token = shop.make_token(ana, "COMMENT 'beside'");
+        let id = admin.rows(&format!("SHOW TOKENS FOR \"{ana}\"")).into_iter().find(|r| r[2] == "beside").expect("listed")[0].clone();
+        admin.run("BEGIN");
+        admin.run(&format!("REVOKE TOKEN '{id}'"));
+        let beside: Vec<_> = (0..3).filter_map(|_| shop.try_connect(ana, &token).ok()).collect();
+        // Nobody waits for the administrator's transaction but who comes with that token.
+        assert_eq!(shop.try_connect("bob@example.com", shop.token("bob@example.com")).expect("another's login").one("SELECT 1"), "1");
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+        until("nobody to wait", || (shop.truth().one(waiting) == "0").then_some(()));
+        admin.run("COMMIT");
+        for client in beside {
+            within(AT_ONCE, "the session to end", || client.try_rows("SELECT 1").err());
+        }
+        assert_eq!(shop.try_connect(ana, &token).err().expect("revoked").code, "28P01");
+    }
+
+    fn a_login_beside_an_open_change_of_groups_follows_it(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("BEGIN");
+        admin.run("ALTER GROUP emea_analysts DROP USER \"ana@example.com\"");
+        let ana = shop.ana();
+        assert_eq!(ana.one("SELECT is_member('emea_analysts')"), "t");
+        admin.run("COMMIT");
+        until("the session to leave the group", || (ana.try_rows("SELECT is_member('emea_analysts')").ok()? == [["f"]]).then_some(()));
+    }
+
     fn a_user_makes_and_revokes_tokens_of_their_own_only(shop: fresh) {
         let ana = shop.ana();
         let rows = ana.rows("CREATE TOKEN COMMENT 'mine'");

@@ -8,11 +8,14 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value};
 
 use super::JwtRefusal as Refusal;
+use crate::authn::TokenHash;
 use crate::config::Issuer;
 
 /// What an issuer vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
+    /// The SHA-256 of what was signed: what is kept of the token. Its signature does not count: an ECDSA signature has a twin.
+    pub hash: TokenHash,
     /// The issuer.
     pub issuer: Arc<str>,
     /// The principal's name.
@@ -33,7 +36,11 @@ const MOST_ACTORS: usize = 8;
 const MOST_GROUPS: usize = 1000;
 
 /// Whether the claims are for us and good now, and whom they name.
-pub(super) fn vouched(issuer: &Issuer, claims: &Map<String, Value>, now: SystemTime) -> Result<Vouched, Refusal> {
+pub(super) fn vouched(issuer: &Issuer, claims: &Map<String, Value>, hash: TokenHash, now: SystemTime) -> Result<Vouched, Refusal> {
+    // A token that is good only with a proof of possession, and a notice of a logout.
+    if claims.contains_key("cnf") || claims.contains_key("events") {
+        return Err(Refusal::Kind);
+    }
     if !audiences(claims)?.iter().any(|audience| issuer.audiences.iter().any(|ours| ours == audience)) {
         return Err(Refusal::Audience);
     }
@@ -42,6 +49,9 @@ pub(super) fn vouched(issuer: &Issuer, claims: &Map<String, Value>, now: SystemT
     if expires <= now {
         return Err(Refusal::Expired);
     }
+    if expires.duration_since(now).is_ok_and(|left| left > issuer.max_lifetime) {
+        return Err(Refusal::TooLong);
+    }
     let soon = now.checked_add(issuer.clock_skew).ok_or(Refusal::Claim("nbf"))?;
     for (claim, refusal) in [("nbf", Refusal::NotYet), ("iat", Refusal::NotYet)] {
         if moment(claims, claim)?.is_some_and(|from| from > soon) {
@@ -49,8 +59,10 @@ pub(super) fn vouched(issuer: &Issuer, claims: &Map<String, Value>, now: SystemT
         }
     }
     let name = name(issuer, claims)?;
-    let create = issuer.create_principals && (issuer.create_domains.is_empty() || is_of(&name, &issuer.create_domains));
+    let create =
+        issuer.create_principals && is_plain(&name) && (issuer.create_domains.is_empty() || is_of(&name, &issuer.create_domains));
     Ok(Vouched {
+        hash,
         issuer: Arc::from(issuer.issuer.as_str()),
         groups: groups(issuer, claims)?,
         actors: actors(claims)?,
@@ -82,7 +94,12 @@ fn name(issuer: &Issuer, claims: &Map<String, Value>) -> Result<String, Refusal>
     let found = issuer.principal_claims.iter().find_map(|claim| claims.get(claim).map(|value| (claim, value)));
     let (claim, value) = found.ok_or(Refusal::NoName)?;
     let name = value.as_str().ok_or(Refusal::NoName)?;
-    if claim == "email" && claims.get("email_verified").is_some_and(|verified| verified != true && verified != "true") {
+    // Said to be unverified, it counts for nothing; nor does another claim in its place.
+    let verified = match claims.get("email_verified") {
+        Some(verified) => verified == true || verified == "true",
+        None => !issuer.verified_email || claim != "email",
+    };
+    if !verified && issuer.principal_claims.iter().any(|claim| claim == "email") {
         return Err(Refusal::UnverifiedEmail);
     }
     if name.trim() != name || name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -96,6 +113,11 @@ fn name(issuer: &Issuer, claims: &Map<String, Value>) -> Result<String, Refusal>
         return Err(Refusal::Domain);
     }
     Ok(name.to_owned())
+}
+
+/// Names that look like others are not made: letters of other alphabets, characters that do not show.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// Domains are compared without regard to case, as DNS does.

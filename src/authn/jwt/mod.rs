@@ -53,6 +53,12 @@ pub enum JwtRefusal {
     /// Its time is over.
     #[error("the JWT has expired")]
     Expired,
+    /// Its time is longer than its issuer may give.
+    #[error("the JWT is good for longer than its issuer's may be")]
+    TooLong,
+    /// It is for something else than logging in with it alone.
+    #[error("the JWT is bound to a key, or a notice of a logout")]
+    Kind,
     /// Its time has not begun.
     #[error("the JWT is not valid yet")]
     NotYet,
@@ -82,7 +88,15 @@ struct One {
 impl Issuers {
     /// Of the settings. Keys are fetched when the first token needs them.
     pub fn new(issuers: &[Issuer]) -> Self {
-        Self(issuers.iter().map(|issuer| One { source: Arc::new(Source::new(issuer)), issuer: issuer.clone() }).collect())
+        Self::default().renewed(issuers)
+    }
+
+    /// The same, with the keys that are held of issuers that stay as they were.
+    pub fn renewed(&self, issuers: &[Issuer]) -> Self {
+        let held = |issuer: &Issuer| self.0.iter().find(|one| one.issuer == *issuer).map(|one| Arc::clone(&one.source));
+        let one =
+            |issuer: &Issuer| One { source: held(issuer).unwrap_or_else(|| Arc::new(Source::new(issuer))), issuer: issuer.clone() };
+        Self(issuers.iter().map(one).collect())
     }
 
     /// Whether what a client gave is to be read as a JWT.
@@ -102,7 +116,7 @@ impl Issuers {
         if !keys.signed(header.key, algorithm, token.signed, &token.signature) {
             return Err(JwtRefusal::Signature);
         }
-        claims::vouched(&one.issuer, &token.claims, now)
+        claims::vouched(&one.issuer, &token.claims, super::hash(token.signed), now)
     }
 }
 

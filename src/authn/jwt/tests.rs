@@ -86,6 +86,8 @@ fn issuer(keys: &Path) -> Issuer {
         algorithms: SignatureAlgorithm::ALL.to_vec(),
         principal_claims: vec!["email".to_owned(), "sub".to_owned()],
         domains: Vec::new(),
+        verified_email: false,
+        max_lifetime: Duration::from_secs(3600),
         groups_claim: Some("groups".to_owned()),
         create_principals: false,
         create_domains: Vec::new(),
@@ -264,6 +266,46 @@ async fn the_name_is_of_the_first_claim_that_is_there_and_never_of_an_unverified
     let mut nameless = without("email");
     nameless.as_object_mut().unwrap().remove("sub");
     assert_eq!(bench.claiming(&nameless).await, Err(JwtRefusal::NoName));
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_said_to_be_verified_counts_only_where_that_is_set() {
+    let bench = Bench::new();
+    let strict = || Issuer { verified_email: true, ..bench.issuer() };
+    let ask = async |claims: Value| {
+        let token = bench.signed(&json!({"alg": "EdDSA"}), &claims.to_string());
+        Issuers::new(&[strict()]).verify(token.as_bytes(), now()).await.map(|vouched| vouched.name.to_string())
+    };
+    assert_eq!(ask(good()).await, Err(JwtRefusal::UnverifiedEmail));
+    assert_eq!(ask(with("email_verified", json!(true))).await.as_deref(), Ok("ann@example.com"));
+    // Nor does another claim stand in for an address that is said to be unverified.
+    let mut other = without("email");
+    other["email_verified"] = json!(false);
+    assert_eq!(ask(other).await, Err(JwtRefusal::UnverifiedEmail));
+}
+
+#[tokio::test]
+async fn tokens_of_other_kinds_and_of_long_lives_are_refused() {
+    let bench = Bench::new();
+    assert_eq!(bench.claiming(&with("cnf", json!({"jkt": "x"}))).await, Err(JwtRefusal::Kind));
+    assert_eq!(bench.claiming(&with("events", json!({}))).await, Err(JwtRefusal::Kind));
+    assert!(bench.claiming(&with("exp", json!(1_800_003_570))).await.is_ok());
+    for late in [json!(1_800_003_571), json!(1e15), json!(9.2e18)] {
+        let refused = bench.claiming(&with("exp", late.clone())).await;
+        assert!(matches!(refused, Err(JwtRefusal::TooLong | JwtRefusal::Claim("exp"))), "{late}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_keys_of_issuers_that_stay_as_they_were() {
+    let bench = Bench::new();
+    let issuers = Issuers::new(&[bench.issuer()]);
+    let token = bench.signed(&json!({"alg": "EdDSA"}), &good().to_string());
+    assert!(issuers.verify(token.as_bytes(), now()).await.is_ok());
+    std::fs::remove_file(bench.folder.path().join("keys")).unwrap();
+    assert!(issuers.renewed(&[bench.issuer()]).verify(token.as_bytes(), now()).await.is_ok());
+    let changed = Issuer { clock_skew: Duration::ZERO, ..bench.issuer() };
+    assert_eq!(issuers.renewed(&[changed]).verify(token.as_bytes(), now()).await, Err(JwtRefusal::NoKeys));
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         principal: subject.principal,
         name: subject.name.clone(),
         token: "t".into(),
-        claimed: std::sync::Arc::default(),
+        bearing: crate::policy::Bearing::default(),
         admin: subject.admin,
         process_id: 7,
         shown_process_id: 70,

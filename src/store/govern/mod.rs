@@ -36,7 +36,7 @@ use crate::catalog::load::Scope;
 use crate::catalog::{Footing, SearchPath};
 use crate::error::{GovernError, StoreError};
 use crate::governance::{Command, columns};
-use crate::policy::{Oid, PrincipalId, Subject};
+use crate::policy::{Bearing, Oid, PrincipalId, Subject};
 use crate::session::Reply;
 use crate::upstream::OwnerChannel;
 
@@ -64,7 +64,7 @@ pub fn operator() -> Subject {
         principal: OPERATOR,
         name: Arc::from("operator"),
         groups: Arc::new(HashSet::new()),
-        claimed: Arc::default(),
+        bearing: Bearing::default(),
         admin: true,
     }
 }
@@ -98,13 +98,12 @@ pub async fn carry_out(
     }
     let catalog = load::catalog(channel, Scope::Shared, 0).await?;
     let policies = load::policies(channel).await?;
-    let fresh = if subject.principal == OPERATOR {
-        Some(subject.clone())
-    } else {
-        policies.subject_claiming(subject.principal, &subject.claimed)
-    };
+    // What a token claims is for its session: what governance made of it would stay.
+    let bearing = Bearing { claimed: Arc::default(), ..subject.bearing.clone() };
+    let fresh =
+        if subject.principal == OPERATOR { Some(subject.clone()) } else { policies.subject_bearing(subject.principal, &bearing) };
     let fresh = fresh.ok_or(GovernError::SubjectGone)?;
-    let narrowed = fresh.admin && !subject.admin;
+    let narrowed = fresh.bearing.narrowed;
     let subject = Subject { admin: fresh.admin && subject.admin, ..fresh };
     let governed = governed(&catalog, &policies, &terms.enforcement, &HashMap::new());
     let footing = Footing::new(Arc::new(catalog), Arc::new(policies), governed);

@@ -9,7 +9,7 @@ use super::{Ground, Rows};
 use crate::catalog::RelationKind;
 use crate::error::GovernError;
 use crate::governance::SecurableName;
-use crate::policy::{Grant, Principal, PrincipalId, PrincipalKind, Privilege, Securable, Subject};
+use crate::policy::{Bearing, Grant, Principal, PrincipalId, PrincipalKind, Privilege, Securable, Subject};
 
 /// `actionType` of an owner.
 const OWN: &str = "OWN";
@@ -90,7 +90,7 @@ fn sources(ground: &Ground<'_>, principal: &Principal, target: &Target) -> Vec<S
         principal: principal.id,
         name: Arc::clone(&principal.name),
         groups: Arc::new(groups),
-        claimed: Arc::default(),
+        bearing: Bearing::default(),
         admin,
     };
     let privileges = sensible(target.securable).iter().copied().filter(|privilege| *privilege != Privilege::AllPrivileges);

@@ -39,6 +39,9 @@ struct TokenRow {
 }
 
 pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, wanted: Wanted<'_>) -> Result<Rows, GovernError> {
+    if ground.subject.bearing.vouched {
+        return Err(GovernError::VouchedToken);
+    }
     let principal = holder(ground, wanted.principal, "create tokens of others")?;
     let scopes = scopes(ground, wanted.scopes)?;
     let lifetime = wanted.lifetime.unwrap_or(ground.terms.default_lifetime);

@@ -1,10 +1,9 @@
--- JWTs that issuers vouched for are kept as tokens: listed, revoked, and refused when they come again. Groups that they name count for
--- their sessions only.
+-- JWTs that issuers vouched for are kept as tokens: listed, revoked, and refused when they come again.
 ALTER TABLE pgusher.token
   ADD COLUMN issuer text,
-  ADD COLUMN claimed bigint[] NOT NULL DEFAULT '{}',
   ADD COLUMN actors text[] NOT NULL DEFAULT '{}';
 ALTER TABLE pgusher.session
+  -- Groups that its token names count for the session only.
   ADD COLUMN claimed bigint[] NOT NULL DEFAULT '{}',
   -- Its token leaves its principal's admin rights aside.
   ADD COLUMN narrowed boolean NOT NULL DEFAULT false;

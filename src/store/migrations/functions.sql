@@ -124,23 +124,29 @@ BEGIN
 END
 $pgusher$;
 
+-- Sessions whose token or principal is good no more end; the others have the groups that they are in now.
+CREATE OR REPLACE FUNCTION pgusher.follow_sessions() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  DELETE FROM pgusher.session AS s
+    WHERE NOT EXISTS (
+      SELECT FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id = t.principal
+      WHERE t.id = s.token AND p.id = s.principal AND p.enabled AND t.revoked_at IS NULL);
+  UPDATE pgusher.session AS s
+    SET groups = fresh.groups, admin = 'admins' = ANY (fresh.groups) AND NOT s.narrowed, name = fresh.name
+    FROM (SELECT p.id, p.name, q.claimed, pgusher.groups_of(p.id, q.claimed) AS groups
+          FROM pgusher.principal AS p JOIN (SELECT DISTINCT o.principal, o.claimed FROM pgusher.session AS o) AS q ON q.principal = p.id) AS fresh
+    WHERE fresh.id = s.principal AND fresh.claimed = s.claimed AND (fresh.groups <> s.groups OR fresh.name <> s.name);
+END
+$pgusher$;
+
 -- After policies were changed: live sessions follow, the version moves, every proxy is told. Returns the new version.
 CREATE OR REPLACE FUNCTION pgusher.changed() RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   now_at bigint;
 BEGIN
-  DELETE FROM pgusher.session AS s
-    WHERE NOT EXISTS (
-      SELECT FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) t.principal
-      WHERE t.id OPERATOR(pg_catalog.=) s.token AND p.id OPERATOR(pg_catalog.=) s.principal
-        AND p.enabled AND t.revoked_at IS NULL);
-  UPDATE pgusher.session AS s
-    SET groups = fresh.groups, admin = 'admins' = ANY (fresh.groups) AND NOT s.narrowed, name = fresh.name
-    FROM (SELECT p.id, p.name, q.claimed, pgusher.groups_of(p.id, q.claimed) AS groups
-          FROM pgusher.principal AS p JOIN (SELECT DISTINCT o.principal, o.claimed FROM pgusher.session AS o) AS q ON q.principal = p.id) AS fresh
-    WHERE fresh.id OPERATOR(pg_catalog.=) s.principal AND fresh.claimed = s.claimed
-      AND (fresh.groups OPERATOR(pg_catalog.<>) s.groups OR fresh.name OPERATOR(pg_catalog.<>) s.name);
+  PERFORM pgusher.follow_sessions();
   UPDATE pgusher.version AS v SET policy = v.policy OPERATOR(pg_catalog.+) 1 RETURNING v.policy INTO now_at;
   PERFORM pgusher.follow_heirs();
   PERFORM pgusher.follow_ways();
@@ -151,7 +157,7 @@ $pgusher$;
 
 -- Ties this backend to a principal. See the module documentation for the payload.
 CREATE OR REPLACE FUNCTION pgusher.attach(payload text, signature text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $pgusher$
 DECLARE
   claim jsonb;
   who record;
@@ -163,7 +169,11 @@ BEGIN
   claim := payload::pg_catalog.jsonb;
   PERFORM pgusher.spend(claim);
   number := (claim OPERATOR(pg_catalog.->>) 'session')::pg_catalog.int8;
-  SELECT p.id, p.name, t.id AS token, t.expires_at, t.claimed,
+  -- Whoever revokes the token waits until the session is there to be ended; who revoked it before is waited for, and believed.
+  IF number IS NULL THEN
+    PERFORM FROM pgusher.token AS t WHERE t.id = claim ->> 'token' FOR SHARE;
+  END IF;
+  SELECT p.id, p.name, t.id AS token, t.expires_at, ARRAY(SELECT g.id::int8 FROM jsonb_array_elements_text(claim -> 'claimed') AS g (id)) AS claimed,
       t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes) AS narrowed INTO who
     FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) t.principal
     WHERE t.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'token')
@@ -195,37 +205,51 @@ BEGIN
 END
 $pgusher$;
 
--- An issuer vouches for a principal by a JWT with this hash: the token that the JWT is from now on. No row: there is no such principal,
--- and none is to be made. Somebody who holds rows of ours is not waited for long: a login can be tried again.
-CREATE OR REPLACE FUNCTION pgusher.vouch(
-  given bytea, by text, principal_name text, until timestamptz, group_names text[], acting text[], make boolean,
+-- What is known of a JWT with this hash, for which an issuer vouches: the token that it is, if it was seen before, and its principal. No row:
+-- there is no such principal. Nothing is written and nobody waited for.
+CREATE OR REPLACE FUNCTION pgusher.vouched(
+  given bytea, by text, principal_name text, until timestamptz, group_names text[],
   OUT token text, OUT principal bigint, OUT name text, OUT enabled boolean, OUT admin boolean, OUT expires timestamptz,
-  OUT revoked timestamptz, OUT scopes text[], OUT claimed bigint[], OUT actors text[], OUT created boolean) RETURNS SETOF record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $pgusher$
+  OUT revoked timestamptz, OUT scopes text[], OUT claimed bigint[], OUT actors text[]) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
-  created := false;
-  IF make THEN
+  RETURN QUERY
+    SELECT t.id, p.id, p.name, p.enabled, 'admins' = ANY (pgusher.groups_of(p.id)), least(t.expires_at, until), t.revoked_at,
+      coalesce(t.scopes, '{}'),
+      ARRAY(SELECT g.id FROM pgusher.principal AS g WHERE g.kind = 'group' AND g.name = ANY (group_names) ORDER BY g.id),
+      coalesce(t.actors, '{}')
+    FROM pgusher.principal AS p LEFT JOIN pgusher.token AS t ON t.hash = given AND t.issuer = by AND t.principal = p.id
+    WHERE p.name = principal_name AND p.kind <> 'group';
+END
+$pgusher$;
+
+-- Keeps such a JWT as a token; says whether its principal was made for it. Who acts for somebody has none of that one's admin rights.
+CREATE OR REPLACE FUNCTION pgusher.vouch(given bytea, by text, principal_name text, until timestamptz, acting text[], make boolean) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $pgusher$
+DECLARE
+  who bigint;
+  created boolean := false;
+BEGIN
+  -- No name that differs in nothing but case from one that is there.
+  IF make AND NOT EXISTS (SELECT FROM pgusher.principal AS p WHERE lower(p.name) = lower(principal_name)) THEN
+    PERFORM pgusher.queue(true);
     INSERT INTO pgusher.principal (name, kind) VALUES (principal_name, 'user') ON CONFLICT DO NOTHING;
     created := FOUND;
     IF created THEN
       PERFORM pgusher.changed();
     END IF;
   END IF;
-  SELECT p.id, p.name, p.enabled, 'admins' = ANY (pgusher.groups_of(p.id)) INTO principal, name, enabled, admin
-    FROM pgusher.principal AS p WHERE p.name = principal_name AND p.kind <> 'group';
-  IF principal IS NULL THEN
-    RETURN;
+  SELECT p.id INTO who FROM pgusher.principal AS p WHERE p.name = principal_name AND p.kind <> 'group';
+  IF who IS NOT NULL THEN
+    DELETE FROM pgusher.token AS t WHERE t.principal = who AND t.issuer IS NOT NULL AND t.expires_at < clock_timestamp() - interval '1 day';
+    INSERT INTO pgusher.token AS t (id, hash, principal, comment, issuer, actors, scopes, expires_at, revoked_at)
+      VALUES ('jwt-' || left(encode(given, 'hex'), 20), given, who, 'JWT of ' || by, by, acting,
+        CASE WHEN acting = '{}' THEN '{}'::text[] ELSE '{sql}' END, until,
+        (SELECT clock_timestamp() FROM pgusher.denied AS d WHERE d.hash = given))
+      ON CONFLICT (hash) DO UPDATE SET principal = EXCLUDED.principal, issuer = EXCLUDED.issuer, actors = EXCLUDED.actors, scopes = EXCLUDED.scopes
+        WHERE (t.principal, t.issuer) IS DISTINCT FROM (EXCLUDED.principal, EXCLUDED.issuer);
   END IF;
-  DELETE FROM pgusher.token AS t WHERE t.principal = vouch.principal AND t.issuer IS NOT NULL AND t.expires_at < clock_timestamp() - interval '1 day';
-  INSERT INTO pgusher.token AS t (id, hash, principal, comment, issuer, claimed, actors, expires_at, revoked_at)
-    VALUES ('jwt-' || left(encode(given, 'hex'), 20), given, vouch.principal, 'JWT of ' || by, by,
-      ARRAY(SELECT g.id FROM pgusher.principal AS g WHERE g.kind = 'group' AND g.name = ANY (group_names) ORDER BY g.id),
-      acting, until, (SELECT clock_timestamp() FROM pgusher.denied AS d WHERE d.hash = given))
-    ON CONFLICT (hash) DO UPDATE SET principal = EXCLUDED.principal, issuer = EXCLUDED.issuer, claimed = EXCLUDED.claimed, actors = EXCLUDED.actors
-      WHERE (t.principal, t.claimed, t.actors) IS DISTINCT FROM (EXCLUDED.principal, EXCLUDED.claimed, EXCLUDED.actors);
-  SELECT t.id, least(t.expires_at, until), t.revoked_at, t.scopes, t.claimed, t.actors INTO token, expires, revoked, scopes, claimed, actors
-    FROM pgusher.token AS t WHERE t.hash = given;
-  RETURN NEXT;
+  RETURN created;
 END
 $pgusher$;
 

@@ -78,7 +78,7 @@ CREATE OR REPLACE TRIGGER begin_outlook BEFORE INSERT OR UPDATE OF groups ON pgu
 UPDATE pgusher.session SET groups = groups WHERE ids = '{}';
 
 -- … and whenever the policies do.
-CREATE OR REPLACE FUNCTION pgusher.follow_outlook() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgusher.renew_outlooks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
   UPDATE pgusher.session AS s
@@ -87,7 +87,25 @@ BEGIN
       CROSS JOIN LATERAL pgusher.outlook(who.principal, who.claimed, who.narrowed) AS o
     WHERE s.principal = who.principal AND s.claimed = who.claimed AND s.narrowed = who.narrowed
       AND (s.ids, s.whole, s.callable, s.schemas) IS DISTINCT FROM (o.ids, o.whole, o.callable, o.schemas);
+END
+$pgusher$;
+CREATE OR REPLACE FUNCTION pgusher.follow_outlook() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  PERFORM pgusher.renew_outlooks();
   RETURN NULL;
+END
+$pgusher$;
+-- A session that began while a change was not yet committed is not among those that followed it, and has seen nothing of it. Says whether
+-- that is mended: whoever holds such a row is not waited for.
+CREATE OR REPLACE FUNCTION pgusher.settle() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms' AS $pgusher$
+BEGIN
+  PERFORM pgusher.follow_sessions();
+  PERFORM pgusher.renew_outlooks();
+  RETURN true;
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+  RETURN false;
 END
 $pgusher$;
 CREATE OR REPLACE TRIGGER follow_outlook AFTER UPDATE ON pgusher.version FOR EACH STATEMENT EXECUTE FUNCTION pgusher.follow_outlook();

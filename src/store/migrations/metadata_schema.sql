@@ -128,14 +128,8 @@ BEGIN
         OR p.proname IN ('format_type', 'col_description', 'obj_description', 'shobj_description', 'comment_on', 'row_security_active', 'any_held',
           'held', 'owns', 'owns_it', 'always', 'may_read_definition', 'unveiled', 'is_seen', 'is_read_through', 'role_shown', 'owner_shown', 'ids', 'whole', 'callable', 'schemas', 'administers'))
   LOOP
-    EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', one.function);
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO pgusher_session, pgusher_control, pgusher_viewer', one.function);
   END LOOP;
-  FOR one IN SELECT p.oid::pg_catalog.regprocedure AS function FROM pg_catalog.pg_proc AS p
-    WHERE p.pronamespace = 'pgusher'::pg_catalog.regnamespace
-      AND p.proname IN ('theirs', 'outlook', 'begin_outlook', 'follow_outlook', 'sight', 'put_view', 'spell', 'forge', 'seen_of_any', 'wrap')
-  LOOP
-    EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', one.function);
-  END LOOP;
+  REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgusher FROM PUBLIC;
 END
 $pgusher$;
