@@ -264,7 +264,8 @@ fn strict_mode_is_switched_on_and_off_and_mended() {
     assert_eq!(ana.one("SELECT count(*) FROM public.depts"), "0");
     assert_eq!(ana.affected("DELETE FROM public.depts"), 0);
     assert_eq!(root.one(asks), (per_table * (tables + 1)).to_string());
-    let off = Bench { settings: Settings::default(), ..Bench::existing(&bench.database, Mechanism::Rls) };
+    let mut off = Bench::existing(&bench.database, Mechanism::Rls);
+    off.settings = Settings::default();
     off.govern("SELECT 1");
     assert_eq!(root.one(asks), "0");
     assert_eq!(root.one("SELECT count(*) FROM pgusher.way"), "0");

@@ -9,7 +9,7 @@ use super::grammar::{Catalog, Grammar, Tape};
 use super::run::{SHOP, extent, knob, long, mechanisms};
 use super::side::{Side, Step};
 use super::world::{Data, PEOPLE, World, identify};
-use crate::harness::{Mechanism, Upstream};
+use crate::harness::{Mechanism, Passing, Upstream};
 
 /// Tables that grants are drawn for. Nothing is granted to begin with.
 const TABLES: [&str; 8] = ["things", "orders", "customers", "employees", "regions", "products", "order_items", "shipments"];
@@ -47,7 +47,7 @@ const VIEW: &str = "CREATE VIEW public.seen AS SELECT t.id, t.region, t.cost, o.
 
 struct Scene {
     world: World,
-    native: String,
+    native: Passing,
     catalog: Catalog,
 }
 
@@ -57,7 +57,7 @@ impl Scene {
         let mut world = World::new(CLOSED, mechanism);
         world.govern(&Default::default());
         let native = world.beside("native");
-        let root = upstream.superuser(&native);
+        let root = upstream.superuser(&native.0);
         root.run("DO $$BEGIN CREATE ROLE g3 NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END$$");
         root.run("DO $$BEGIN CREATE ROLE \"vera@example.com\" NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END$$");
         let admin = world.admin();
@@ -77,7 +77,7 @@ impl Scene {
 
     /// Draws filters and grants, and makes them on both sides.
     fn arrange(&mut self, tape: &mut Tape) -> Vec<String> {
-        let root = Upstream::shared().superuser(&self.native);
+        let root = Upstream::shared().superuser(&self.native.0);
         let admin = self.world.admin();
         let mut told = Vec::new();
         for table in TABLES {
@@ -175,8 +175,8 @@ fn run(seed: u64, rounds: u64, statements: u64, limit: Duration) -> Figures {
         figures.worlds += 1;
         let started = Instant::now();
         for person in PEOPLE {
-            identify(&upstream.superuser(&scene.native), person);
-            let direct = Side::direct(&upstream.directory, upstream.port, &scene.native, person.0);
+            identify(&upstream.superuser(&scene.native.0), person);
+            let direct = Side::direct(&upstream.directory, upstream.port, &scene.native.0, person.0);
             // The view was made on each side for itself.
             let mut pair = Pair { direct, origins: false, ..scene.world.pair(person) };
             for n in 0..statements {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::compare::Pair;
 use super::side::Side;
-use crate::harness::{ADMIN, Client, Mechanism, Proxy, ProxySettings, Upstream};
+use crate::harness::{ADMIN, Client, Mechanism, Passing, Proxy, ProxySettings, Upstream};
 
 /// A principal and the groups it is in.
 pub type Person = (&'static str, &'static [&'static str]);
@@ -68,13 +68,14 @@ pub struct Data {
 pub struct World {
     data: Data,
     mechanism: Mechanism,
-    governed: String,
     plain: String,
     proxy: Proxy,
     admin: Client,
     tokens: BTreeMap<&'static str, String>,
     set: Policies,
-    shadow: Option<String>,
+    shadow: Option<Passing>,
+    // The last field: the proxy has ended before the database goes.
+    governed: Passing,
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(1);
@@ -135,7 +136,7 @@ impl World {
         for table in data.writable {
             admin.run(&format!("GRANT MODIFY ON TABLE {table} TO users"));
         }
-        World { data, mechanism, governed, plain, proxy, admin, tokens, set: Policies::default(), shadow: None }
+        World { data, mechanism, plain, proxy, admin, tokens, set: Policies::default(), shadow: None, governed: Passing(governed) }
     }
 
     /// The mechanism.
@@ -150,15 +151,15 @@ impl World {
 
     /// A superuser of the governed database.
     pub fn truth(&self) -> Client {
-        Upstream::shared().superuser(&self.governed)
+        Upstream::shared().superuser(&self.governed.0)
     }
 
-    /// Another copy of the plain database; its name.
-    pub fn beside(&self, purpose: &str) -> String {
+    /// Another copy of the plain database.
+    pub fn beside(&self, purpose: &str) -> Passing {
         let name = format!("{purpose}_{}_{}", self.data.name, NUMBER.fetch_add(1, Ordering::Relaxed));
         Upstream::shared().copy_database(&self.plain, &name);
         Upstream::shared().superuser(&name).run(IDENTITY);
-        name
+        Passing(name)
     }
 
     /// Puts these policies in the place of those before, and makes an empty reference.
@@ -178,9 +179,7 @@ impl World {
 
     fn new_shadow(&mut self) {
         let upstream = Upstream::shared();
-        if let Some(old) = self.shadow.take() {
-            upstream.superuser("postgres").run(&format!("DROP DATABASE \"{old}\" WITH (FORCE)"));
-        }
+        self.shadow = None;
         let name = format!("shadow_{}_{}", self.data.name, NUMBER.fetch_add(1, Ordering::Relaxed));
         upstream.copy_database(&self.plain, &name);
         let root = upstream.superuser(&name);
@@ -222,7 +221,7 @@ impl World {
         };
         grants(self.data.readable, "SELECT");
         grants(self.data.writable, "INSERT, UPDATE, DELETE");
-        self.shadow = Some(name);
+        self.shadow = Some(Passing(name));
     }
 
     fn row_types(&self) -> BTreeMap<u32, u32> {
@@ -237,7 +236,7 @@ impl World {
     pub fn pair(&self, person: Person) -> Pair {
         let upstream = Upstream::shared();
         let name = person.0;
-        let shadow = self.shadow.as_deref().expect("policies were set");
+        let shadow = &self.shadow.as_ref().expect("policies were set").0;
         let root = upstream.superuser(shadow);
         identify(&root, person);
         for table in self.set.tables() {
@@ -267,20 +266,12 @@ impl World {
             root.run(&format!("VACUUM ANALYZE public.{table}"));
         }
         Pair {
-            proxied: Side::through(self.proxy.port, &self.governed, name, &self.tokens[name]),
+            proxied: Side::through(self.proxy.port, &self.governed.0, name, &self.tokens[name]),
             direct: Side::direct(&upstream.directory, upstream.port, shadow, name),
             texts: true,
             origins: true,
             row_types: self.row_types(),
             rows: 0,
-        }
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some(shadow) = &self.shadow {
-            let _ = Upstream::shared().superuser("postgres").try_rows(&format!("DROP DATABASE \"{shadow}\" WITH (FORCE)"));
         }
     }
 }

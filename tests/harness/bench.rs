@@ -11,7 +11,7 @@ use pgusher::upstream::owner::SigningKey;
 use pgusher::upstream::tls::UpstreamTls;
 use pgusher::upstream::{Account, Host, OwnerChannel, Upstream as Target};
 
-use super::{Client, PATIENCE, Upstream, connect_upstream};
+use super::{Client, PATIENCE, Passing, Upstream, connect_upstream};
 
 /// A governed database without a proxy.
 pub struct Bench {
@@ -21,6 +21,7 @@ pub struct Bench {
     pub target: Target,
     /// How policies are enforced.
     pub settings: Settings,
+    _passing: Option<Passing>,
 }
 
 /// Runs a future to its end.
@@ -51,7 +52,7 @@ impl Bench {
         }
         root.run(&format!("CREATE DATABASE {database} OWNER app"));
         connect_upstream(upstream, &database, "app").run(tables);
-        let bench = Bench { settings, ..Bench::existing(&database, Mechanism::Rls) };
+        let bench = Bench { settings, _passing: Some(Passing(database.clone())), ..Bench::existing(&database, Mechanism::Rls) };
         block(bench.init("postgres").run()).unwrap();
         root.run("SELECT pg_advisory_unlock(1)");
         bench.govern(policies);
@@ -68,7 +69,7 @@ impl Bench {
             tls: UpstreamTls::Disabled,
             connect_timeout: PATIENCE,
         };
-        Bench { database: database.to_owned(), target, settings: Settings { row_filters, strict: false } }
+        Bench { database: database.to_owned(), target, settings: Settings { row_filters, strict: false }, _passing: None }
     }
 
     /// Init as a role of upstream.

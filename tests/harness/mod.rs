@@ -19,7 +19,7 @@ pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
 pub use shop::{ADMIN, Mechanism, Shop};
 pub(crate) use shop::{both_mechanisms, every_mechanism};
-pub use upstream::{Upstream, program, scratch};
+pub use upstream::{Passing, Upstream, program, scratch};
 
 use std::time::{Duration, Instant};
 

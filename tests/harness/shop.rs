@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::{Client, Proxy, ProxySettings, RawClient, Refusal, Upstream};
+use super::{Client, Passing, Proxy, ProxySettings, RawClient, Refusal, Upstream};
 
 const SHOP: &str = include_str!("../../config/demo/shop.sql");
 const POLICIES: &str = include_str!("../../config/demo/policies.sql");
@@ -95,6 +95,8 @@ pub struct Shop {
     pub database: String,
     pub proxy: Proxy,
     tokens: HashMap<String, String>,
+    // The last field: the proxy has ended before the database goes.
+    _passing: Passing,
 }
 
 struct Template {
@@ -132,7 +134,8 @@ impl Shop {
         // A copy takes everything along but the rights on the database itself.
         settings.run_init(upstream, &[]);
         let proxy = Proxy::start(upstream, settings);
-        Shop { upstream, mechanism, database, proxy, tokens: template.tokens.clone() }
+        let _passing = Passing(database.clone());
+        Shop { upstream, mechanism, database, proxy, tokens: template.tokens.clone(), _passing }
     }
 
     /// A principal's token.

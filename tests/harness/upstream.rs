@@ -64,7 +64,7 @@ impl Upstream {
                 "shared_buffers=64MB",
                 "wal_level=minimal",
                 "max_wal_senders=0",
-                "max_wal_size=8GB",
+                "max_wal_size=1GB",
                 "timezone=UTC",
                 "log_min_messages=warning",
             ] {
@@ -104,6 +104,19 @@ impl Upstream {
     /// Makes a database as a copy of another one.
     pub fn copy_database(&self, template: &str, name: &str) {
         self.superuser("postgres").run(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\""));
+    }
+}
+
+/// A database that is dropped with this object, whoever is still connected: hundreds of them would fill a small disk.
+#[derive(Debug)]
+pub struct Passing(pub String);
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        let upstream = Upstream::shared();
+        if let Ok(root) = Client::try_connect(upstream.port, "postgres", "postgres", "postgres") {
+            let _ = root.try_rows(&format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.0));
+        }
     }
 }
 
