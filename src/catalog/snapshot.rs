@@ -416,6 +416,11 @@ impl CatalogSnapshot {
         Self { version, database, server_version, shared: Arc::new(Index::new(parts)), own: Arc::default() }
     }
 
+    /// The same under another version.
+    pub fn renumbered(&self, version: u64) -> Self {
+        Self { version, ..self.clone() }
+    }
+
     /// The same with a session's temporary objects.
     pub fn with_temporaries(&self, own: Arc<Temporaries>) -> Self {
         Self { own, ..self.clone() }

@@ -25,7 +25,7 @@ impl Operator {
     /// Carries out one command in a transaction of its own.
     pub(super) async fn govern(&mut self, command: &Command) -> Result<Reply, Failure> {
         let mut transaction = self.control.begin().await?;
-        let done = carry_out(command, &operator(), &SearchPath::default(), &self.terms, &mut transaction).await;
+        let done = carry_out(command, &operator(), &SearchPath::default(), &self.terms, None, &mut transaction).await;
         let reply = done.map_err(|error| Failure::Refused(Box::new(Report::from(&error))))?;
         transaction.commit().await?;
         Ok(reply)

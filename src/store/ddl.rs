@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::directory::Tokens;
+use super::load::Known;
 use super::names::{DDL, OWNER, VIEWER};
 use super::reconcile::{self, Settings};
 use super::{StoreError, load};
-use crate::catalog::load::Scope;
 use crate::catalog::{CatalogSnapshot, RelationKind};
 use crate::policy::{Oid, Subject};
 use crate::upstream::OwnerChannel;
@@ -20,6 +20,7 @@ pub(super) async fn follow(
     channel: &mut dyn OwnerChannel,
     subject: &Subject,
     before: Option<Arc<CatalogSnapshot>>,
+    known: Option<&Known>,
     tokens: &Tokens,
     settings: &Settings,
 ) -> Result<(), StoreError> {
@@ -29,9 +30,9 @@ pub(super) async fn follow(
     if subject.admin {
         reconcile::lock_version(channel).await?;
     }
-    let now = Arc::new(load::catalog(channel, Scope::Shared, 0).await?);
+    let now = Arc::new(load::catalog(channel, known, 0).await?);
     let mut statements = views_to_viewer(&now);
-    let known = statements.is_empty().then(|| now.clone());
+    let unchanged = statements.is_empty().then(|| now.clone());
     if let Some(before) = &before {
         let gone = gone(before, &now);
         // Dropped by somebody else means dangling, which fails closed; only what this transaction dropped is forgotten.
@@ -44,16 +45,21 @@ pub(super) async fn follow(
         channel.execute(&statements.join(";\n")).await?;
     }
     if subject.admin {
-        reconcile::run(channel, settings, &[], known).await?;
+        reconcile::run(channel, settings, &[], unchanged).await?;
         reconcile::changed(channel).await?;
     } else {
-        reconcile::line_up(channel, settings, &[], known).await?;
+        reconcile::line_up(channel, settings, &[], unchanged).await?;
     }
     Ok(())
 }
 
 /// Drops the governed views of these relations and of what inherits from them, unless views that people made read them. PostgreSQL would refuse to drop a table or to change a column's type for their sake.
-pub(super) async fn make_way(channel: &mut dyn OwnerChannel, subject: &Subject, relations: &[Oid]) -> Result<(), StoreError> {
+pub(super) async fn make_way(
+    channel: &mut dyn OwnerChannel,
+    subject: &Subject,
+    relations: &[Oid],
+    known: Option<&Known>,
+) -> Result<(), StoreError> {
     #[derive(Deserialize)]
     struct Row {
         relation: Oid,
@@ -70,7 +76,7 @@ pub(super) async fn make_way(channel: &mut dyn OwnerChannel, subject: &Subject, 
     if made.is_empty() {
         return Ok(());
     }
-    let catalog = load::catalog(channel, Scope::Shared, 0).await?;
+    let catalog = load::catalog(channel, known, 0).await?;
     let concerned =
         |relation: Oid| relations.contains(&relation) || catalog.ancestors(relation).iter().any(|a| relations.contains(a));
     let ours: HashSet<Oid> = made.iter().map(|row| row.object).collect();

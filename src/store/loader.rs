@@ -12,7 +12,7 @@ use tokio_postgres::IsolationLevel;
 use tracing::{info, warn};
 
 use super::channel::Control;
-use super::load::{self, malformed};
+use super::load::{self, Known, malformed};
 use super::migrations::SCHEMA_VERSION;
 use super::reconcile::{self, Examined, Settings};
 use super::{StoreError, StoreSettings, Versions};
@@ -35,7 +35,7 @@ pub(super) struct Loader {
 
 struct Last {
     fingerprint: String,
-    parts: CatalogParts,
+    parts: Arc<CatalogParts>,
     footing: Arc<Footing>,
     /// Upstream was not in line and could not be brought so at this time.
     restless: Option<Instant>,
@@ -84,6 +84,12 @@ impl Loader {
         self.silent = false;
         info!("the control connection is back");
         Ok(Some(key))
+    }
+
+    /// The catalog that was loaded last.
+    pub(super) fn known(&self) -> Option<Known> {
+        let last = self.last.as_ref()?;
+        Some(Known { fingerprint: last.fingerprint.clone(), catalog: last.footing.catalog.clone() })
     }
 
     /// The connection is not to be asked again.
@@ -160,7 +166,7 @@ impl Loader {
     fn keep(&mut self, loaded: Loaded, mut footing: Footing, restless: Option<Instant>) -> Option<Arc<Footing>> {
         let Loaded { fingerprint, parts, .. } = loaded;
         if let Some(last) = &mut self.last {
-            let same_catalog = last.parts == parts && last.footing.governed == footing.governed;
+            let same_catalog = Arc::ptr_eq(&last.parts, &parts) && last.footing.governed == footing.governed;
             if same_catalog {
                 footing.catalog = last.footing.catalog.clone();
             }
@@ -174,7 +180,7 @@ impl Loader {
             && last.footing.policies.version == footing.policies.version
         {
             // The same catalog means something else now, so it needs another version.
-            footing.catalog = Arc::new(CatalogSnapshot::new(self.versions.next(), parts.clone()));
+            footing.catalog = Arc::new(footing.catalog.renumbered(self.versions.next()));
         }
         for (oid, governed) in footing.governed.iter() {
             if let Governed::Refused(reason) = governed {
@@ -222,7 +228,7 @@ impl Loader {
 /// Catalog and policies of one transaction.
 struct Loaded {
     fingerprint: String,
-    parts: CatalogParts,
+    parts: Arc<CatalogParts>,
     catalog: Arc<CatalogSnapshot>,
     policies: Arc<PolicySnapshot>,
 }
@@ -235,9 +241,9 @@ impl Loaded {
             Some(last) => (last.parts.clone(), last.footing.catalog.clone()),
             None => {
                 let parts = crate::catalog::load::load(channel, Scope::Shared).await?;
-                match last.filter(|l| l.parts == parts) {
-                    Some(last) => (parts, last.footing.catalog.clone()),
-                    None => (parts.clone(), Arc::new(CatalogSnapshot::new(versions.next(), parts))),
+                match last.filter(|l| *l.parts == parts) {
+                    Some(last) => (last.parts.clone(), last.footing.catalog.clone()),
+                    None => (Arc::new(parts.clone()), Arc::new(CatalogSnapshot::new(versions.next(), parts))),
                 }
             }
         };
@@ -271,7 +277,7 @@ struct Pulse {
 async fn pulse(channel: &mut dyn OwnerChannel, depth: Depth, sessions: bool) -> Result<Pulse, StoreError> {
     let catalog = match depth {
         Depth::Policies => "NULL::pg_catalog.text",
-        Depth::Everything => FINGERPRINT,
+        Depth::Everything => &load::FINGERPRINT,
     };
     let live = if sessions {
         "(SELECT coalesce(pg_catalog.jsonb_agg(s.sid), '[]') FROM pgusher.session AS s WHERE s.expires_at > pg_catalog.clock_timestamp())"
@@ -282,29 +288,6 @@ async fn pulse(channel: &mut dyn OwnerChannel, depth: Depth, sessions: bool) -> 
     let rows: Vec<Pulse> = serde_json::from_value(channel.fetch(&sql).await?).map_err(malformed)?;
     rows.into_iter().next().ok_or(StoreError::NotInitialized)
 }
-
-/// How many rows each catalog has and the sum of the transactions that wrote them, relative to a fixed one: moves with every committed
-/// change, costs a few milliseconds for thousands of tables. Temporary relations come and go without notice.
-const FINGERPRINT: &str = "(SELECT pg_catalog.md5(pg_catalog.string_agg(f.part, ';')) FROM ( \
-  SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(c.xmin))::int8)) AS part \
-    FROM pg_catalog.pg_class AS c WHERE c.relpersistence <> 't' \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(a.xmin))::int8)) \
-    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid NOT IN (SELECT t.oid FROM pg_catalog.pg_class AS t WHERE t.relpersistence = 't') \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_proc AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_type AS x \
-    WHERE x.typrelid = 0 AND x.typelem = 0 \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_policy AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_namespace AS x \
-    WHERE x.nspname NOT LIKE 'pg\\_temp\\_%' AND x.nspname NOT LIKE 'pg\\_toast\\_temp\\_%' \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_inherits AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_rewrite AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_operator AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_cast AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_foreign_server AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_auth_members AS x \
-  UNION ALL SELECT pg_catalog.concat_ws(',', pg_catalog.count(*), pg_catalog.sum((age('3'::xid) - age(x.xmin))::int8)) FROM pg_catalog.pg_db_role_setting AS x \
-  UNION ALL SELECT pg_catalog.string_agg(pg_catalog.concat_ws(',', r.rolname, r.rolsuper, r.rolbypassrls, r.rolinherit, r.rolcreaterole, r.rolreplication), ';' ORDER BY r.oid) \
-    FROM pg_catalog.pg_roles AS r) AS f)";
 
 /// Rows of sessions whose backend is gone, and claims that are no longer good anyway.
 const SWEEP: &str = "DELETE FROM pgusher.session AS s WHERE s.started_at < pg_catalog.now() - interval '5 seconds' \

@@ -28,7 +28,6 @@ use tokio::sync::{Mutex, Notify};
 
 pub use crate::error::StoreError;
 
-use crate::catalog::load::Scope;
 use crate::catalog::{Footing, SearchPath};
 use crate::error::Report;
 use crate::event::{Event, Events};
@@ -69,6 +68,8 @@ pub struct Store {
     events: Events,
     versions: Arc<Versions>,
     published: ArcSwapOption<Footing>,
+    /// The catalog of what was published, to be taken again where it is the same.
+    known: ArcSwapOption<load::Known>,
     /// Why nothing may be served although something was published.
     halted: ArcSwapOption<String>,
     key: ArcSwap<SigningKey>,
@@ -111,6 +112,7 @@ impl Store {
             events,
             versions,
             published: ArcSwapOption::empty(),
+            known: ArcSwapOption::empty(),
             halted: ArcSwapOption::empty(),
             key: ArcSwap::from_pointee(key),
             started: Instant::now(),
@@ -170,6 +172,7 @@ impl Store {
             line.covered = covers;
             self.halted.store(None);
         }
+        self.known.store(line.loader.known().map(Arc::new));
         if let Some(footing) = look.footing {
             let (catalog, policies) = footing.versions();
             self.published.store(Some(footing));
@@ -223,7 +226,7 @@ impl Store {
 
     async fn within(&self, channel: &mut dyn OwnerChannel) -> Result<Footing, StoreError> {
         let settings = self.settings.enforcement();
-        let catalog = Arc::new(load::catalog(channel, Scope::Shared, self.versions.next()).await?);
+        let catalog = Arc::new(load::catalog(channel, self.known.load().as_deref(), self.versions.next()).await?);
         let policies = Arc::new(load::policies(channel).await?);
         let examined = reconcile::examine(channel, catalog, policies, &settings, HashMap::new()).await?;
         Ok(examined.served(&settings))
@@ -247,7 +250,8 @@ impl Governor for Store {
         channel: &'a mut dyn OwnerChannel,
     ) -> BoxFuture<'a, Result<Reply, Report>> {
         Box::pin(async move {
-            let done = govern::carry_out(command, subject, search_path, &self.settings.terms, channel).await;
+            let known = self.known.load_full();
+            let done = govern::carry_out(command, subject, search_path, &self.settings.terms, known.as_deref(), channel).await;
             done.map_err(|e| Report::from(&e))
         })
     }
@@ -262,14 +266,17 @@ impl Governor for Store {
         relations: &'a [Oid],
         channel: &'a mut dyn OwnerChannel,
     ) -> BoxFuture<'a, Result<(), Report>> {
-        Box::pin(async move { ddl::make_way(channel, subject, relations).await.map_err(|e| Report::from(&e)) })
+        Box::pin(async move {
+            ddl::make_way(channel, subject, relations, self.known.load().as_deref()).await.map_err(|e| Report::from(&e))
+        })
     }
 
     fn follow_ddl<'a>(&'a self, subject: &'a Subject, channel: &'a mut dyn OwnerChannel) -> BoxFuture<'a, Result<(), Report>> {
         Box::pin(async move {
             let before = self.published.load_full().map(|f| f.catalog.clone());
+            let known = self.known.load_full();
             let settings = self.settings.enforcement();
-            ddl::follow(channel, subject, before, &self.tokens, &settings).await.map_err(|e| Report::from(&e))
+            ddl::follow(channel, subject, before, known.as_deref(), &self.tokens, &settings).await.map_err(|e| Report::from(&e))
         })
     }
 

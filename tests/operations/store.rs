@@ -62,6 +62,46 @@ fn what_upstream_changes_behind_our_back_is_mended_and_published() {
     });
 }
 
+/// The catalog is loaded again when this moves, which takes long: not each time that somebody writes a row.
+#[test]
+fn the_catalogs_fingerprint_moves_with_every_change_of_the_catalog_and_with_nothing_else() {
+    let bench = Bench::new(Mechanism::Rls, "CREATE TABLE t (id int, v text); CREATE DOMAIN d AS text", "SELECT 1");
+    let root = bench.superuser();
+    root.run("CREATE FUNCTION f(text) RETURNS boolean LANGUAGE sql AS 'SELECT true'");
+    let fingerprint = || root.one(&format!("SELECT {}", &*pgusher::store::load::FINGERPRINT));
+    let mut before = fingerprint();
+    for quiet in [
+        "INSERT INTO t VALUES (1, 'x')",
+        "SELECT txid_current()",
+        "CREATE TEMP TABLE passing (id int PRIMARY KEY)",
+        "DROP TABLE passing",
+    ] {
+        root.run(quiet);
+        assert_eq!(fingerprint(), before, "{quiet}");
+    }
+    for change in [
+        "ALTER DOMAIN d ADD CONSTRAINT c CHECK (f(value))",
+        "ALTER DOMAIN d DROP CONSTRAINT c",
+        "CREATE STATISTICS s ON upper(v), id FROM t",
+        "ALTER TABLE t ALTER COLUMN v SET DEFAULT upper('x')",
+        "ALTER TABLE t ALTER COLUMN v SET DEFAULT lower('x')",
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (f(v))",
+        "CREATE INDEX i ON t (upper(v))",
+        "CREATE VIEW w AS SELECT id FROM t",
+        "CREATE OR REPLACE VIEW w AS SELECT id + 1 AS id FROM t",
+        "ALTER FUNCTION f(text) SET search_path = public, pg_temp",
+        "ALTER ROLE pgusher_session IN DATABASE postgres SET application_name = 'x'",
+        "ALTER ROLE pgusher_session IN DATABASE postgres RESET application_name",
+        "BEGIN; DROP TABLE t CASCADE",
+        "ROLLBACK; DROP DOMAIN d",
+    ] {
+        root.run(change);
+        let now = fingerprint();
+        assert_ne!(now, before, "{change}");
+        before = now;
+    }
+}
+
 #[test]
 fn a_table_dropped_and_made_anew_outside_is_refused() {
     let runtime = runtime();

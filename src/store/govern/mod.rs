@@ -30,9 +30,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::governed::governed;
-use super::load;
+use super::load::{self, Known};
 use super::reconcile;
-use crate::catalog::load::Scope;
 use crate::catalog::{Footing, SearchPath};
 use crate::error::{GovernError, StoreError};
 use crate::governance::{Command, columns};
@@ -79,16 +78,18 @@ struct Ground<'a> {
     footing: Footing,
     search_path: &'a SearchPath,
     terms: &'a Terms,
+    known: Option<&'a Known>,
 }
 
 type Rows = Vec<Vec<Option<String>>>;
 
-/// Carries out a command for a subject, in the channel's transaction.
+/// Carries out a command for a subject, in the channel's transaction. `known` is a catalog that may still be the same.
 pub async fn carry_out(
     command: &Command,
     subject: &Subject,
     search_path: &SearchPath,
     terms: &Terms,
+    known: Option<&Known>,
     channel: &mut dyn OwnerChannel,
 ) -> Result<Reply, GovernError> {
     // A new token changes nothing for anybody else, so it waits for nobody and nobody is told.
@@ -96,7 +97,7 @@ pub async fn carry_out(
     if shakes {
         channel.execute(&format!("SELECT pgusher.queue({})", subject.admin)).await?;
     }
-    let catalog = load::catalog(channel, Scope::Shared, 0).await?;
+    let catalog = load::catalog(channel, known, 0).await?;
     let policies = load::policies(channel).await?;
     // What a token claims is for its session: what governance made of it would stay.
     let bearing = Bearing { claimed: Arc::default(), ..subject.bearing.clone() };
@@ -107,7 +108,7 @@ pub async fn carry_out(
     let subject = Subject { admin: fresh.admin && subject.admin, ..fresh };
     let governed = governed(&catalog, &policies, &terms.enforcement, &HashMap::new());
     let footing = Footing::new(Arc::new(catalog), Arc::new(policies), governed);
-    let ground = Ground { subject, narrowed, footing, search_path, terms };
+    let ground = Ground { subject, narrowed, footing, search_path, terms, known };
     let rows = run(command, &ground, channel).await?;
     if shakes {
         reconcile::changed(channel).await?;
@@ -159,7 +160,9 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
 
 /// Brings upstream in line after a change that concerns these relations.
 async fn follow(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, relations: &[Oid]) -> Result<(), GovernError> {
-    reconcile::run(channel, &ground.terms.enforcement, relations, None).await.map_err(GovernError::Store)
+    reconcile::lock_version(channel).await?;
+    let catalog = Arc::new(load::catalog(channel, ground.known, 0).await?);
+    reconcile::run(channel, &ground.terms.enforcement, relations, Some(catalog)).await.map_err(GovernError::Store)
 }
 
 /// Rows of one SELECT.

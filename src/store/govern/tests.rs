@@ -174,7 +174,7 @@ fn act_on(parts: PolicyParts, who: i64, text: &str, kept: &mut Kept) -> Result<R
     let subject: Subject = if who == 0 { operator() } else { policies.subject(PrincipalId(who)).unwrap() };
     let footing = Footing::new(Arc::new(catalog()), Arc::new(policies), HashMap::new());
     let (search_path, terms) = (SearchPath::default(), Terms::default());
-    let ground = Ground { subject, narrowed: false, footing, search_path: &search_path, terms: &terms };
+    let ground = Ground { subject, narrowed: false, footing, search_path: &search_path, terms: &terms, known: None };
     let command = parse(text).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(run(&command, &ground, kept))
@@ -438,7 +438,7 @@ fn a_narrowed_session_makes_no_wider_token() {
     let subject = Subject { admin: false, ..policies.subject(PrincipalId(ROOT)).unwrap() };
     let footing = Footing::new(Arc::new(catalog()), Arc::new(policies), HashMap::new());
     let (search_path, terms) = (SearchPath::default(), Terms::default());
-    let ground = Ground { subject, narrowed: true, footing, search_path: &search_path, terms: &terms };
+    let ground = Ground { subject, narrowed: true, footing, search_path: &search_path, terms: &terms, known: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for (text, good) in [("CREATE TOKEN", false), ("CREATE TOKEN SCOPES (sql, admin)", false), ("CREATE TOKEN SCOPES (sql)", true)]
     {

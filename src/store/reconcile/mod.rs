@@ -18,7 +18,6 @@ pub(super) use renew::renew;
 
 use super::governed::governed;
 use super::{StoreError, load};
-use crate::catalog::load::Scope;
 use crate::catalog::{CatalogSnapshot, Footing, Governed};
 use crate::policy::{Mechanism, Oid, PolicySnapshot};
 use crate::upstream::OwnerChannel;
@@ -70,7 +69,7 @@ pub async fn line_up(
     for _ in 0..ROUNDS {
         let catalog = match known.take() {
             Some(catalog) => catalog,
-            None => Arc::new(load::catalog(channel, Scope::Shared, 0).await?),
+            None => Arc::new(load::catalog(channel, None, 0).await?),
         };
         let examined = examine(channel, catalog, policies.clone(), settings, failed.clone()).await?;
         check(&examined.footing, focus)?;

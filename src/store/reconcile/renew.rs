@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::Settings;
-use crate::catalog::load::Scope;
 use crate::catalog::{Footing, SearchPath};
 use crate::name::{Name, quote_literal};
 use crate::policy::{Oid, PolicySource};
@@ -40,7 +39,7 @@ pub(in crate::store) async fn renew(channel: &mut dyn OwnerChannel, settings: &S
     if rows.is_empty() {
         return Ok(false);
     }
-    let catalog = Arc::new(load::catalog(channel, Scope::Shared, 0).await?);
+    let catalog = Arc::new(load::catalog(channel, None, 0).await?);
     let policies = Arc::new(load::policies(channel).await?);
     let governed = governed(&catalog, &policies, settings, &HashMap::new());
     let footing = Footing::new(catalog, policies, governed);
