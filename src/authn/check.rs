@@ -9,8 +9,24 @@ use crate::policy::{Bearing, PrincipalId};
 /// The user name that stands for "whoever this token belongs to".
 pub const ANY_USER: &str = "token";
 
-/// The scope that lets a token run SQL. Narrower ones (`sql:read`) are refused until they can be enforced.
-const SQL_SCOPE: &str = "sql";
+/// What a client wants to do with its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Run SQL.
+    Sql,
+    /// Administrate over HTTP: principals, groups and tokens, its own too.
+    Administration,
+}
+
+impl Purpose {
+    /// The scope that a narrowed token needs for it. Narrower ones (`sql:read`) are refused until they can be enforced.
+    pub fn scope(self) -> &'static str {
+        match self {
+            Purpose::Sql => "sql",
+            Purpose::Administration => ADMIN_SCOPE,
+        }
+    }
+}
 
 /// The scope that lets a token use its principal's admin rights.
 const ADMIN_SCOPE: &str = "admin";
@@ -39,9 +55,9 @@ pub enum Refusal {
     /// The user name given is not its principal's.
     #[error("the token belongs to another principal")]
     OtherPrincipal,
-    /// It was made for other uses than SQL.
-    #[error("the token lacks the scope \"sql\"")]
-    Scope,
+    /// It is good, and was made for other uses.
+    #[error("the token lacks the scope \"{}\"", .0.scope())]
+    Scope(Purpose),
 }
 
 /// A principal that has shown a good token. Only [`check`] makes one.
@@ -70,9 +86,9 @@ pub struct Proven {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Checked;
 
-/// Decides whether the credential found for a token (if one was) proves that the client is `user` at the time `now`.
+/// Decides whether the credential found for a token (if one was) proves that the client is `user` at the time `now`, for a purpose.
 /// Every test is made every time, so that how long it takes says nothing about why it failed.
-pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<Proven, Refusal> {
+pub fn check(found: Option<Credential>, user: &str, purpose: Purpose, now: SystemTime) -> Result<Proven, Refusal> {
     let unknown = found.is_none();
     let credential = found.unwrap_or_else(nobody);
     let revoked = credential.revoked.is_some();
@@ -80,7 +96,7 @@ pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<P
     let disabled = !credential.enabled;
     let other = (user != &*credential.name) & (user != ANY_USER);
     let narrowed = !credential.scopes.is_empty();
-    let scope = narrowed & !credential.scopes.iter().any(|s| &**s == SQL_SCOPE);
+    let scope = narrowed & !credential.scopes.iter().any(|s| &**s == purpose.scope());
     let left_aside = narrowed & !credential.scopes.iter().any(|s| &**s == ADMIN_SCOPE);
     let admin = credential.admin & !left_aside;
     let refusals = [
@@ -89,7 +105,7 @@ pub fn check(found: Option<Credential>, user: &str, now: SystemTime) -> Result<P
         (expired, Refusal::Expired),
         (disabled, Refusal::Disabled),
         (other, Refusal::OtherPrincipal),
-        (scope, Refusal::Scope),
+        (scope, Refusal::Scope(purpose)),
     ];
     match refusals.into_iter().find(|(holds, _)| *holds) {
         Some((_, refusal)) => Err(refusal),
@@ -153,13 +169,13 @@ mod tests {
     }
 
     fn refusal(credential: Credential) -> Refusal {
-        check(Some(credential), "alice@example.com", now()).unwrap_err()
+        check(Some(credential), "alice@example.com", Purpose::Sql, now()).unwrap_err()
     }
 
     #[test]
     fn a_good_token_proves_its_principal_by_name_or_by_the_word_token() {
         for user in ["alice@example.com", "token"] {
-            let proven = check(Some(good()), user, now()).unwrap();
+            let proven = check(Some(good()), user, Purpose::Sql, now()).unwrap();
             assert_eq!(
                 (proven.principal, &*proven.name, &*proven.token, proven.admin),
                 (PrincipalId(7), "alice@example.com", "7", true)
@@ -170,7 +186,7 @@ mod tests {
     #[test]
     fn an_unknown_token_is_refused_whatever_the_name() {
         for user in ["alice@example.com", "token", ""] {
-            assert_eq!(check(None, user, now()), Err(Refusal::Unknown));
+            assert_eq!(check(None, user, Purpose::Sql, now()), Err(Refusal::Unknown));
         }
     }
 
@@ -183,22 +199,34 @@ mod tests {
 
     #[test]
     fn a_token_without_an_end_does_not_expire() {
-        assert!(check(Some(Credential { expires: None, ..good() }), "token", now()).is_ok());
+        assert!(check(Some(Credential { expires: None, ..good() }), "token", Purpose::Sql, now()).is_ok());
     }
 
     #[test]
     fn names_are_compared_exactly() {
         for user in ["Alice@example.com", "alice@example.com ", "bob", "", "TOKEN"] {
-            assert_eq!(check(Some(good()), user, now()), Err(Refusal::OtherPrincipal));
+            assert_eq!(check(Some(good()), user, Purpose::Sql, now()), Err(Refusal::OtherPrincipal));
         }
     }
 
     #[test]
     fn a_narrowed_token_needs_the_sql_scope_and_keeps_admin_rights_only_by_the_admin_scope() {
         let narrowed = |scopes: &[&str]| Credential { scopes: scopes.iter().map(|s| Arc::from(*s)).collect(), ..good() };
-        assert_eq!(refusal(narrowed(&["data"])), Refusal::Scope);
-        assert_eq!(refusal(narrowed(&["sql:read"])), Refusal::Scope);
-        assert!(!check(Some(narrowed(&["sql"])), "token", now()).unwrap().admin);
-        assert!(check(Some(narrowed(&["sql", "admin"])), "token", now()).unwrap().admin);
+        assert_eq!(refusal(narrowed(&["data"])), Refusal::Scope(Purpose::Sql));
+        assert_eq!(refusal(narrowed(&["sql:read"])), Refusal::Scope(Purpose::Sql));
+        assert!(!check(Some(narrowed(&["sql"])), "token", Purpose::Sql, now()).unwrap().admin);
+        assert!(check(Some(narrowed(&["sql", "admin"])), "token", Purpose::Sql, now()).unwrap().admin);
+    }
+    #[test]
+    fn a_narrowed_token_administrates_only_by_the_admin_scope_and_is_told_so_only_when_it_is_good() {
+        let narrowed = |scopes: &[&str]| Credential { scopes: scopes.iter().map(|s| Arc::from(*s)).collect(), ..good() };
+        let asked = |credential| check(Some(credential), ANY_USER, Purpose::Administration, now());
+        let lacking = Refusal::Scope(Purpose::Administration);
+        assert_eq!(asked(narrowed(&["sql"])), Err(lacking));
+        assert_eq!(lacking.to_string(), "the token lacks the scope \"admin\"");
+        assert!(asked(narrowed(&["admin"])).unwrap().admin);
+        assert!(asked(good()).unwrap().admin);
+        let revoked = Credential { revoked: Some(now()), ..narrowed(&["sql"]) };
+        assert_eq!(asked(revoked), Err(Refusal::Revoked));
     }
 }

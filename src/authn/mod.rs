@@ -6,6 +6,8 @@
 
 mod check;
 mod jwt;
+mod prove;
+mod throttle;
 mod token;
 
 use std::future::Future;
@@ -13,8 +15,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use check::{ANY_USER, Proven, Refusal, check};
+pub use check::{ANY_USER, Proven, Purpose, Refusal, check};
 pub use jwt::{Issuers, JwtRefusal, KeySetError, SourceError, Vouched};
+pub use prove::{Asked, prove};
+pub use throttle::Throttle;
 pub use token::{PREFIX, Token, TokenHash, hash};
 
 use crate::policy::PrincipalId;

@@ -16,6 +16,7 @@ use super::log::Level;
 use super::{Failure, log, wiring};
 use crate::admin::{self, Pages};
 use crate::audit;
+use crate::authn::Throttle;
 use crate::config::{self, Settings};
 use crate::event::Events;
 use crate::listener::{Gate, ListenSettings, Listener};
@@ -72,7 +73,7 @@ impl Served {
             idle: wiring::idle(settings),
             analyses: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         };
-        let gate = Arc::new(Gate { rules, registry, directory: store.clone(), events });
+        let gate = Arc::new(Gate { rules, registry, directory: store.clone(), throttle: Throttle::default(), events });
         Ok(Self { store, gate, pool, environment: Arc::new(ArcSwap::from_pointee(environment)) })
     }
 

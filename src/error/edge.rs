@@ -253,8 +253,9 @@ mod tests {
         assert_eq!(expected.message, "password authentication failed for user \"alice\"");
         assert_eq!(expected.code, SqlState::INVALID_PASSWORD);
         let of_jwt = [Refusal::Jwt(JwtRefusal::Signature), Refusal::Jwt(JwtRefusal::Issuer), Refusal::NoPrincipal];
-        let of_any = [Refusal::Revoked, Refusal::Expired, Refusal::Disabled, Refusal::OtherPrincipal, Refusal::Scope];
-        for refusal in of_any.into_iter().chain(of_jwt) {
+        let of_scope = [Refusal::Scope(crate::authn::Purpose::Sql)];
+        let of_any = [Refusal::Revoked, Refusal::Expired, Refusal::Disabled, Refusal::OtherPrincipal];
+        for refusal in of_any.into_iter().chain(of_jwt).chain(of_scope) {
             assert_eq!(report(refusal), expected);
         }
     }

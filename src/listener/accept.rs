@@ -16,7 +16,7 @@ use super::ListenSettings;
 use super::door::is_there;
 use super::door::{Arrival, BindError, Door};
 use super::limits::{After, Failures, Place, Places};
-use crate::authn::Directory;
+use crate::authn::{Directory, Throttle};
 use crate::error::Report;
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, SessionId};
@@ -32,6 +32,8 @@ pub struct Gate {
     pub registry: Arc<Registry>,
     /// Where credentials are.
     pub directory: Arc<dyn Directory>,
+    /// Logins that failed of late.
+    pub throttle: Throttle,
     /// Where events go.
     pub events: Events,
 }
@@ -156,7 +158,8 @@ where
     let (id, began) = (accepted.session, Instant::now());
     gate.events.emit(Event::Accepted { session: id, address: accepted.address });
     let rules = gate.rules.load_full();
-    if let Some(authenticated) = startup::run(accepted, &rules, &gate.registry, &*gate.directory, &gate.events).await {
+    let by = (&*gate.directory, &gate.throttle);
+    if let Some(authenticated) = startup::run(accepted, &rules, &gate.registry, by, &gate.events).await {
         session(authenticated).await;
     }
     gate.events.emit(Event::Closed { session: id, duration: began.elapsed() });

@@ -4,7 +4,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::BytesMut;
 
@@ -12,7 +11,7 @@ use super::intake::{Failure, Intake};
 use super::negotiate::{AcceptedFacts, Negotiated};
 use super::packet::{Named, Negotiate};
 use super::{Admission, Authenticated, Rules, TlsDemand, parameters};
-use crate::authn::{self, Directory, Issuers, Proven, Refusal, Vouched};
+use crate::authn::{self, Asked, Directory, Issuers, Proven, Purpose};
 use crate::error::edge::StartupError;
 use crate::upstream::connect::is_loopback;
 use crate::wire::ClientStream;
@@ -90,8 +89,7 @@ fn check_privacy(stream: &ClientStream, address: Option<IpAddr>, rules: &Rules) 
     }
 }
 
-/// Asks for the token and checks it. Whatever was given is hashed, looked up and checked: malformed or unknown, the work is the same.
-/// So is a JWT that was not taken; how long its signature took says only what its bearer knows. Nobody is made for a login that fails.
+/// Asks for the token and checks it.
 async fn prove(
     intake: &mut Intake,
     negotiate: Option<Negotiate>,
@@ -108,22 +106,7 @@ async fn prove(
     if given.as_bytes().is_empty() {
         return Err(StartupError::NoToken);
     }
-    let hash = authn::hash(given.as_bytes());
-    let vouched = if issuers.take(given.as_bytes()) {
-        let vouched = issuers.verify(given.as_bytes(), SystemTime::now()).await;
-        let welcome = |name: &str| served && (**user == *name || **user == *authn::ANY_USER);
-        Some(vouched.map(|vouched| Vouched { create: vouched.create && welcome(&vouched.name), ..vouched }))
-    } else {
-        None
-    };
-    drop(given);
-    let proven = match &vouched {
-        Some(Ok(vouched)) => {
-            let found = directory.vouched(vouched).await?;
-            if found.is_none() { Err(Refusal::NoPrincipal) } else { authn::check(found, user, SystemTime::now()) }
-        }
-        Some(Err(refusal)) => directory.credential(hash).await.map(|_| Err(Refusal::from(*refusal)))?,
-        None => authn::check(directory.credential(hash).await?, user, SystemTime::now()),
-    };
+    let asked = Asked { user, purpose: Purpose::Sql, create: served };
+    let proven = authn::prove(given.as_bytes(), asked, directory, issuers).await?;
     proven.map_err(|refusal| StartupError::Refused { user: Arc::clone(user), refusal })
 }

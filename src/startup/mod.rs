@@ -15,14 +15,14 @@ mod parameters;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use tokio_rustls::TlsAcceptor;
 
 use self::intake::Failure;
 use self::negotiate::Asked;
-use crate::authn::{Directory, Issuers};
+use crate::authn::{ANY_USER, Directory, Issuers, Throttle};
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, SessionId};
 use crate::policy::{Bearing, PrincipalId};
@@ -115,15 +115,15 @@ pub struct Authenticated {
 }
 
 /// Carries a client from its first byte to a checked token. `None`: it was served (a cancel request) or turned away, and has been
-/// told; the events say why.
+/// told; the events say why. Whoever shows bad tokens again and again is told ever later, and nobody else is.
 pub async fn run(
     accepted: Accepted,
     rules: &Rules,
     registry: &Registry,
-    directory: &dyn Directory,
+    (directory, throttle): (&dyn Directory, &Throttle),
     events: &Events,
 ) -> Option<Authenticated> {
-    let session = accepted.session;
+    let (session, address) = (accepted.session, accepted.address);
     match tokio::time::timeout(rules.timeout, line(accepted, rules, registry, directory, events)).await {
         Ok(Ok(Some(authenticated))) => {
             events.emit(Event::LoggedIn {
@@ -139,6 +139,11 @@ pub async fn run(
         Ok(Ok(None)) => None,
         Ok(Err(failure)) => {
             note(events, session, &failure.error, failure.user.as_ref());
+            if let StartupError::Refused { user, .. } = &failure.error {
+                // Nobody is called by the word that stands for anybody.
+                let name = Some(&**user).filter(|name| *name != ANY_USER);
+                tokio::time::sleep(throttle.failed(address, name, Instant::now())).await;
+            }
             failure.tell().await;
             None
         }

@@ -113,7 +113,7 @@ impl Scene {
             admission: self.admission,
         };
         let (rules, book, events) = (self.rules.clone(), Arc::clone(&self.book), Events::new(vec![Box::new(self.notes.clone())]));
-        let served = tokio::spawn(async move { run(accepted, &rules, &registry(), &*book, &events).await });
+        let served = tokio::spawn(async move { run(accepted, &rules, &registry(), (&*book, &Throttle::default()), &events).await });
         (client, served)
     }
 

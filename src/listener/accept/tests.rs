@@ -73,6 +73,7 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
         rules: ArcSwap::from_pointee(rules),
         registry: Registry::new(upstream),
         directory: Arc::new(Trusting),
+        throttle: crate::authn::Throttle::default(),
         events: Events::none(),
     });
     let (stop, stopped) = watch::channel(false);
