@@ -11,5 +11,5 @@ mod drivers;
 mod harness;
 mod operations;
 mod regression;
-mod spec;
+pub mod spec;
 mod wire;

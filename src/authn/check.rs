@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Credential, JwtRefusal};
-use crate::policy::{Bearing, PrincipalId};
+use crate::policy::{Acting, Bearing, PrincipalId};
 
 /// The user name that stands for "whoever this token belongs to".
 pub const ANY_USER: &str = "token";
@@ -58,6 +58,9 @@ pub enum Refusal {
     /// It is good, and was made for other uses.
     #[error("the token lacks the scope \"{}\"", .0.scope())]
     Scope(Purpose),
+    /// It acts for somebody whom it may not act for, or who does not exist.
+    #[error("it may not act for that one, or there is no such one")]
+    NotActing,
 }
 
 /// A principal that has shown a good token. Only [`check`] makes one.
@@ -79,6 +82,8 @@ pub struct Proven {
     pub actors: Vec<Arc<str>>,
     /// It was made at this login.
     pub created: bool,
+    /// Who may act for it, by its token alone.
+    pub may_act: Option<Arc<str>>,
     checked: Checked,
 }
 
@@ -115,11 +120,40 @@ pub fn check(found: Option<Credential>, user: &str, purpose: Purpose, now: Syste
             token: credential.token,
             expires: credential.expires,
             admin,
-            bearing: Bearing { claimed: credential.claimed, narrowed: left_aside, vouched: credential.vouched },
+            bearing: Bearing { claimed: credential.claimed, narrowed: left_aside, vouched: credential.vouched, acting: None },
             actors: credential.actors,
             created: credential.created,
+            may_act: None,
             checked: Checked,
         }),
+    }
+}
+
+impl Proven {
+    /// The session of a person for whom this principal acts: the person's rights, but for admin rights, until either token ends.
+    pub fn acting_for(self, (person, name): (PrincipalId, &str), shown: Option<Proven>, allowed: bool) -> Proven {
+        let Self { principal: actor, name: actor_name, token, expires, mut actors, .. } = self;
+        actors.push(actor_name);
+        let (consent, claimed, until) = match shown {
+            Some(shown) => {
+                actors.extend(shown.actors);
+                (Some(shown.token), shown.bearing.claimed, shown.expires)
+            }
+            None => (None, Arc::default(), None),
+        };
+        let acting = Some(Arc::new(Acting { actor, consent, allowed }));
+        Proven {
+            principal: person,
+            name: Arc::from(name),
+            token,
+            expires: expires.into_iter().chain(until).min(),
+            admin: false,
+            bearing: Bearing { claimed, narrowed: true, vouched: true, acting },
+            actors,
+            created: false,
+            may_act: None,
+            checked: self.checked,
+        }
     }
 }
 

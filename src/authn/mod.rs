@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 pub use check::{ANY_USER, Proven, Purpose, Refusal, check};
 pub use jwt::{Issuers, JwtRefusal, KeySetError, SourceError, Vouched};
-pub use prove::{Asked, prove};
+pub use prove::{Asked, act, prove};
 pub use throttle::Throttle;
 pub use token::{PREFIX, Token, TokenHash, hash};
 
@@ -60,6 +60,9 @@ pub struct DirectoryError(pub String);
 /// A look-up under way.
 pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Option<Credential>, DirectoryError>> + Send + 'a>>;
 
+/// A search for a principal under way.
+pub type Found<'a> = Pin<Box<dyn Future<Output = Result<Option<PrincipalId>, DirectoryError>> + Send + 'a>>;
+
 /// Where credentials are kept; the policy store implements it. It must do the same work whether or not it finds the token, and must
 /// not serve a revoked token or disabled principal from a cache as good.
 pub trait Directory: Send + Sync {
@@ -70,4 +73,7 @@ pub trait Directory: Send + Sync {
     /// there is no principal of that name, and none is to be made. A JWT is found here only, never by [`Directory::credential`]: its
     /// signature is checked every time.
     fn vouched<'a>(&'a self, vouched: &'a Vouched) -> Lookup<'a>;
+
+    /// The principal of that name, if `actor` may act for it: by a grant, or where `consent`, a token of its own, allows it by itself.
+    fn acts<'a>(&'a self, actor: PrincipalId, person: &'a str, consent: Option<&'a str>, allowed: bool) -> Found<'a>;
 }

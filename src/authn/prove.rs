@@ -1,8 +1,9 @@
 //! What a client gave, looked up and checked: one way for every door.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Directory, DirectoryError, Issuers, Proven, Purpose, Refusal, Vouched, check, hash};
+use super::{ANY_USER, Directory, DirectoryError, Issuers, PREFIX, Proven, Purpose, Refusal, Vouched, check, hash};
 
 /// What a credential is to prove.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +31,42 @@ pub async fn prove(
     }
     match issuers.verify(given, SystemTime::now()).await {
         Ok(vouched) => {
-            let welcome = *asked.user == *vouched.name || asked.user == super::ANY_USER;
+            let welcome = *asked.user == *vouched.name || asked.user == ANY_USER;
             let vouched = Vouched { create: vouched.create && asked.create && welcome, ..vouched };
             let found = directory.vouched(&vouched).await?;
-            Ok(if found.is_none() { Err(Refusal::NoPrincipal) } else { decide(found) })
+            let proven = if found.is_none() { Err(Refusal::NoPrincipal) } else { decide(found) };
+            Ok(proven.map(|mut proven| {
+                proven.may_act = vouched.may_act.map(Arc::from);
+                proven
+            }))
         }
         Err(refusal) => directory.credential(hash).await.map(|_| Err(Refusal::from(refusal))),
     }
+}
+
+/// The principal that has shown its token acts for somebody: named, or by that one's own token. It needs the right to, by a grant or by
+/// what the token says (RFC 8693 section 4.4). A refusal is for the log: its client would learn who exists, and which tokens are good.
+pub async fn act(
+    proven: Proven,
+    person: &str,
+    purpose: Purpose,
+    directory: &dyn Directory,
+    issuers: &Issuers,
+) -> Result<Result<Proven, Refusal>, DirectoryError> {
+    let (shown, allowed) = if person.starts_with(PREFIX) || issuers.take(person.as_bytes()) {
+        let asked = Asked { user: ANY_USER, purpose, create: false };
+        match prove(person.as_bytes(), asked, directory, issuers).await? {
+            Ok(shown) => {
+                let allowed = shown.may_act.as_deref() == Some(&*proven.name);
+                (Some(shown), allowed)
+            }
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    } else {
+        (None, false)
+    };
+    let name = shown.as_ref().map_or_else(|| Arc::from(person), |shown| Arc::clone(&shown.name));
+    let consent = shown.as_ref().map(|shown| Arc::clone(&shown.token));
+    let found = directory.acts(proven.principal, &name, consent.as_deref(), allowed).await?;
+    Ok(found.map(|found| proven.acting_for((found, &name), shown, allowed)).ok_or(Refusal::NotActing))
 }

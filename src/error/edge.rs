@@ -64,6 +64,14 @@ pub enum StartupError {
         /// Why, for the log.
         refusal: Refusal,
     },
+    /// The principal may not act for the one it asked for. Only the log hears why.
+    #[error("\"{actor}\" acts for somebody: {refusal}")]
+    NotActing {
+        /// The principal whose token was good.
+        actor: Arc<str>,
+        /// Why, for the log.
+        refusal: Refusal,
+    },
     /// The directory could not answer.
     #[error("the directory of tokens: {0}")]
     Directory(#[from] DirectoryError),
@@ -187,6 +195,11 @@ impl From<&StartupError> for Report {
             StartupError::Refused { user, refusal: _ } => {
                 Report::fatal(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
             }
+            StartupError::NotActing { actor, refusal: _ } => Report::fatal(
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("\"{actor}\" may not act on behalf of that user"),
+            )
+            .hint(format!("An administrator may allow it: GRANT ACT FOR USER … TO {}.", crate::name::quote_identifier(actor))),
             StartupError::Directory(_) => {
                 Report::fatal(SqlState::CANNOT_CONNECT_NOW, "the database system is not yet accepting connections")
                     .detail("Tokens cannot be checked at the moment.")

@@ -249,6 +249,22 @@ pub enum Command {
         /// Whether it is trusted from now on.
         trusted: bool,
     },
+    /// `GRANT ACT FOR {USER|SERVICE PRINCIPAL|GROUP} p, … TO actor, …`, and `REVOKE ACT FOR … FROM …`
+    Act {
+        /// For whom; for a group: for everybody in it.
+        people: Vec<Member>,
+        /// Who may act for them; a group's members.
+        actors: Vec<String>,
+        /// GRANT.
+        granted: bool,
+    },
+    /// `SHOW ACTORS [FOR p]`
+    ShowActors {
+        /// Those who may act for this principal; all for an administrator, one's own for others when absent.
+        person: Option<String>,
+    },
+    /// `SHOW SESSION`
+    ShowSession,
     /// `SHOW ROW FILTERS [ON [TABLE] t]`
     ShowRowFilters {
         /// Only this table's.
@@ -282,6 +298,10 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         Command::ShowTokens { .. } => {
             vec!["token_id", "principal", "comment", "scopes", "created_at", "expires_at", "last_used_at", "state"]
         }
+        Command::ShowActors { .. } => vec!["actor", "on_behalf_of", "granted_by", "granted_at"],
+        Command::ShowSession => {
+            vec!["principal", "actors", "token_id", "scopes", "groups", "admin", "started_at", "expires_at", "pool"]
+        }
         Command::ShowRowFilters { .. } => vec!["schema", "table", "filter", "mechanism", "state"],
         Command::ShowMasks { .. } => vec!["schema", "table", "column", "mask", "state"],
         Command::ExplainAccess { .. } => vec!["subject", "needs", "on", "decision", "because"],
@@ -299,6 +319,7 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         | Command::SetMask { .. }
         | Command::DropMask { .. }
         | Command::SetMechanism { .. }
+        | Command::Act { .. }
         | Command::SetTrusted { .. } => Vec::new(),
     }
 }
@@ -307,14 +328,16 @@ impl Command {
     /// The command tag that ends its answer.
     pub fn tag(&self) -> &'static str {
         match self {
-            Command::Grant { .. } => "GRANT",
-            Command::Revoke { .. } => "REVOKE",
+            Command::Grant { .. } | Command::Act { granted: true, .. } => "GRANT",
+            Command::Revoke { .. } | Command::Act { granted: false, .. } => "REVOKE",
             Command::ShowGrants { .. }
             | Command::ShowEffectiveGrants { .. }
             | Command::ShowAccess { .. }
             | Command::ShowPrincipals { .. }
             | Command::ShowGroups { .. }
             | Command::ShowTokens { .. }
+            | Command::ShowActors { .. }
+            | Command::ShowSession
             | Command::ShowRowFilters { .. }
             | Command::ShowMasks { .. } => "SHOW",
             Command::Msck { .. } => "MSCK",
@@ -374,6 +397,7 @@ impl Command {
             | Command::SetMask { .. }
             | Command::DropMask { .. }
             | Command::SetMechanism { .. }
+            | Command::Act { .. }
             | Command::SetTrusted { .. } => true,
             Command::ShowGrants { .. }
             | Command::ShowEffectiveGrants { .. }
@@ -381,6 +405,8 @@ impl Command {
             | Command::ShowPrincipals { .. }
             | Command::ShowGroups { .. }
             | Command::ShowTokens { .. }
+            | Command::ShowActors { .. }
+            | Command::ShowSession
             | Command::ShowRowFilters { .. }
             | Command::ShowMasks { .. }
             | Command::ExplainAccess { .. } => false,

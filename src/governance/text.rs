@@ -86,6 +86,15 @@ impl Display for Command {
                 };
                 write!(f, "ALTER TABLE {table} SET FILTER MECHANISM {word}")
             }
+            Command::Act { people, actors, granted } => {
+                let (verb, word) = if *granted { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+                write!(f, "{verb} ACT FOR {} {word} {}", member_list(people), principals(actors))
+            }
+            Command::ShowActors { person } => {
+                f.write_str("SHOW ACTORS")?;
+                optional(f, " FOR ", person.as_deref().map(quote_identifier))
+            }
+            Command::ShowSession => f.write_str("SHOW SESSION"),
             Command::ShowRowFilters { table } => {
                 f.write_str("SHOW ROW FILTERS")?;
                 optional(f, " ON TABLE ", table.as_ref())

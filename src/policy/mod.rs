@@ -12,7 +12,7 @@ mod tests;
 
 pub use decide::{Allowed, Decision, Denied, Missing, decide, holds, owns};
 pub use model::{
-    Bearing, ColumnMask, Grant, Holder, Level, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind, Privilege,
-    Requirement, RowFilter, Securable, SecurableKind, Subject,
+    Acting, Bearing, ColumnMask, Grant, Holder, Level, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind,
+    Privilege, Requirement, RowFilter, Securable, SecurableKind, Subject,
 };
 pub use snapshot::{PolicyParts, PolicySnapshot};

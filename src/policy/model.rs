@@ -251,6 +251,19 @@ pub struct Bearing {
     pub narrowed: bool,
     /// The token is an issuer's: nothing may outlive it that only it gives.
     pub vouched: bool,
+    /// The token is somebody else's, who acts for the principal.
+    pub acting: Option<Arc<Acting>>,
+}
+
+/// How somebody came to act for a principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acting {
+    /// Whose token it is.
+    pub actor: PrincipalId,
+    /// The principal's own token, where one was shown.
+    pub consent: Option<Arc<str>>,
+    /// That token says by itself that the actor may (RFC 8693 section 4.4, `may_act`).
+    pub allowed: bool,
 }
 
 /// How a row filter is enforced upstream.

@@ -101,7 +101,7 @@ impl Opening {
     /// Gives the connection its identity; the identity's slot and the search path.
     async fn open(&mut self, of: &Authenticated, environment: &Environment) -> Result<(i64, PathTracker), SessionError> {
         let key = environment.key.load();
-        let (payload, signature) = key.attach(self.process_id, None, of.principal, &of.token, &of.bearing.claimed);
+        let (payload, signature) = key.attach(self.process_id, None, of.principal, &of.token, &of.bearing, &of.actors);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: false };
         let attached = self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?;
         let slot = slot(&attached)?;
@@ -246,7 +246,8 @@ impl Session {
     pub(super) async fn attach_again(&mut self) -> Result<(), SessionError> {
         self.detached = false;
         let key = self.environment.key.load();
-        let (payload, signature) = key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token, &[]);
+        let (payload, signature) =
+            key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token, &self.who.bearing, &[]);
         drop(key);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: self.block };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message)).map(|_| ())

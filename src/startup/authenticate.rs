@@ -10,7 +10,8 @@ use bytes::BytesMut;
 use super::intake::{Failure, Intake};
 use super::negotiate::{AcceptedFacts, Negotiated};
 use super::packet::{Named, Negotiate};
-use super::{Admission, Authenticated, Rules, TlsDemand, parameters};
+use super::parameters::{self, Admitted};
+use super::{Admission, Authenticated, Rules, TlsDemand};
 use crate::authn::{self, Asked, Directory, Issuers, Proven, Purpose};
 use crate::error::edge::StartupError;
 use crate::upstream::connect::is_loopback;
@@ -33,8 +34,16 @@ impl Negotiated {
             if database != rules.database {
                 return Err(StartupError::Database(Arc::clone(&database)));
             }
-            let parameters = parameters::admit(named.options.as_deref(), &named.settings)?;
-            Ok((proven, parameters))
+            let Admitted { settings, on_behalf_of } = parameters::admit(named.options.as_deref(), &named.settings)?;
+            let proven = match on_behalf_of {
+                Some(person) => {
+                    let actor = Arc::clone(&proven.name);
+                    let acting = authn::act(proven, &person, Purpose::Sql, directory, &rules.issuers).await?;
+                    acting.map_err(|refusal| StartupError::NotActing { actor, refusal })?
+                }
+                None => proven,
+            };
+            Ok((proven, settings))
         }
         .await;
         match outcome {

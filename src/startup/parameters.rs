@@ -53,12 +53,21 @@ const OUR_CLASS: &str = "pgusher.";
 const OUR_SCHEMA: &str = "pgusher";
 const OUR_SCHEMAS: &str = "pgusher_";
 
+/// A service principal names the person it acts for in it, or gives that one's token.
+const ON_BEHALF_OF: &str = "pgusher.on_behalf_of";
+
+/// What a startup packet asks for.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Admitted {
+    /// Settings, by PostgreSQL's spelling of their names.
+    pub settings: BTreeMap<String, String>,
+    /// Whom to act for: a name, or a secret.
+    pub on_behalf_of: Option<String>,
+}
+
 /// Checks the settings of a startup packet: those in `options` first, then the others, which count more.
-pub(super) fn admit(
-    options: Option<&str>,
-    settings: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, ParameterError> {
-    let mut admitted = BTreeMap::new();
+pub(super) fn admit(options: Option<&str>, settings: &BTreeMap<String, String>) -> Result<Admitted, ParameterError> {
+    let mut admitted = Admitted::default();
     for (name, value) in split_options(options.unwrap_or_default())? {
         admit_one(&mut admitted, &name, &value)?;
     }
@@ -68,7 +77,11 @@ pub(super) fn admit(
     Ok(admitted)
 }
 
-fn admit_one(admitted: &mut BTreeMap<String, String>, name: &str, value: &str) -> Result<(), ParameterError> {
+fn admit_one(admitted: &mut Admitted, name: &str, value: &str) -> Result<(), ParameterError> {
+    if name.eq_ignore_ascii_case(ON_BEHALF_OF) {
+        admitted.on_behalf_of = Some(value.to_owned());
+        return Ok(());
+    }
     let Some(spelling) = ALLOWED.iter().find(|allowed| allowed.eq_ignore_ascii_case(name)) else {
         return refuse(name, value);
     };
@@ -80,7 +93,7 @@ fn admit_one(admitted: &mut BTreeMap<String, String>, name: &str, value: &str) -
         }
         _ => value.to_owned(),
     };
-    admitted.insert((*spelling).to_owned(), value);
+    admitted.settings.insert((*spelling).to_owned(), value);
     Ok(())
 }
 

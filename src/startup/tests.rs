@@ -53,6 +53,10 @@ impl Directory for Book {
     fn vouched<'a>(&'a self, _: &'a crate::authn::Vouched) -> Lookup<'a> {
         Box::pin(std::future::ready(Ok(None)))
     }
+
+    fn acts<'a>(&'a self, _: PrincipalId, _: &'a str, _: Option<&'a str>, _: bool) -> crate::authn::Found<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 #[derive(Clone, Default)]

@@ -10,7 +10,7 @@ use tokio_postgres::{Row, Statement};
 
 use super::channel::{Control, owner_error};
 use super::{StoreError, StoreSettings};
-use crate::authn::{Credential, Directory, DirectoryError, Lookup, TokenHash, Vouched};
+use crate::authn::{Credential, Directory, DirectoryError, Found, Lookup, TokenHash, Vouched};
 use crate::policy::{Oid, PrincipalId};
 
 /// The shared connection and what waits to be written.
@@ -26,6 +26,7 @@ struct Line {
     control: Control,
     lookup: Statement,
     vouched: Statement,
+    acts: Statement,
 }
 
 impl Tokens {
@@ -46,7 +47,8 @@ impl Tokens {
         let control = Control::connect(&self.settings.upstream, &self.settings.control).await?;
         let lookup = control.client().prepare(LOOKUP).await.map_err(|e| owner_error(&e))?;
         let vouched = control.client().prepare(VOUCHED).await.map_err(|e| owner_error(&e))?;
-        let line = Arc::new(Line { control, lookup, vouched });
+        let acts = control.client().prepare(ACTS).await.map_err(|e| owner_error(&e))?;
+        let line = Arc::new(Line { control, lookup, vouched, acts });
         *held = Some(line.clone());
         Ok(line)
     }
@@ -100,6 +102,17 @@ impl Tokens {
             Err(_) => {
                 self.give_up(&line).await;
                 Err(StoreError::Lost("a JWT was looked up for too long".to_owned()))
+            }
+        }
+    }
+
+    async fn acts(&self, terms: &[&(dyn ToSql + Sync); 4]) -> Result<Option<PrincipalId>, StoreError> {
+        let line = self.line().await?;
+        match timeout(LOOKUP_TIME, line.control.client().query_opt(&line.acts, terms)).await {
+            Ok(row) => Ok(row.map_err(|e| owner_error(&e))?.map(|row| PrincipalId(row.get(0)))),
+            Err(_) => {
+                self.give_up(&line).await;
+                Err(StoreError::Lost("a right to act was looked up for too long".to_owned()))
             }
         }
     }
@@ -194,6 +207,18 @@ impl Directory for super::Store {
             Ok(found)
         })
     }
+
+    fn acts<'a>(&'a self, actor: PrincipalId, person: &'a str, consent: Option<&'a str>, allowed: bool) -> Found<'a> {
+        Box::pin(async move {
+            let tokens = self.tokens();
+            let terms: [&(dyn ToSql + Sync); 4] = [&actor.0, &person, &consent, &allowed];
+            let found = match tokens.acts(&terms).await {
+                Err(error) if super::channel::lost(&error) => tokens.acts(&terms).await,
+                found => found,
+            };
+            found.map_err(|e| DirectoryError(e.to_string()))
+        })
+    }
 }
 
 /// How long a lookup may take before its connection is given up.
@@ -208,6 +233,8 @@ const LOOKUP: &str = "SELECT t.id, t.principal, p.name, coalesce(p.enabled, fals
 
 const VOUCHED: &str = "SELECT v.token, v.principal, v.name, v.enabled, v.admin, v.expires, v.revoked, v.scopes, v.claimed, v.actors, true \
  FROM pgusher.vouched($1, $2, $3, $4, $5) AS v";
+
+const ACTS: &str = "SELECT p.id FROM pgusher.principal AS p WHERE p.name = $2 AND pgusher.acts($1, p.id, $3, $4)";
 
 /// A row that somebody holds (who revokes the token, perhaps without a COMMIT) is left out: everybody's login uses the same connection.
 const USED: &str = "WITH used AS (SELECT * FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.timestamptz[])) AS u(id, at)), \

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use super::housekeeping::Housekeeping;
 use super::send::{End, Link};
 use super::{BoxFuture, OwnerChannel, OwnerError};
-use crate::policy::{Oid, PrincipalId};
+use crate::policy::{Bearing, Oid, PrincipalId};
 use crate::sql::Executor;
 use crate::wire::backend::{self, BackendTag, Status};
 use crate::wire::frame::{HEADER, Header};
@@ -49,11 +49,14 @@ impl SigningKey {
         session: Option<i64>,
         principal: PrincipalId,
         token: &str,
-        claimed: &[PrincipalId],
+        bearing: &Bearing,
+        actors: &[Arc<str>],
     ) -> (String, String) {
+        let acting = bearing.acting.as_deref();
         let payload = serde_json::json!({
             "pid": process_id, "nonce": nonce(), "until": until(), "session": session, "principal": principal.0, "token": token,
-            "claimed": claimed,
+            "claimed": bearing.claimed, "actors": actors, "actor": acting.map(|acting| acting.actor.0),
+            "consent": acting.and_then(|acting| acting.consent.as_deref()), "allowed": acting.is_some_and(|acting| acting.allowed),
         })
         .to_string();
         let signature = self.sign(&["attach:", &payload]);
@@ -263,6 +266,9 @@ mod tests {
     #[test]
     fn no_two_payloads_are_the_same() {
         let key = SigningKey::new(b"key");
-        assert_ne!(key.attach(1, None, PrincipalId(1), "t", &[]).0, key.attach(1, None, PrincipalId(1), "t", &[]).0);
+        assert_ne!(
+            key.attach(1, None, PrincipalId(1), "t", &Bearing::default(), &[]).0,
+            key.attach(1, None, PrincipalId(1), "t", &Bearing::default(), &[]).0
+        );
     }
 }

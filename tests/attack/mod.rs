@@ -3,6 +3,7 @@
 //! The secrets: real social security numbers, addresses, phones and salaries of `employees` (masked for analysts), and the notes of
 //! orders of other regions, which all begin with the region's name.
 
+mod acting;
 mod anonymous;
 mod barriers;
 mod cached_plans;

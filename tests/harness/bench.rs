@@ -127,8 +127,14 @@ impl Bench {
             "SELECT p.id, t.id FROM pgusher.principal p JOIN pgusher.token t ON t.principal = p.id WHERE p.name = '{principal}'"
         ));
         let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
-        let (payload, signature) =
-            SigningKey::new(&secret).attach(pid, None, PrincipalId(found[0][0].parse().unwrap()), &found[0][1], &[]);
+        let (payload, signature) = SigningKey::new(&secret).attach(
+            pid,
+            None,
+            PrincipalId(found[0][0].parse().unwrap()),
+            &found[0][1],
+            &Default::default(),
+            &[],
+        );
         session.query("SELECT pgusher.attach($1, $2)", &[&payload, &signature]);
     }
 }

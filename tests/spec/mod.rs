@@ -1,5 +1,6 @@
 //! What pgusher promises, a file per feature; nearly everything under both mechanisms.
 
+pub mod acting;
 mod connections;
 mod copy;
 mod cursors;

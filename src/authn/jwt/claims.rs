@@ -1,6 +1,6 @@
 //! What a JWT claims, read strictly: a claim of another type than its own is refused, not overlooked.
 //!
-//! Source: RFC 7519 section 4.1, RFC 8693 section 4.1 (`act`), OpenID Connect Core section 5.1 (`email_verified`).
+//! Source: RFC 7519 section 4.1, RFC 8693 sections 4.1 (`act`) and 4.4 (`may_act`), OpenID Connect Core section 5.1 (`email_verified`).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,6 +24,8 @@ pub struct Vouched {
     pub groups: Vec<String>,
     /// Who acts for the principal, the latest first.
     pub actors: Vec<String>,
+    /// Who may act for the principal with this token, by the token itself.
+    pub may_act: Option<String>,
     /// When the token ends, the clock's tolerance included.
     pub expires: SystemTime,
     /// Whether a principal that does not exist is to be made.
@@ -66,6 +68,7 @@ pub(super) fn vouched(issuer: &Issuer, claims: &Map<String, Value>, hash: TokenH
         issuer: Arc::from(issuer.issuer.as_str()),
         groups: groups(issuer, claims)?,
         actors: actors(claims)?,
+        may_act: may_act(issuer, claims)?,
         name: Arc::from(name),
         expires,
         create,
@@ -143,6 +146,20 @@ fn groups(issuer: &Issuer, claims: &Map<String, Value>) -> Result<Vec<String>, R
         Some(_) => return Err(wrong),
     };
     if names.len() > MOST_GROUPS || names.iter().any(|name| name.contains('\0')) { Err(wrong) } else { Ok(names) }
+}
+
+/// Who may act for whom the token names: one party, of the same issuer, by its `sub`.
+fn may_act(issuer: &Issuer, claims: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    let Some(party) = claims.get("may_act") else { return Ok(None) };
+    let party = party.as_object().ok_or(Refusal::Claim("may_act"))?;
+    match party.get("iss") {
+        None => {}
+        Some(Value::String(of)) if *of == issuer.issuer => {}
+        Some(Value::String(_)) => return Ok(None),
+        Some(_) => return Err(Refusal::Claim("may_act")),
+    }
+    let name = party.get("sub").and_then(Value::as_str).filter(|name| !name.is_empty() && !name.contains('\0'));
+    Ok(Some(name.ok_or(Refusal::Claim("may_act"))?.to_owned()))
 }
 
 /// The chain of `act`: who acts now, for whom that one acted before.

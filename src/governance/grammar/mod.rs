@@ -29,6 +29,8 @@ fn any(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         return Err(cursor.unexpected());
     };
     match first {
+        "GRANT" if cursor.words(&["ACT", "FOR"]) => principals::act(cursor, true),
+        "REVOKE" if cursor.words(&["ACT", "FOR"]) => principals::act(cursor, false),
         "GRANT" => grants::grant(cursor),
         "REVOKE" if cursor.sees(0, "TOKEN") => tokens::revoke(cursor),
         "REVOKE" => grants::revoke(cursor),
@@ -53,6 +55,11 @@ fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         Ok(Command::ShowAccess { on: grants::securable(cursor)? })
     } else if cursor.word("TOKENS") {
         tokens::show(cursor)
+    } else if cursor.word("ACTORS") {
+        let person = if cursor.word("FOR") { Some(principals::name(cursor)?) } else { None };
+        Ok(Command::ShowActors { person })
+    } else if cursor.word("SESSION") {
+        Ok(Command::ShowSession)
     } else if cursor.words(&["ROW", "FILTERS"]) {
         Ok(Command::ShowRowFilters { table: policies::shown_table(cursor)? })
     } else if cursor.word("MASKS") || cursor.words(&["COLUMN", "MASKS"]) {

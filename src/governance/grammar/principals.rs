@@ -115,6 +115,13 @@ pub(super) fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     Ok(Command::ShowGroups { with })
 }
 
+/// What comes after GRANT ACT FOR and REVOKE ACT FOR.
+pub(super) fn act(cursor: &mut Cursor<'_>, granted: bool) -> Parsed<Command> {
+    let people = members(cursor)?;
+    cursor.expect_words(&[if granted { "TO" } else { "FROM" }])?;
+    Ok(Command::Act { people, actors: names(cursor)?, granted })
+}
+
 /// `USER a, b, GROUP c`: a kind word holds until the next one; commas before kind words may be left out.
 fn members(cursor: &mut Cursor<'_>) -> Parsed<Vec<Member>> {
     let mut kind = kind(cursor)?;

@@ -37,6 +37,10 @@ impl Directory for Trusting {
     fn vouched<'a>(&'a self, _: &'a crate::authn::Vouched) -> Lookup<'a> {
         Box::pin(std::future::ready(Ok(None)))
     }
+
+    fn acts<'a>(&'a self, _: PrincipalId, _: &'a str, _: Option<&'a str>, _: bool) -> crate::authn::Found<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 struct Stage {

@@ -135,6 +135,10 @@ impl<'a> Words<'a> {
     /// Every SHOW of PostgreSQL is a parameter's name and nothing more, or starts with one of TIME, TRANSACTION, SESSION, ALL.
     fn shows(&mut self) -> bool {
         let text = self.text;
+        if self.word(&["session"]).is_some() {
+            return self.word(&["authorization", "characteristics"]).is_none()
+                && self.tokens.next_if(|t| t.is_symbol(text, ".")).is_none();
+        }
         self.word(&SHOWN).is_some() && self.tokens.next_if(|t| t.is_symbol(text, ".")).is_none()
     }
 
@@ -240,7 +244,8 @@ impl<'a> Words<'a> {
 }
 
 /// What SHOW shows of governance.
-const SHOWN: [&str; 17] = [
+const SHOWN: [&str; 18] = [
+    "actors",
     "grants",
     "grant",
     "effective",

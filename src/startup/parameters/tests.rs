@@ -4,6 +4,10 @@ fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
 }
 
+fn admit(options: Option<&str>, settings: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ParameterError> {
+    super::admit(options, settings).map(|admitted| admitted.settings)
+}
+
 fn one(name: &str, value: &str) -> Result<BTreeMap<String, String>, ParameterError> {
     admit(None, &settings(&[(name, value)]))
 }
@@ -113,4 +117,21 @@ fn a_search_path_that_is_no_list_is_refused() {
     for path in [",", "a,", "a b", "\"a", "a,,b", "\"a\"b"] {
         assert!(matches!(one("search_path", path), Err(ParameterError::Value { .. })), "{path}");
     }
+}
+
+#[test]
+fn whom_to_act_for_is_no_setting() {
+    let given = |options: &str, sent: &[(&str, &str)]| {
+        let admitted = super::admit(Some(options), &settings(sent)).map_err(|_| ()).unwrap();
+        assert!(admitted.settings.is_empty());
+        admitted.on_behalf_of
+    };
+    assert_eq!(given("-c pgusher.on_behalf_of=ana@example.com", &[]).as_deref(), Some("ana@example.com"));
+    assert_eq!(given("--PGUSHER.on-behalf-of=ana", &[]).as_deref(), Some("ana"));
+    assert_eq!(
+        given("-c pgusher.on_behalf_of=ana", &[("pgusher.on_behalf_of", "bob")]).as_deref(),
+        Some("bob"),
+        "the packet's counts more"
+    );
+    assert_eq!(given("", &[]), None);
 }

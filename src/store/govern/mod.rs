@@ -6,6 +6,7 @@
 //!
 //! INVARIANT: when a command fails after it wrote something, the caller must roll the transaction back.
 
+mod acting;
 mod arguments;
 mod explain;
 mod filters;
@@ -140,6 +141,9 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         Command::SetTrusted { view, trusted } => trusted::set(ground, channel, view, *trusted).await,
         Command::SetMask { table, column, body } => masks::set(ground, channel, table, column, body).await,
         Command::DropMask { table, column } => masks::drop(ground, channel, table, column).await,
+        Command::Act { people, actors, granted } => acting::set(ground, channel, people, actors, *granted).await,
+        Command::ShowActors { person } => return acting::show(ground, channel, person.as_deref()).await,
+        Command::ShowSession => return acting::session(ground, channel).await,
         Command::CreateToken { principal, comment, lifetime, scopes } => {
             let wanted =
                 tokens::Wanted { principal: principal.as_deref(), comment: comment.as_deref(), lifetime: *lifetime, scopes };
@@ -169,6 +173,11 @@ async fn follow(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, relations: 
 async fn fetch<T: DeserializeOwned>(channel: &mut dyn OwnerChannel, sql: &str) -> Result<Vec<T>, GovernError> {
     let value = channel.fetch(sql).await?;
     serde_json::from_value(value).map_err(|error| GovernError::Store(StoreError::Malformed(error.to_string())))
+}
+
+/// A moment as texts show it.
+fn moment(column: &str) -> String {
+    format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
 }
 
 impl Ground<'_> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Ground, OPERATOR, Rows, fetch};
+use super::{Ground, OPERATOR, Rows, fetch, moment};
 use crate::authn::Token;
 use crate::error::{GovernError, Object};
 use crate::name::quote_literal;
@@ -132,8 +132,7 @@ fn scopes(ground: &Ground<'_>, wanted: &[String]) -> Result<String, GovernError>
 }
 
 async fn listed(channel: &mut dyn OwnerChannel, condition: &str) -> Result<Vec<TokenRow>, GovernError> {
-    let moment =
-        |column: &str| format!("pg_catalog.to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS {column}");
+    let moment = |column: &str| format!("{} AS {column}", moment(&format!("t.{column}")));
     let sql = format!(
         "SELECT t.id, p.name AS principal, t.comment, pg_catalog.array_to_string(t.scopes, ', ') AS scopes, {}, {}, {}, \
          CASE WHEN t.revoked_at IS NOT NULL THEN 'revoked' WHEN t.expires_at <= pg_catalog.clock_timestamp() THEN 'expired' \

@@ -124,6 +124,23 @@ BEGIN
 END
 $pgusher$;
 
+-- Whether one principal may act for another one now: by a grant, or where the person's own token says so. Both are enabled and
+-- a person's token that was shown is still good. Nobody acts for a group.
+CREATE OR REPLACE FUNCTION pgusher.acts(actor bigint, person bigint, consent text, allowed boolean) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  RETURN actor <> person
+    AND EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = acts.actor AND p.enabled AND p.kind <> 'group')
+    AND EXISTS (SELECT FROM pgusher.principal AS p WHERE p.id = acts.person AND p.enabled AND p.kind <> 'group')
+    AND (consent IS NULL OR EXISTS (
+      SELECT FROM pgusher.token AS t
+      WHERE t.id = consent AND t.principal = acts.person AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())))
+    AND (allowed AND consent IS NOT NULL OR EXISTS (
+      SELECT FROM pgusher.acting AS a
+      WHERE a.actor = ANY (pgusher.ids_of(acts.actor)) AND a.person = ANY (pgusher.ids_of(acts.person))));
+END
+$pgusher$;
+
 -- Sessions whose token or principal is good no more end; the others have the groups that they are in now.
 CREATE OR REPLACE FUNCTION pgusher.follow_sessions() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
@@ -131,7 +148,8 @@ BEGIN
   DELETE FROM pgusher.session AS s
     WHERE NOT EXISTS (
       SELECT FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id = t.principal
-      WHERE t.id = s.token AND p.id = s.principal AND p.enabled AND t.revoked_at IS NULL);
+      WHERE t.id = s.token AND p.id = coalesce(s.actor, s.principal) AND p.enabled AND t.revoked_at IS NULL
+        AND (s.actor IS NULL OR pgusher.acts(s.actor, s.principal, s.consent, s.allowed)));
   UPDATE pgusher.session AS s
     SET groups = fresh.groups, admin = 'admins' = ANY (fresh.groups) AND NOT s.narrowed, name = fresh.name
     FROM (SELECT p.id, p.name, q.claimed, pgusher.groups_of(p.id, q.claimed) AS groups
@@ -161,6 +179,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock
 DECLARE
   claim jsonb;
   who record;
+  actor bigint;
   number bigint;
 BEGIN
   IF pgusher.signed('attach:' OPERATOR(pg_catalog.||) payload, signature) IS NOT TRUE THEN
@@ -171,13 +190,18 @@ BEGIN
   number := (claim OPERATOR(pg_catalog.->>) 'session')::pg_catalog.int8;
   -- Whoever revokes the token waits until the session is there to be ended; who revoked it before is waited for, and believed.
   IF number IS NULL THEN
-    PERFORM FROM pgusher.token AS t WHERE t.id = claim ->> 'token' FOR SHARE;
+    PERFORM FROM pgusher.token AS t WHERE t.id IN (claim ->> 'token', claim ->> 'consent') ORDER BY t.id FOR SHARE;
   END IF;
-  SELECT p.id, p.name, t.id AS token, t.expires_at, ARRAY(SELECT g.id::int8 FROM jsonb_array_elements_text(claim -> 'claimed') AS g (id)) AS claimed,
-      t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes) AS narrowed INTO who
-    FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id OPERATOR(pg_catalog.=) t.principal
-    WHERE t.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'token')
-      AND p.id OPERATOR(pg_catalog.=) (claim OPERATOR(pg_catalog.->>) 'principal')::pg_catalog.int8
+  actor := (claim ->> 'actor')::int8;
+  SELECT p.id, p.name, t.id AS token, least(t.expires_at, c.expires_at) AS expires_at,
+      ARRAY(SELECT g.id::int8 FROM jsonb_array_elements_text(claim -> 'claimed') AS g (id)) AS claimed,
+      actor IS NOT NULL OR (t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes)) AS narrowed,
+      ARRAY(SELECT a.name FROM jsonb_array_elements_text(claim -> 'actors') WITH ORDINALITY AS a (name, place) ORDER BY a.place) AS actors INTO who
+    FROM pgusher.token AS t JOIN pgusher.principal AS h ON h.id = t.principal
+      JOIN pgusher.principal AS p ON p.id = (claim ->> 'principal')::int8
+      LEFT JOIN pgusher.token AS c ON c.id = claim ->> 'consent'
+    WHERE t.id = claim ->> 'token' AND h.id = coalesce(actor, p.id) AND h.enabled
+      AND (actor IS NULL OR pgusher.acts(actor, p.id, claim ->> 'consent', (claim ->> 'allowed')::bool))
       AND p.enabled AND t.revoked_at IS NULL
       AND (t.expires_at IS NULL OR t.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp());
   IF who.id IS NULL THEN
@@ -185,8 +209,9 @@ BEGIN
   END IF;
   IF number IS NULL THEN
     number := pg_catalog.nextval('pgusher.sid'::pg_catalog.regclass);
-    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, groups, admin, expires_at, pid)
-      SELECT number, who.id, who.name, who.token, who.claimed, who.narrowed, g.groups, 'admins' = ANY (g.groups) AND NOT who.narrowed,
+    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, actor, consent, allowed, actors, groups, admin, expires_at, pid)
+      SELECT number, who.id, who.name, who.token, who.claimed, who.narrowed, actor, claim ->> 'consent',
+             coalesce((claim ->> 'allowed')::bool, false), who.actors, g.groups, 'admins' = ANY (g.groups) AND NOT who.narrowed,
              coalesce(who.expires_at, 'infinity'::pg_catalog.timestamptz), pg_catalog.pg_backend_pid()
       FROM (SELECT pgusher.groups_of(who.id, who.claimed) AS groups) AS g;
   ELSE
