@@ -56,7 +56,7 @@ fn protected_settings_are_refused_in_any_spelling_and_from_any_place() {
         ("Row_Security", "on"),
         ("standard_conforming_strings", "off"),
         ("session_replication_role", "replica"),
-        ("pgusher.on_behalf_of", "x"),
+        ("pgusher.slot", "x"),
         ("PgUsher.session", "1"),
     ] {
         assert_eq!(one(name, value), Err(ParameterError::Protected(Arc::from(name))));
