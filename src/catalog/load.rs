@@ -73,6 +73,7 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         view_calls: rest.view_calls,
         part_calls: rest.part_calls,
         unalterable_owners: rest.unalterable,
+        stand_ins: rest.stand_ins,
         keys: rest.keys.into_iter().map(|(relation, columns, groupable)| PrimaryKey { relation, columns, groupable }).collect(),
     })
 }
@@ -299,6 +300,7 @@ struct RestRow {
     part_calls: Vec<(Oid, Oid)>,
     unalterable: Vec<Name>,
     keys: Vec<(Oid, Vec<i16>, Vec<i16>)>,
+    stand_ins: Vec<(Oid, Oid)>,
 }
 
 /// Oid, schema, name, kind, owner, relation, types it is made of, functions it calls.
@@ -461,6 +463,13 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
    WHERE u.relation >= 16384 AND p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) AS part_calls,
   (SELECT coalesce(pg_catalog.jsonb_agg(r.rolname ORDER BY r.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_roles AS r WHERE r.rolsuper OR NOT pg_catalog.pg_has_role('pgusher_owner', r.oid, 'USAGE')) AS unalterable,
+  (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(v.oid::pg_catalog.int8, c.oid::pg_catalog.int8) ORDER BY v.oid), '[]'::pg_catalog.jsonb)
+   FROM pg_catalog.pg_class AS v JOIN pg_catalog.pg_namespace AS h ON h.oid = v.relnamespace AND h.nspname = 'pgusher'
+   JOIN pg_catalog.pg_class AS c ON c.oid < 16384
+     AND c.relname = pg_catalog.regexp_replace(v.relname, '^(narrow|wide|fenced|near)_(sys_)?(information_schema\.)?', '')
+   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     AND n.nspname = CASE WHEN v.relname LIKE '%\_information\_schema.%' THEN 'information_schema' ELSE 'pg_catalog' END
+   WHERE v.relkind = 'v') AS stand_ins,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, pg_catalog.to_jsonb(c.conkey),
       (SELECT coalesce(pg_catalog.jsonb_agg(a.attnum ORDER BY a.attnum), '[]'::pg_catalog.jsonb)
        FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem

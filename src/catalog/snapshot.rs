@@ -315,6 +315,8 @@ pub struct CatalogParts {
     pub unalterable_owners: Vec<Name>,
     /// Primary keys of tables.
     pub keys: Vec<PrimaryKey>,
+    /// Views of ours that stand for relations of the catalogs: (view, catalog).
+    pub stand_ins: Vec<(Oid, Oid)>,
 }
 
 /// A table's primary key, checked at once: grouped by it, every other column has one value in each group.
@@ -361,6 +363,7 @@ struct Index {
     view_calls: HashMap<Oid, Vec<Oid>>,
     part_calls: HashMap<Oid, Vec<Oid>>,
     unalterable_owners: HashSet<Name>,
+    stand_ins: Vec<(Oid, Oid)>,
     keys: HashMap<Oid, PrimaryKey>,
 }
 
@@ -389,6 +392,7 @@ impl Index {
             catalog.casts.entry(target).or_default().push(function);
         }
         catalog.unalterable_owners.extend(parts.unalterable_owners);
+        catalog.stand_ins = parts.stand_ins;
         for (referencing, referenced) in parts.references {
             catalog.referencing.entry(referenced).or_default().push(referencing);
         }
@@ -552,6 +556,11 @@ impl CatalogSnapshot {
     /// A foreign server by name.
     pub fn server_named(&self, name: &str) -> Option<&Server> {
         self.shared.servers.values().find(|s| s.name.as_str() == name)
+    }
+
+    /// Views of ours that stand for relations of the catalogs: (view, catalog). The views themselves are not among the relations.
+    pub fn stand_ins(&self) -> &[(Oid, Oid)] {
+        &self.shared.stand_ins
     }
 
     /// Whether `pgusher_owner` may alter a relation (a superuser's it may not).

@@ -16,6 +16,8 @@ pub(super) struct Origins {
     of: Option<Arc<Footing>>,
     columns: HashMap<(Oid, i16), (Oid, i16)>,
     row_types: HashMap<Oid, Oid>,
+    /// Views that stand for relations of the catalogs, with the number of those ones' columns: the views have the same, in their order.
+    catalogs: HashMap<Oid, (Oid, i16)>,
 }
 
 impl Origins {
@@ -25,6 +27,9 @@ impl Origins {
             return;
         }
         (self.columns, self.row_types) = Default::default();
+        let columns = |of: Oid| i16::try_from(footing.catalog.relation(of)?.columns.len()).ok();
+        let stand_in = |(view, of): &(Oid, Oid)| Some((*view, (*of, columns(*of)?)));
+        self.catalogs = footing.catalog.stand_ins().iter().filter_map(stand_in).collect();
         for (oid, governed) in footing.governed.iter() {
             let Some(relation) = footing.catalog.relation(*oid) else { continue };
             match governed {
@@ -44,13 +49,12 @@ impl Origins {
     pub(super) fn translate(&self, body: &[u8], out: &mut BytesMut) {
         let start = out.len();
         out.put_slice(body);
-        let Some(mut rest) = out.get_mut(start + 2..).filter(|_| !self.columns.is_empty()) else { return };
+        let anything = !self.columns.is_empty() || !self.catalogs.is_empty();
+        let Some(mut rest) = out.get_mut(start + 2..).filter(|_| anything) else { return };
         while let Some(end) = rest.iter().position(|b| *b == 0) {
             let Some((field, after)) = rest.get_mut(end + 1..).and_then(|field| field.split_at_mut_checked(FIELD)) else { return };
             if let [a, b, c, d, e, f, g, h, i, j, ..] = field {
-                if let Some((table, column)) =
-                    self.columns.get(&(u32::from_be_bytes([*a, *b, *c, *d]), i16::from_be_bytes([*e, *f])))
-                {
+                if let Some((table, column)) = self.origin(u32::from_be_bytes([*a, *b, *c, *d]), i16::from_be_bytes([*e, *f])) {
                     ([*a, *b, *c, *d], [*e, *f]) = (table.to_be_bytes(), column.to_be_bytes());
                 }
                 if let Some(row) = self.row_types.get(&u32::from_be_bytes([*g, *h, *i, *j])) {
@@ -59,6 +63,18 @@ impl Origins {
             }
             rest = after;
         }
+    }
+
+    /// What a column of a view is told as.
+    fn origin(&self, view: Oid, column: i16) -> Option<(Oid, i16)> {
+        if let Some(found) = self.columns.get(&(view, column)) {
+            return Some(*found);
+        }
+        let (of, columns) = *self.catalogs.get(&view)?;
+        // Behind the catalog's own columns come those that every table has.
+        let behind = usize::try_from(column.checked_sub(columns)?.checked_sub(1)?).ok();
+        let system = behind.and_then(|place| BEHIND.get(place)).and_then(|name| system_column(name));
+        if behind.is_none() { Some((of, column)) } else { Some(system.map_or((0, 0), |number| (of, number))) }
     }
 
     fn add(&mut self, catalog: &CatalogSnapshot, of: &Relation, view: &QualifiedName) {
@@ -77,6 +93,9 @@ impl Origins {
         }
     }
 }
+
+/// The system columns at the end of a view that stands for a catalog, in their order.
+const BEHIND: [&str; 3] = ["tableoid", "xmin", "ctid"];
 
 /// The number of a system column.
 fn system_column(name: &str) -> Option<i16> {

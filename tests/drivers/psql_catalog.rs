@@ -124,3 +124,26 @@ both_mechanisms! {
         assert_eq!(tables.lines().filter(|l| !l.starts_with('(')).collect::<Vec<_>>(), ["table_name", "customers", "products", "regions"]);
     }
 }
+
+/// Drivers ask the catalogs about the table that a result column is said to be of: that is the catalog, and no view of ours.
+#[test]
+fn columns_of_the_catalogs_are_told_as_the_catalogs() {
+    let shop = Shop::shared(crate::harness::Mechanism::Rls);
+    let (ana, truth) = (shop.ana(), shop.truth());
+    for query in [
+        "SELECT * FROM pg_class",
+        "SELECT oid, relname, tableoid, xmin, ctid FROM pg_class WHERE relname = 'orders'",
+        "SELECT c.relname, a.attname, n.nspname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_namespace n ON n.oid = c.relnamespace",
+        "SELECT name FROM pg_cursors",
+        "SELECT tablename FROM pg_tables",
+        "SELECT table_name, table_type FROM information_schema.tables",
+        "SELECT * FROM pg_proc WHERE proname = 'lower'",
+        "SELECT name, setting FROM pg_settings",
+    ] {
+        let origins = |client: &crate::harness::Client| {
+            let statement = client.prepare(query);
+            statement.columns().iter().map(|c| (c.name().to_owned(), c.table_oid(), c.column_id())).collect::<Vec<_>>()
+        };
+        assert_eq!(origins(&ana), origins(&truth), "{query}");
+    }
+}
