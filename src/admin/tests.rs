@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::{Pages, serve};
 use crate::catalog::{Footing, SearchPath};
+use crate::config::Http;
 use crate::error::{Report, StoreError};
+use crate::event::Events;
 use crate::governance::Command;
+use crate::listener::Web;
 use crate::metrics::Metrics;
 use crate::policy::Subject;
 use crate::session::{Governor, Reply};
@@ -78,13 +81,18 @@ async fn ask(address: SocketAddr, path: &str) -> String {
 #[tokio::test]
 async fn the_pages_say_whether_the_process_lives_is_ready_and_what_it_counted() {
     let plane = Arc::new(Plane(AtomicBool::new(false)));
-    let pages = Pages { metrics: Arc::new(Metrics::default()), governor: plane.clone(), pool: Arc::new(pool()) };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = tokio::spawn(serve(listener, pages, async {
-        let _ = stopped.await;
-    }));
+    let pages = Pages { metrics: Arc::new(Metrics::default()), governor: plane.clone(), pool: Arc::new(pool()), api: None };
+    let http = Http {
+        address: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
+        connections: 10,
+        body_bytes: 1024,
+        request_timeout: Duration::from_secs(1),
+    };
+    let web = Web::bind(&http).unwrap();
+    let address = web.address().unwrap();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let served = tokio::spawn(async move { serve(&web, pages, &Events::none(), stopped).await });
     assert!(ask(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     let unready = ask(address, "/readyz").await;
     assert!(unready.starts_with("HTTP/1.1 503") && unready.contains("the policies have not been loaded yet"), "{unready}");
@@ -96,6 +104,6 @@ async fn the_pages_say_whether_the_process_lives_is_ready_and_what_it_counted() 
     );
     assert!(metrics.contains("\npgusher_upstream_session_connections_free 7\n"), "{metrics}");
     assert!(ask(address, "/").await.starts_with("HTTP/1.1 404"));
-    stop.send(()).unwrap();
-    served.await.unwrap().unwrap();
+    stop.send(true).unwrap();
+    served.await.unwrap();
 }

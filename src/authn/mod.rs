@@ -18,7 +18,7 @@ use std::time::SystemTime;
 pub use check::{ANY_USER, Proven, Purpose, Refusal, check};
 pub use jwt::{Issuers, JwtRefusal, KeySetError, SourceError, Vouched};
 pub use prove::{Asked, act, prove};
-pub use throttle::Throttle;
+pub use throttle::{Throttle, network};
 pub use token::{PREFIX, Token, TokenHash, hash};
 
 use crate::policy::PrincipalId;

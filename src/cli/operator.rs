@@ -7,7 +7,7 @@ use super::control::Operator;
 use super::{Failure, table};
 use crate::config::Settings;
 use crate::error::Report;
-use crate::governance::{self, Command, Member, MemberChange};
+use crate::governance::{self, Command, Member, MemberChange, TokensOf};
 use crate::policy::PrincipalKind;
 
 /// The governance command of a subcommand.
@@ -80,7 +80,7 @@ fn token(action: TokenAction) -> Command {
             lifetime: lifetime_days.map(|days| Duration::from_secs(days * 24 * 3600)),
             scopes,
         },
-        TokenAction::List { principal } => Command::ShowTokens { principal },
+        TokenAction::List { principal } => Command::ShowTokens { whose: principal.map_or(TokensOf::Own, TokensOf::Principal) },
         TokenAction::Revoke { id } => Command::RevokeToken { id },
     }
 }

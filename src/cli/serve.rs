@@ -2,24 +2,25 @@
 //!
 //! SIGTERM and SIGINT end it once sessions have, the second one at once; SIGHUP reads configuration and certificates anew.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use super::log::Level;
 use super::{Failure, log, wiring};
-use crate::admin::{self, Pages};
+use crate::admin::{self, Api, Pages};
 use crate::audit;
 use crate::authn::Throttle;
 use crate::config::{self, Settings};
 use crate::event::Events;
-use crate::listener::{Gate, ListenSettings, Listener};
+use crate::listener::{Gate, ListenSettings, Listener, Web};
 use crate::metrics::Metrics;
 use crate::session::{self, Environment};
 use crate::store::Store;
@@ -27,6 +28,17 @@ use crate::upstream::{Pool, Registry};
 
 /// How often the signing key is looked at again; it changes when an operator rotates it.
 const KEY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long calls over HTTP may take to end when the sessions have.
+const LAST_CALLS: Duration = Duration::from_secs(3);
+
+/// What a reload goes by.
+struct Origin {
+    /// The settings of the start.
+    settings: Settings,
+    file: Option<PathBuf>,
+    web: Option<Arc<Web>>,
+}
 
 /// Everything that runs.
 struct Served {
@@ -45,14 +57,16 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
     let served = Served::start(&settings, events).await?;
     let listener = Listener::bind(&ListenSettings::from(&settings.listen)).map_err(|error| Failure::Setup(error.to_string()))?;
     let (stop, stopped) = watch::channel(false);
-    let pages = Pages { metrics, governor: served.store.clone(), pool: Arc::clone(&served.pool) };
-    let pages = http(&settings, pages, stopped.clone()).await?;
+    let pages = http(&settings, &served, metrics, listener.numbers(), stopped.clone())?;
+    let web = pages.as_ref().map(|(web, _)| Arc::clone(web));
     tracing::info!(addresses = ?listener.addresses(), "serving database \"{}\"", settings.upstream.database);
-    served.until_stopped(listener, Signals::new()?, (settings, file), &level, stop, stopped).await;
-    served.pool.close();
-    if let Some(pages) = pages {
-        pages.abort();
+    let origin = Origin { settings, file, web };
+    served.until_stopped(listener, Signals::new()?, &origin, &level, stop, stopped).await;
+    if let Some((_, pages)) = pages {
+        // What has begun ends in a moment; the task is over by itself then.
+        let _ = tokio::time::timeout(LAST_CALLS, pages).await;
     }
+    served.pool.close();
     tracing::info!("ended");
     Ok(())
 }
@@ -81,7 +95,7 @@ impl Served {
         &self,
         listener: Listener,
         mut signals: Signals,
-        (settings, file): (Settings, Option<PathBuf>),
+        origin: &Origin,
         level: &Level,
         stop: watch::Sender<bool>,
         stopped: watch::Receiver<bool>,
@@ -96,7 +110,7 @@ impl Served {
                 () = &mut serving => return,
                 _ = keys.tick() => self.environment.load().key.store(Arc::new(self.store.signing_key())),
                 asked = signals.next() => match asked {
-                    Asked::Reload => self.reload(&settings, file.as_deref(), level),
+                    Asked::Reload => self.reload(origin, level),
                     Asked::Stop if *stop.borrow() => {
                         tracing::warn!("ended by a second signal, sessions cut off");
                         return;
@@ -110,9 +124,9 @@ impl Served {
         }
     }
 
-    /// Takes over what can be of new settings; a mistake changes nothing. `settings` are those of the start.
-    fn reload(&self, settings: &Settings, file: Option<&Path>, level: &Level) {
-        let found = file.map(PathBuf::from).or_else(super::usual_path);
+    /// Takes over what can be of new settings; a mistake changes nothing.
+    fn reload(&self, origin: &Origin, level: &Level) {
+        let found = origin.file.clone().or_else(super::usual_path);
         let new = match config::load(found.as_deref(), std::env::vars()) {
             Ok(new) => new,
             Err(mistakes) => {
@@ -124,6 +138,12 @@ impl Served {
         };
         match wiring::rules(&new) {
             Ok(rules) => {
+                if let (Some(web), Some(http)) = (&origin.web, &new.http)
+                    && let Err(error) = web.renew(http)
+                {
+                    tracing::error!(%error, "configuration not reloaded");
+                    return;
+                }
                 // The database is one of the things that only a restart changes.
                 let old = self.gate.rules.load_full();
                 let (database, issuers) = (old.database.clone(), Arc::new(old.issuers.renewed(&new.issuers)));
@@ -146,28 +166,34 @@ impl Served {
             idle: wiring::idle(&new),
             analyses: Arc::clone(&old.analyses),
         }));
-        for key in settings.needing_restart(&new) {
+        for key in origin.settings.needing_restart(&new) {
             tracing::warn!(key, "a change that only a restart applies");
         }
         tracing::info!("configuration reloaded");
     }
 }
 
-async fn http(
+/// Serves HTTP, where an address is set.
+fn http(
     settings: &Settings,
-    pages: Pages,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
-    let Some(address) = settings.http else { return Ok(None) };
-    let listener = TcpListener::bind(address).await.map_err(|error| Failure::Setup(format!("http.address {address}: {error}")))?;
-    let until = async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
+    served: &Served,
+    metrics: Arc<Metrics>,
+    numbers: Arc<AtomicU64>,
+    stopped: watch::Receiver<bool>,
+) -> Result<Option<(Arc<Web>, JoinHandle<()>)>, Failure> {
+    let Some(http) = &settings.http else { return Ok(None) };
+    let web = Arc::new(Web::bind(http).map_err(|error| Failure::Setup(format!("http: {error}")))?);
+    let api = Api {
+        gate: Arc::clone(&served.gate),
+        store: Arc::clone(&served.store),
+        numbers,
+        body_bytes: http.body_bytes,
+        timeout: http.request_timeout,
     };
-    Ok(Some(tokio::spawn(async move {
-        if let Err(error) = admin::serve(listener, pages, until).await {
-            tracing::error!(%error, "the pages of health and metrics ended");
-        }
-    })))
+    let pages = Pages { metrics, governor: served.store.clone(), pool: Arc::clone(&served.pool), api: Some(Arc::new(api)) };
+    let (serving, events) = (Arc::clone(&web), served.gate.events.clone());
+    let task = tokio::spawn(async move { admin::serve(&serving, pages, &events, stopped).await });
+    Ok(Some((web, task)))
 }
 
 /// What a signal asks for.

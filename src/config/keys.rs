@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 48] = [
+pub const KEYS: [Key; 53] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -78,6 +78,11 @@ pub const KEYS: [Key; 48] = [
     key("identity.issuers.create_domains", Some("[]"), Applies),
     key("identity.issuers.clock_skew_ms", Some("30000"), Applies),
     key("http.address", Some("\"127.0.0.1:6480\""), Restart),
+    key("http.certificate", None, Applies),
+    key("http.private_key", None, Applies),
+    key("http.connections", Some("200"), Restart),
+    key("http.body_bytes", Some("262144"), Restart),
+    key("http.request_timeout_ms", Some("10000"), Restart),
     key("log.level", Some("\"info\""), Applies),
     key("log.format", Some("\"json\""), Restart),
 ];

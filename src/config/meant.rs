@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::http::{self, Http};
 use super::issuers::{self, Issuer};
 use super::keys::{KEYS, Reload};
 use super::written::{PASSWORDS, Written};
@@ -27,8 +28,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Whose JWTs are taken.
     pub issuers: Vec<Issuer>,
-    /// Where health and metrics are served; `None` for nowhere.
-    pub http: Option<SocketAddr>,
+    /// Health, metrics and the API of principals and tokens; `None` for nowhere.
+    pub http: Option<Http>,
     /// The log.
     pub log: Log,
     effective: BTreeMap<&'static str, String>,
@@ -203,7 +204,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
     let policies = policies(written);
     let tokens = tokens(written);
     let issuers = issuers::issuers(written, base);
-    let http = http(written);
+    let http = http::http(written, base);
     let log = log(written);
     let effective = written.effective();
     Some(Settings {
@@ -262,20 +263,28 @@ fn client_tls(written: &mut Written, base: &Path) -> Option<ClientTls> {
     let certificate = written.path("tls.certificate", base);
     let private_key = written.path("tls.private_key", base);
     let required = written.flag("tls.required");
-    match (certificate, private_key) {
-        (Some(certificate), Some(private_key)) => Some(ClientTls { certificate, private_key, required: required? }),
-        (None, None) => {
-            if required == Some(true) {
-                written.mistake("tls.required", "needs tls.certificate and tls.private_key");
-            }
-            None
-        }
+    if required == Some(true) && certificate.is_none() && private_key.is_none() {
+        written.mistake("tls.required", "needs tls.certificate and tls.private_key");
+    }
+    let (certificate, private_key) = pair(written, ("tls.certificate", certificate), ("tls.private_key", private_key))?;
+    Some(ClientTls { certificate, private_key, required: required? })
+}
+
+/// A certificate and its key: both or none.
+pub(super) fn pair(
+    written: &mut Written,
+    (certificate_name, certificate): (&'static str, Option<PathBuf>),
+    (key_name, key): (&'static str, Option<PathBuf>),
+) -> Option<(PathBuf, PathBuf)> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
         (Some(_), None) => {
-            written.mistake("tls.private_key", "is missing beside tls.certificate");
+            written.mistake(key_name, format!("is missing beside {certificate_name}"));
             None
         }
         (None, Some(_)) => {
-            written.mistake("tls.certificate", "is missing beside tls.private_key");
+            written.mistake(certificate_name, format!("is missing beside {key_name}"));
             None
         }
     }
@@ -352,20 +361,6 @@ fn tokens(written: &mut Written) -> Option<Tokens> {
         written.mistake("tokens.default_lifetime_days", "must not be more than tokens.max_lifetime_days");
     }
     Some(Tokens { default_lifetime: default?, max_lifetime: max? })
-}
-
-fn http(written: &mut Written) -> Option<Option<SocketAddr>> {
-    let text = written.text("http.address")?;
-    if text.is_empty() {
-        return Some(None);
-    }
-    match text.parse() {
-        Ok(address) => Some(Some(address)),
-        Err(_) => {
-            written.mistake("http.address", format!("\"{text}\" is no address and port, for example \"127.0.0.1:6480\""));
-            None
-        }
-    }
 }
 
 fn log(written: &mut Written) -> Option<Log> {

@@ -5,6 +5,7 @@
 //!
 //! `config/pgusher.toml` is the reference; a test holds it against [`KEYS`].
 
+mod http;
 mod issuers;
 mod keys;
 mod meant;
@@ -15,6 +16,7 @@ mod written;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use http::Http;
 pub use issuers::{Issuer, KeyHolding, KeyPlace, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};
 pub use meant::{

@@ -72,6 +72,17 @@ pub enum Argument {
     Literal(String),
 }
 
+/// Whose tokens are to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokensOf {
+    /// One's own.
+    Own,
+    /// A principal's.
+    Principal(String),
+    /// Everybody's.
+    All,
+}
+
 /// What a row filter or mask computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyBody {
@@ -197,10 +208,10 @@ pub enum Command {
         /// What it is good for; everything when empty.
         scopes: Vec<String>,
     },
-    /// `SHOW TOKENS [FOR p]`
+    /// `SHOW TOKENS [FOR {p|ALL}]`
     ShowTokens {
-        /// Whose; one's own when absent.
-        principal: Option<String>,
+        /// Whose.
+        whose: TokensOf,
     },
     /// `REVOKE TOKEN id`
     RevokeToken {

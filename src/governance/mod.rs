@@ -13,8 +13,9 @@ mod grammar;
 mod tests;
 mod text;
 
-pub use command::{Argument, Command, Member, MemberChange, ObjectName, PolicyBody, SecurableName, columns};
+pub use command::{Argument, Command, Member, MemberChange, ObjectName, PolicyBody, SecurableName, TokensOf, columns};
 pub use error::GovernanceError;
+pub use grammar::unfit;
 
 /// Parses the text of one governance statement; a semicolon may end it.
 pub fn parse(text: &str) -> Result<Command, GovernanceError> {

@@ -63,6 +63,8 @@ fn every_statement_of_the_dialect_is_understood() {
         ),
         ("CREATE TOKEN LIFETIME 2 HOURS", "CREATE TOKEN LIFETIME 7200 SECONDS"),
         ("SHOW TOKENS FOR ann", r#"SHOW TOKENS FOR "ann""#),
+        ("SHOW TOKENS FOR ALL", "SHOW TOKENS FOR ALL"),
+        ("SHOW TOKENS FOR \"all\"", r#"SHOW TOKENS FOR "all""#),
         ("REVOKE TOKEN 12e4ab", "REVOKE TOKEN '12e4ab'"),
         ("REVOKE TOKEN 'ab12'", "REVOKE TOKEN 'ab12'"),
         (

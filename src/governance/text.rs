@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::command::{Argument, Command, Member, MemberChange, ObjectName, PolicyBody, SecurableName};
+use super::command::{Argument, Command, Member, MemberChange, ObjectName, PolicyBody, SecurableName, TokensOf};
 use crate::name::{quote_identifier, quote_literal};
 use crate::policy::{Mechanism, PrincipalKind, Privilege};
 
@@ -58,10 +58,11 @@ impl Display for Command {
                 optional(f, " LIFETIME ", lifetime.map(|l| format!("{} SECONDS", l.as_secs())))?;
                 optional(f, " SCOPES ", (!scopes.is_empty()).then(|| format!("({})", scopes.join(", "))))
             }
-            Command::ShowTokens { principal } => {
-                f.write_str("SHOW TOKENS")?;
-                optional(f, " FOR ", principal.as_deref().map(quote_identifier))
-            }
+            Command::ShowTokens { whose } => match whose {
+                TokensOf::Own => f.write_str("SHOW TOKENS"),
+                TokensOf::Principal(name) => write!(f, "SHOW TOKENS FOR {}", quote_identifier(name)),
+                TokensOf::All => f.write_str("SHOW TOKENS FOR ALL"),
+            },
             Command::RevokeToken { id } => write!(f, "REVOKE TOKEN {}", quote_literal(id).trim_start()),
             Command::SetRowFilter { table, body } => {
                 write!(f, "ALTER TABLE {table} SET ROW FILTER ")?;

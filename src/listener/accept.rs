@@ -69,6 +69,11 @@ impl Listener {
         self.doors.iter().filter_map(Door::address).collect()
     }
 
+    /// Where sessions' numbers come from, so that nobody else's are the same.
+    pub fn numbers(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.next_session)
+    }
+
     /// Serves until `shutdown` becomes true (or its sender is gone): then tells every session to end, turns new clients away, and
     /// returns when the last session has ended or the drain's time is over.
     pub async fn serve<S, F>(mut self, gate: Arc<Gate>, session: S, mut shutdown: watch::Receiver<bool>)

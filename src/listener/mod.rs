@@ -8,6 +8,7 @@ mod door;
 mod limits;
 mod settings;
 mod tls;
+mod web;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +17,8 @@ use std::time::Duration;
 pub use accept::{Gate, Listener};
 pub use door::BindError;
 pub use settings::rules;
-pub use tls::{TlsSettingsError, acceptor};
+pub use tls::{Protocol, TlsSettingsError, acceptor};
+pub use web::{Web, WebError, is_private};
 
 /// Where to listen, and for how many.
 #[derive(Clone, Debug, PartialEq, Eq)]

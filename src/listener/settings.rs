@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tls::{TlsSettingsError, acceptor};
+use super::tls::{Protocol, TlsSettingsError, acceptor};
 use super::{ListenSettings, TlsSettings, UnixSettings};
 use crate::authn::Issuers;
 use crate::config::{Listen, Settings};
@@ -31,7 +31,7 @@ pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
     let tls = settings.tls.as_ref().map(|tls| TlsSettings { certificate: tls.certificate.clone(), key: tls.private_key.clone() });
     Ok(Rules {
         database: Arc::from(settings.upstream.database.as_str()),
-        tls: tls.as_ref().map(acceptor).transpose()?,
+        tls: tls.as_ref().map(|tls| acceptor(tls, Protocol::PostgreSql)).transpose()?,
         demand: if settings.tls.as_ref().is_some_and(|tls| tls.required) { TlsDemand::Require } else { TlsDemand::Prefer },
         issuers: Arc::new(Issuers::new(&settings.issuers)),
         timeout: settings.listen.startup_timeout,

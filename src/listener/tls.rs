@@ -13,7 +13,22 @@ use tokio_rustls::TlsAcceptor;
 use super::TlsSettings;
 
 /// The protocol's name in ALPN. A client that names others and not this one is refused by the handshake.
-const ALPN: &[u8] = b"postgresql";
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// PostgreSQL's.
+    PostgreSql,
+    /// HTTP/1.1.
+    Http,
+}
+
+impl Protocol {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Protocol::PostgreSql => b"postgresql",
+            Protocol::Http => b"http/1.1",
+        }
+    }
+}
 
 /// Why TLS towards clients cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +77,7 @@ pub enum TlsSettingsError {
 }
 
 /// Reads certificate and key.
-pub fn acceptor(settings: &TlsSettings) -> Result<TlsAcceptor, TlsSettingsError> {
+pub fn acceptor(settings: &TlsSettings, protocol: Protocol) -> Result<TlsAcceptor, TlsSettingsError> {
     let chain = read_chain(&settings.certificate)?;
     let key = read_key(&settings.key)?;
     let fail = |cause| TlsSettingsError::Pair { certificate: settings.certificate.clone(), cause };
@@ -72,7 +87,7 @@ pub fn acceptor(settings: &TlsSettings) -> Result<TlsAcceptor, TlsSettingsError>
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(fail)?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![protocol.name().to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -115,14 +130,16 @@ mod tests {
 
     fn error(certificate: &str, key: &str, mode: u32) -> TlsSettingsError {
         let (_folder, settings) = files(certificate, key, mode);
-        acceptor(&settings).err().unwrap()
+        acceptor(&settings, Protocol::PostgreSql).err().unwrap()
     }
 
     #[test]
     fn a_certificate_and_its_key_make_an_acceptor_that_names_the_protocol() {
         let (certificate, key) = pair();
         let (_folder, settings) = files(&certificate, &key, 0o600);
-        assert_eq!(acceptor(&settings).unwrap().config().alpn_protocols, [b"postgresql".to_vec()]);
+        for (protocol, name) in [(Protocol::PostgreSql, "postgresql"), (Protocol::Http, "http/1.1")] {
+            assert_eq!(acceptor(&settings, protocol).unwrap().config().alpn_protocols, [name.as_bytes().to_vec()]);
+        }
     }
 
     #[test]
@@ -141,6 +158,6 @@ mod tests {
         assert!(matches!(error(&certificate, "", 0o600), TlsSettingsError::Key { .. }));
         assert!(matches!(error(&certificate, &other_key, 0o600), TlsSettingsError::Pair { .. }));
         let missing = TlsSettings { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into() };
-        assert!(acceptor(&missing).err().unwrap().to_string().contains("/nonexistent/c"));
+        assert!(acceptor(&missing, Protocol::PostgreSql).err().unwrap().to_string().contains("/nonexistent/c"));
     }
 }

@@ -8,6 +8,7 @@
 pub mod channel;
 mod ddl;
 mod directory;
+mod errand;
 pub mod govern;
 mod governed;
 pub mod init;
@@ -37,6 +38,8 @@ use crate::session::{Governor, Reply};
 use crate::upstream::owner::SigningKey;
 use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream};
 use directory::Tokens;
+use errand::Errands;
+pub use errand::{Done, Errand, Plan};
 use loader::{Depth, Loader};
 use reconcile::Settings;
 
@@ -80,6 +83,7 @@ pub struct Store {
     tickets: AtomicU64,
     loader: Mutex<Line>,
     tokens: Tokens,
+    errands: Errands,
 }
 
 struct Line {
@@ -107,6 +111,7 @@ impl Store {
         let interval = settings.poll_interval;
         let store = Arc::new(Self {
             tokens: Tokens::new(settings.clone()),
+            errands: Errands::default(),
             settings,
             registry,
             events,

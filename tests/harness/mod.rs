@@ -5,6 +5,7 @@
 
 mod bench;
 mod client;
+mod http;
 mod issuer;
 mod keeper;
 mod proxy;
@@ -14,6 +15,7 @@ mod upstream;
 
 pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
+pub use http::{Http, HttpAnswer, patch};
 pub use issuer::{Issuer, seconds};
 pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};

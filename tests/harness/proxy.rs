@@ -15,12 +15,13 @@ pub struct ProxySettings {
     database: String,
     mechanism: Mechanism,
     more: String,
+    http: Option<String>,
 }
 
 impl ProxySettings {
     /// The usual settings for a database.
     pub fn new(database: &str, mechanism: Mechanism) -> Self {
-        Self { database: database.into(), mechanism, more: String::new() }
+        Self { database: database.into(), mechanism, more: String::new(), http: None }
     }
 
     /// The same with more lines of configuration at the end.
@@ -29,7 +30,13 @@ impl ProxySettings {
         self
     }
 
-    fn write(&self, upstream: &Upstream, port: u16, directory: &Path) -> PathBuf {
+    /// The same with HTTP, on a port of its own, and more lines about it.
+    pub fn with_http(mut self, toml: &str) -> Self {
+        self.http = Some(toml.into());
+        self
+    }
+
+    fn write(&self, upstream: &Upstream, (port, http_port): (u16, Option<u16>), directory: &Path) -> PathBuf {
         for login in ["session", "control"] {
             let path = directory.join(format!("{login}.password"));
             std::fs::write(&path, format!("{login}-secret")).expect("the scratch directory can be written");
@@ -38,6 +45,8 @@ impl ProxySettings {
         let (database, mechanism, more) = (&self.database, self.mechanism.as_str(), &self.more);
         let strict = self.mechanism.more();
         let upstream_port = upstream.port;
+        let http = http_port.map_or_else(|| "address = \"\"".to_string(), |port| format!("address = \"127.0.0.1:{port}\""));
+        let http_more = self.http.as_deref().unwrap_or_default();
         let text = format!(
             r#"[listen]
 addresses = ["127.0.0.1"]
@@ -54,7 +63,8 @@ row_filters = "{mechanism}"
 {strict}
 poll_interval_ms = 200
 [http]
-address = ""
+{http}
+{http_more}
 [log]
 level = "info"
 format = "text"
@@ -87,7 +97,7 @@ format = "text"
 
     fn run(&self, upstream: &Upstream, word: &str, arguments: &[&str]) -> String {
         let directory = scratch(word);
-        let config = self.write(upstream, free_port(), &directory);
+        let config = self.write(upstream, (free_port(), None), &directory);
         let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(&config).arg(word).args(arguments).env("PGPASSWORD", "postgres");
         let output = command.output().expect("pgusher starts");
@@ -102,6 +112,8 @@ format = "text"
 pub struct Proxy {
     /// Its TCP port on 127.0.0.1.
     pub port: u16,
+    /// Its port for HTTP, if it has one.
+    pub http_port: Option<u16>,
     /// Its scratch directory.
     pub directory: PathBuf,
     _process: Kept,
@@ -112,7 +124,8 @@ impl Proxy {
     pub fn start(upstream: &Upstream, settings: ProxySettings) -> Proxy {
         let port = free_port();
         let directory = scratch("proxy");
-        let config = settings.write(upstream, port, &directory);
+        let http_port = settings.http.as_ref().map(|_| free_port());
+        let config = settings.write(upstream, (port, http_port), &directory);
         let log = directory.join("pgusher.log");
         let config = config.to_string_lossy();
         let mut process = Kept::start(&[PROGRAM, "--config", &config, "serve"], "TERM", Some(&directory), &log);
@@ -120,7 +133,7 @@ impl Proxy {
             assert!(process.running(), "pgusher ended at once:\n{}", tail(&log));
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Proxy { port, directory, _process: process }
+        Proxy { port, http_port, directory, _process: process }
     }
 
     /// What it has logged.

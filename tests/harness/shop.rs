@@ -125,12 +125,22 @@ impl Shop {
 
     /// The same with more lines of configuration.
     pub fn configured(mechanism: Mechanism, toml: &str) -> Shop {
+        Shop::set_up(mechanism, |settings| settings.with(toml))
+    }
+
+    /// A shop of one's own that speaks HTTP, with more lines about that.
+    pub fn with_http(toml: &str) -> Shop {
+        Shop::set_up(Mechanism::Rls, |settings| settings.with_http(toml))
+    }
+
+    /// A shop of one's own with a proxy set up like that.
+    pub fn set_up(mechanism: Mechanism, set: impl FnOnce(ProxySettings) -> ProxySettings) -> Shop {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let template = Template::of(mechanism);
         let upstream = Upstream::shared();
         let database = format!("{}_{}", template.database, NUMBER.fetch_add(1, Ordering::Relaxed));
         upstream.copy_database(&template.database, &database);
-        let settings = ProxySettings::new(&database, mechanism).with(toml);
+        let settings = set(ProxySettings::new(&database, mechanism));
         // A copy takes everything along but the rights on the database itself.
         settings.run_init(upstream, &[]);
         let proxy = Proxy::start(upstream, settings);

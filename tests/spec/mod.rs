@@ -10,6 +10,7 @@ mod dependents;
 mod functions;
 mod governance;
 mod grants;
+mod http_api;
 mod jwt;
 mod masks;
 mod plans;

@@ -12,6 +12,8 @@ use super::command::Command;
 use super::cursor::Cursor;
 use super::error::GovernanceError;
 
+pub use principals::unfit;
+
 type Parsed<T> = Result<T, GovernanceError>;
 
 /// Parses one statement.

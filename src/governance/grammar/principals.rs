@@ -26,14 +26,23 @@ pub(super) fn name(cursor: &mut Cursor<'_>) -> Parsed<String> {
         Token::Word(_) | Token::Number(..) => bare(cursor)?,
         _ => return Err(cursor.unexpected()),
     };
-    if name.len() > MAX_NAME {
-        return Err(GovernanceError::InvalidValue { message: format!("principal name is longer than {MAX_NAME} bytes"), position });
+    match unfit(&name) {
+        Some(message) => Err(GovernanceError::InvalidValue { message, position }),
+        None => Ok(name),
     }
-    if name.chars().any(char::is_control) || name.trim() != name {
-        let message = "principal name holds control characters or spaces at its ends".to_owned();
-        return Err(GovernanceError::InvalidValue { message, position });
+}
+
+/// Why a principal cannot be called that, if it cannot.
+pub fn unfit(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("principal name is empty".to_owned())
+    } else if name.len() > MAX_NAME {
+        Some(format!("principal name is longer than {MAX_NAME} bytes"))
+    } else if name.chars().any(char::is_control) || name.trim() != name {
+        Some("principal name holds control characters or spaces at its ends".to_owned())
+    } else {
+        None
     }
-    Ok(name)
 }
 
 fn bare(cursor: &mut Cursor<'_>) -> Parsed<String> {

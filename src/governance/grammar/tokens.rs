@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlparser::tokenizer::Token;
 
-use super::super::command::Command;
+use super::super::command::{Command, TokensOf};
 use super::super::cursor::Cursor;
 use super::super::error::GovernanceError;
 use super::{Parsed, once_each, principals};
@@ -31,8 +31,14 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {
 }
 
 pub(super) fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
-    let principal = if cursor.word("FOR") { Some(principals::name(cursor)?) } else { None };
-    Ok(Command::ShowTokens { principal })
+    let whose = if !cursor.word("FOR") {
+        TokensOf::Own
+    } else if cursor.word("ALL") {
+        TokensOf::All
+    } else {
+        TokensOf::Principal(principals::name(cursor)?)
+    };
+    Ok(Command::ShowTokens { whose })
 }
 
 pub(super) fn revoke(cursor: &mut Cursor<'_>) -> Parsed<Command> {

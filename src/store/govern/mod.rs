@@ -149,7 +149,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
                 tokens::Wanted { principal: principal.as_deref(), comment: comment.as_deref(), lifetime: *lifetime, scopes };
             return tokens::create(ground, channel, wanted).await;
         }
-        Command::ShowTokens { principal } => return tokens::show(ground, channel, principal.as_deref()).await,
+        Command::ShowTokens { whose } => return tokens::show(ground, channel, whose).await,
         Command::ShowGrants { principal, on } => return show::grants(ground, principal.as_deref(), on.as_ref()),
         Command::ShowEffectiveGrants { principal, on } => return show::effective_grants(ground, principal, on),
         Command::ShowAccess { on } => return show::access(ground, on),

@@ -217,6 +217,7 @@ fn only_administrators_manage_principals() {
         "SHOW GROUPS WITH USER bob",
         "CREATE TOKEN FOR bob",
         "SHOW TOKENS FOR bob",
+        "SHOW TOKENS FOR ALL",
         "SHOW GRANTS bob",
     ] {
         let (code, message) = refusal(ANN, text);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{Ground, OPERATOR, Rows, fetch, moment};
 use crate::authn::Token;
 use crate::error::{GovernError, Object};
+use crate::governance::TokensOf;
 use crate::name::quote_literal;
 use crate::policy::{Principal, PrincipalKind};
 use crate::upstream::OwnerChannel;
@@ -25,6 +26,8 @@ pub(super) struct Wanted<'a> {
 
 /// The scopes that are enforced; a token may not be given one that would promise more than is kept.
 const SCOPES: [&str; 2] = ["sql", "admin"];
+
+const OTHERS: &str = "list tokens of others";
 
 #[derive(Deserialize)]
 struct TokenRow {
@@ -68,14 +71,16 @@ pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
     Ok(vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
 }
 
-pub(super) async fn show(
-    ground: &Ground<'_>,
-    channel: &mut dyn OwnerChannel,
-    principal: Option<&str>,
-) -> Result<Rows, GovernError> {
-    let condition = match principal {
-        None if ground.subject.principal == OPERATOR => "true".to_owned(),
-        Some(_) | None => format!("t.principal = {}", holder(ground, principal, "list tokens of others")?.id.0),
+pub(super) async fn show(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, whose: &TokensOf) -> Result<Rows, GovernError> {
+    let of = |name| Ok::<_, GovernError>(format!("t.principal = {}", holder(ground, name, OTHERS)?.id.0));
+    let condition = match whose {
+        TokensOf::Own if ground.subject.principal == OPERATOR => "true".to_owned(),
+        TokensOf::Own => of(None)?,
+        TokensOf::Principal(name) => of(Some(name))?,
+        TokensOf::All => {
+            ground.admin(OTHERS)?;
+            "true".to_owned()
+        }
     };
     let rows = listed(channel, &condition).await?;
     let row = |row: TokenRow| {

@@ -1,0 +1,300 @@
+//! One call of the API: read, logged in, carried out, recorded.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Extension;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio_postgres::error::SqlState;
+
+use super::fault::{self, Dialect, Fault};
+use super::query::Query;
+use super::route::Route;
+use super::{groups, scim, tokens};
+use crate::authn::{self, ANY_USER, Asked, Proven, Purpose, Refusal};
+use crate::catalog::Footing;
+use crate::error::Report;
+use crate::error::edge::StartupError;
+use crate::event::{Event, Outcome, SessionId};
+use crate::governance::Command;
+use crate::listener::Gate;
+use crate::policy::{PolicySnapshot, Subject};
+use crate::session::Governor;
+use crate::store::{Done, Errand, Store};
+
+/// What the API works with.
+pub struct Api {
+    /// What every client passes: rules, credentials, failures, events.
+    pub gate: Arc<Gate>,
+    /// The policy store.
+    pub store: Arc<Store>,
+    /// The numbers of sessions; a call takes one.
+    pub numbers: Arc<AtomicU64>,
+    /// The most bytes of a body.
+    pub body_bytes: usize,
+    /// How long a body may take to come, and how long a change may take.
+    pub timeout: Duration,
+}
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    /// Nobody can read along.
+    pub(super) private: bool,
+}
+
+/// What a call is answered when it went well.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer(pub(super) StatusCode, pub(super) Option<Value>);
+
+impl Answer {
+    /// 200 with JSON.
+    pub(super) fn ok(body: Value) -> Self {
+        Self(StatusCode::OK, Some(body))
+    }
+}
+
+/// A call by somebody who is logged in.
+pub(super) struct Call {
+    api: Arc<Api>,
+    pub(super) subject: Subject,
+    pub(super) footing: Arc<Footing>,
+    session: SessionId,
+    pub(super) query: Query,
+    body: Bytes,
+}
+
+impl Call {
+    /// Demands an administrator, before anything is looked at.
+    pub(super) fn admin(&self) -> Result<(), Fault> {
+        if self.subject.admin { Ok(()) } else { Err(Fault::AdminOnly) }
+    }
+
+    /// The policies as published.
+    pub(super) fn policies(&self) -> &PolicySnapshot {
+        &self.footing.policies
+    }
+
+    /// The body's JSON.
+    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        serde_json::from_slice(&self.body).map_err(|error| Fault::Invalid(format!("the request's body makes no sense: {error}")))
+    }
+
+    /// Carries out one command.
+    pub(super) async fn one(&self, command: Command) -> Result<Done, Fault> {
+        self.errand(Errand::One(command)).await
+    }
+
+    /// Carries out commands that depend on what the policies are.
+    pub(super) async fn planned(
+        &self,
+        plan: impl FnOnce(&PolicySnapshot) -> Result<Vec<Command>, Report> + Send + 'static,
+    ) -> Result<Done, Fault> {
+        self.errand(Errand::Planned(Box::new(plan))).await
+    }
+
+    /// In a task of its own: what was changed is recorded even when the client has left meanwhile.
+    async fn errand(&self, errand: Errand) -> Result<Done, Fault> {
+        let (api, subject, session) = (Arc::clone(&self.api), self.subject.clone(), self.session);
+        let task = tokio::spawn(async move {
+            let done = api.store.run_errand(errand, &subject, api.timeout).await?;
+            for (command, _) in done.iter().filter(|(_, reply)| reply.changed) {
+                let command = Arc::from(command.redacted());
+                api.gate.events.emit(Event::Governed { session, principal: Arc::clone(&subject.name), command });
+            }
+            Ok(done)
+        });
+        let lost = |_| Report::error(SqlState::INTERNAL_ERROR, "the change was cut off");
+        task.await.map_err(lost)?.map_err(Fault::Governed)
+    }
+
+    /// The policies after a change.
+    pub(super) fn renewed(&self) -> Result<Arc<Footing>, Fault> {
+        self.api.store.footing().map_err(Fault::Unavailable)
+    }
+}
+
+/// Answers a call.
+pub(super) async fn answer(Extension(api): Extension<Arc<Api>>, Extension(peer): Extension<Peer>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let route = match Route::find(&parts.method, parts.uri.path()) {
+        Ok(route) => route,
+        Err((dialect, fault)) => return fault.response(dialect),
+    };
+    let dialect = route.dialect();
+    match attend(api, peer, &parts, body, route).await {
+        Ok(Answer(status, Some(body))) => fault::answer(status, dialect, &body),
+        Ok(Answer(status, None)) => status.into_response(),
+        Err(fault) => fault.response(dialect),
+    }
+}
+
+async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Route) -> Result<Answer, Fault> {
+    if !peer.private {
+        return Err(Fault::Cleartext);
+    }
+    let given = credential(&parts.headers).ok_or(Fault::Unauthenticated)?;
+    let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+    // The whole request is here before anybody logs in: a credential is not looked at long before it is used.
+    let body =
+        if matches!(parts.method, Method::GET | Method::DELETE) { Bytes::new() } else { read(&api, &parts.headers, body).await? };
+    let visit = Visit::begin(&api, peer);
+    let (subject, footing) = login(&api, peer, given, visit.session, agent(&parts.headers)).await?;
+    let (principal, versions) = (Arc::clone(&subject.name), footing.versions());
+    let call = Call { api: Arc::clone(&api), subject, footing, session: visit.session, query, body };
+    let done = carry_out(&call, route).await;
+    let (outcome, sqlstate) = match &done {
+        Ok(_) => (Outcome::Allowed, SqlState::SUCCESSFUL_COMPLETION),
+        Err(fault) => (outcome(fault), fault.sqlstate()),
+    };
+    api.gate.events.emit(Event::Statement {
+        session: visit.session,
+        principal,
+        text: Arc::from(format!("{} {}", parts.method, parts.uri)),
+        kind: "http",
+        outcome,
+        sqlstate: Arc::from(sqlstate.code()),
+        reason: None,
+        versions,
+        duration: visit.began.elapsed(),
+    });
+    done
+}
+
+async fn carry_out(call: &Call, route: Route) -> Result<Answer, Fault> {
+    match route {
+        Route::Groups(group) => groups::carry_out(call, group).await,
+        Route::Tokens(token) => tokens::carry_out(call, token).await,
+        Route::Scim(scim) => scim::carry_out(call, scim).await,
+    }
+}
+
+fn outcome(fault: &Fault) -> Outcome {
+    match fault.response(Dialect::Databricks).status() {
+        StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Outcome::Denied,
+        status if status.is_server_error() => Outcome::Failed,
+        _ => Outcome::Refused,
+    }
+}
+
+/// The credential that a request shows, if it shows one and no more.
+fn credential(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (one, None) = (all.next()?, all.next()) else { return None };
+    let (scheme, given) = one.as_bytes().split_at_checked(BEARER.len())?;
+    let given = given.trim_ascii();
+    (scheme.eq_ignore_ascii_case(BEARER) && !given.is_empty()).then_some(given)
+}
+
+const BEARER: &[u8] = b"Bearer ";
+
+/// What the client calls itself, for the record.
+fn agent(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    Arc::from(given.get(..given.len().min(LONGEST_AGENT)).unwrap_or_default())
+}
+
+const LONGEST_AGENT: usize = 200;
+
+async fn read(api: &Api, headers: &HeaderMap, body: Body) -> Result<Bytes, Fault> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > api.body_bytes) {
+        return Err(Fault::TooLarge);
+    }
+    let bytes = tokio::time::timeout(api.timeout, to_bytes(body, api.body_bytes)).await.map_err(|_| Fault::TooSlow)?;
+    // Too many, or cut off; then nobody hears it.
+    let bytes = bytes.map_err(|_| Fault::TooLarge)?;
+    if bytes.is_empty() || is_json(headers) { Ok(bytes) } else { Err(Fault::NoJson) }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "text/json" || kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// A call as the record has it: from its credential to its end.
+struct Visit {
+    api: Arc<Api>,
+    session: SessionId,
+    began: Instant,
+}
+
+impl Visit {
+    fn begin(api: &Arc<Api>, peer: Peer) -> Self {
+        let session = SessionId(api.numbers.fetch_add(1, Ordering::Relaxed));
+        api.gate.events.emit(Event::Accepted { session, address: Some(peer.address) });
+        Self { api: Arc::clone(api), session, began: Instant::now() }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.api.gate.events.emit(Event::Closed { session: self.session, duration: self.began.elapsed() });
+    }
+}
+
+/// Who calls. Nobody is made for a call; whoever acts for somebody else administrates nothing.
+async fn login(
+    api: &Api,
+    peer: Peer,
+    given: &[u8],
+    session: SessionId,
+    application: Arc<str>,
+) -> Result<(Subject, Arc<Footing>), Fault> {
+    let rules = api.gate.rules.load_full();
+    let asked = Asked { user: ANY_USER, purpose: Purpose::Administration, create: false };
+    let proven = authn::prove(given, asked, &*api.gate.directory, &rules.issuers).await;
+    let refusal = match proven.map_err(|error| Fault::Unavailable(Report::from(&StartupError::Directory(error))))? {
+        Ok(proven) => match stand(api, &proven).await? {
+            Some(found) => {
+                api.gate.events.emit(Event::LoggedIn {
+                    session,
+                    principal: proven.name,
+                    token: proven.token,
+                    actors: proven.actors,
+                    created: false,
+                    application,
+                });
+                return Ok(found);
+            }
+            None => Refusal::Disabled,
+        },
+        Err(refusal) => refusal,
+    };
+    let reason = Arc::from(refusal.to_string());
+    api.gate.events.emit(Event::LoginRefused { session, user: Arc::from(ANY_USER), reason });
+    if let Refusal::Scope(purpose) = refusal {
+        return Err(Fault::Scope(purpose));
+    }
+    tokio::time::sleep(api.gate.throttle.failed(Some(peer.address), None, Instant::now())).await;
+    Err(Fault::Unauthenticated)
+}
+
+/// Whom decisions are made for, and on what. Who is in no footing yet was made a moment ago.
+async fn stand(api: &Api, proven: &Proven) -> Result<Option<(Subject, Arc<Footing>)>, Fault> {
+    let find = || {
+        let footing = api.store.footing().map_err(Fault::Unavailable)?;
+        let subject = footing.policies.subject_bearing(proven.principal, &proven.bearing);
+        Ok(subject.map(|subject| {
+            let admin = subject.admin && proven.admin && proven.actors.is_empty();
+            (Subject { admin, ..subject }, footing)
+        }))
+    };
+    match find()? {
+        Some(found) => Ok(Some(found)),
+        None => {
+            api.store.refresh().await.map_err(Fault::Unavailable)?;
+            find()
+        }
+    }
+}
