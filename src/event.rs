@@ -1,5 +1,9 @@
 //! The closed enum of facts. Stages emit; `audit` and `metrics` interpret. Nothing else logs what happened to a statement.
 
+mod receipts;
+
+pub use receipts::{Receipts, Unwritten};
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +37,94 @@ impl Outcome {
     }
 }
 
+/// Whose session it is: what every record of it says.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The session.
+    pub session: SessionId,
+    /// The principal.
+    pub principal: Arc<str>,
+    /// Who acts for the principal, the latest first.
+    pub actors: Vec<Arc<str>>,
+    /// The token's id.
+    pub token: Arc<str>,
+    /// Where from; absent on a Unix socket.
+    pub address: Option<IpAddr>,
+    /// `application_name`.
+    pub application: Arc<str>,
+    /// The database.
+    pub database: Arc<str>,
+}
+
+/// Something that a statement needs or asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// As GRANT would name it: `public.orders`.
+    pub name: String,
+    /// The privilege.
+    pub privilege: String,
+    /// The columns, where they are known.
+    pub columns: Vec<Arc<str>>,
+}
+
+/// A row filter or column mask that applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The table, or the column with its table.
+    pub on: String,
+    /// The function or expression.
+    pub by: String,
+}
+
+/// What the analysis of a statement found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What is read.
+    pub reads: Vec<Object>,
+    /// What is written, made or changed.
+    pub writes: Vec<Object>,
+    /// What is called or otherwise used.
+    pub uses: Vec<Object>,
+    /// Row filters on what is read and written.
+    pub filters: Vec<Applied>,
+    /// Column masks on what is read.
+    pub masks: Vec<Applied>,
+    /// What allowed it, or what was missing.
+    pub reasons: Vec<String>,
+}
+
+/// The values of a statement's parameters, as text; binary ones in hexadecimal.
+pub type Parameters = Arc<[Option<String>]>;
+
+/// A statement that ended.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Whose.
+    pub who: Arc<Identity>,
+    /// The client's text.
+    pub text: Arc<str>,
+    /// The values of its parameters, where they are asked for.
+    pub parameters: Option<Parameters>,
+    /// Its kind.
+    pub kind: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The SQLSTATE, `00000` for success.
+    pub sqlstate: Arc<str>,
+    /// What was missing or why, in words, never for the client.
+    pub reason: Option<Arc<str>>,
+    /// What analysis found.
+    pub objects: Option<Arc<Findings>>,
+    /// (catalog version, policy version).
+    pub versions: (u64, i64),
+    /// Rows returned or written.
+    pub rows: u64,
+    /// Bytes of rows and of COPY data that the client was sent.
+    pub bytes: u64,
+    /// From receiving it to its end.
+    pub duration: Duration,
+}
+
 /// Something worth noticing.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -47,6 +139,8 @@ pub enum Event {
     LoginRefused {
         /// Its session number.
         session: SessionId,
+        /// Where from; absent on a Unix socket.
+        address: Option<IpAddr>,
         /// The user name it gave.
         user: Arc<str>,
         /// Why.
@@ -54,55 +148,26 @@ pub enum Event {
     },
     /// A principal logged in.
     LoggedIn {
-        /// The session.
-        session: SessionId,
         /// Who.
-        principal: Arc<str>,
-        /// The token's id.
-        token: Arc<str>,
-        /// Who acts for the principal, the latest first.
-        actors: Vec<Arc<str>>,
+        who: Arc<Identity>,
         /// The principal was made at this login.
         created: bool,
-        /// `application_name`.
-        application: Arc<str>,
     },
     /// A statement ended.
-    Statement {
-        /// The session.
-        session: SessionId,
-        /// Who.
-        principal: Arc<str>,
-        /// The client's text.
-        text: Arc<str>,
-        /// Its kind.
-        kind: &'static str,
-        /// How it ended.
-        outcome: Outcome,
-        /// The SQLSTATE, `00000` for success.
-        sqlstate: Arc<str>,
-        /// What was missing or why, in words, for the log only.
-        reason: Option<Arc<str>>,
-        /// (catalog version, policy version).
-        versions: (u64, i64),
-        /// From receiving it to its end.
-        duration: Duration,
-    },
+    Statement(Box<Statement>),
     /// An administrator or owner changed the policies.
     Governed {
-        /// The session.
-        session: SessionId,
-        /// Who.
-        principal: Arc<str>,
+        /// Who, and from where.
+        who: Arc<Identity>,
         /// The command's text, secrets left out.
         command: Arc<str>,
     },
     /// A session was ended because its token or principal is no longer good.
     Revoked {
-        /// The session.
-        session: SessionId,
-        /// Who.
-        principal: Arc<str>,
+        /// Whose.
+        who: Arc<Identity>,
+        /// Why.
+        reason: Arc<str>,
     },
     /// A session ended.
     Closed {
@@ -133,14 +198,35 @@ pub trait Interpreter: Send + Sync {
     fn interpret(&self, event: &Event);
 }
 
+/// Something that keeps records of what happened, and may have a client wait for them.
+pub trait Recorder: Send + Sync {
+    /// Keeps a record; must not block. Whoever waits on the receipts goes on when it is as durable as is asked for.
+    fn record(&self, event: Event, receipts: Option<&Receipts>);
+
+    /// Whether a statement may begin: not while records cannot be kept.
+    fn admits(&self) -> bool;
+
+    /// Whether records hold the values of parameters.
+    fn wants_parameters(&self) -> bool;
+}
+
 /// Where stages put their events.
 #[derive(Clone)]
-pub struct Events(Arc<[Box<dyn Interpreter>]>);
+pub struct Events {
+    interpreters: Arc<[Box<dyn Interpreter>]>,
+    recorder: Option<Arc<dyn Recorder>>,
+}
 
 impl Events {
     /// Events go to each interpreter in order.
     pub fn new(interpreters: Vec<Box<dyn Interpreter>>) -> Self {
-        Self(Arc::from(interpreters))
+        Self { interpreters: Arc::from(interpreters), recorder: None }
+    }
+
+    /// The same, and a record of them is kept.
+    pub fn recorded(mut self, recorder: Arc<dyn Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
     }
 
     /// Events go nowhere.
@@ -148,10 +234,37 @@ impl Events {
         Self::new(Vec::new())
     }
 
-    /// Tells every interpreter.
+    /// Tells of something that no client waits for.
     pub fn emit(&self, event: Event) {
-        for interpreter in self.0.iter() {
+        self.tell(event, None);
+    }
+
+    /// Tells of something of which the client hears when the record is durable.
+    pub fn emit_for(&self, event: Event, receipts: &Receipts) {
+        self.tell(event, Some(receipts));
+    }
+
+    /// Whether records are kept.
+    pub fn are_recorded(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Whether a statement may begin.
+    pub fn admit(&self) -> bool {
+        self.recorder.as_ref().is_none_or(|recorder| recorder.admits())
+    }
+
+    /// Whether the values of parameters are asked for.
+    pub fn want_parameters(&self) -> bool {
+        self.recorder.as_ref().is_some_and(|recorder| recorder.wants_parameters())
+    }
+
+    fn tell(&self, event: Event, receipts: Option<&Receipts>) {
+        for interpreter in self.interpreters.iter() {
             interpreter.interpret(&event);
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.record(event, receipts);
         }
     }
 }

@@ -100,12 +100,12 @@ impl Interpreter for Arc<Metrics> {
         match event {
             Event::Accepted { .. } => add(&self.accepted),
             Event::LoginRefused { .. } => add(&self.logins_refused),
-            Event::LoggedIn { session, .. } => {
-                if self.sessions().insert(*session) {
+            Event::LoggedIn { who, .. } => {
+                if self.sessions().insert(who.session) {
                     add(&self.logins);
                 }
             }
-            Event::Statement { outcome, duration, .. } => self.statement(*outcome, *duration),
+            Event::Statement(ended) => self.statement(ended.outcome, ended.duration),
             Event::Governed { .. } => add(&self.governed),
             Event::Revoked { .. } => add(&self.revoked),
             Event::Closed { session, .. } => {
@@ -147,19 +147,29 @@ fn add(count: &AtomicU64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Identity, Statement};
+
+    fn identity() -> Arc<Identity> {
+        let name = || Arc::from("ann");
+        let (session, address, actors) = (SessionId(1), None, Vec::new());
+        Arc::new(Identity { session, principal: name(), actors, token: name(), address, application: name(), database: name() })
+    }
 
     fn ended(outcome: Outcome, micros: u64) -> Event {
-        Event::Statement {
-            session: SessionId(1),
-            principal: Arc::from("ann"),
+        Event::Statement(Box::new(Statement {
+            who: identity(),
             text: Arc::from("SELECT 1"),
+            parameters: None,
             kind: "SELECT",
             outcome,
             sqlstate: Arc::from("00000"),
             reason: None,
+            objects: None,
             versions: (1, 1),
+            rows: 1,
+            bytes: 1,
             duration: Duration::from_micros(micros),
-        }
+        }))
     }
 
     #[test]
@@ -186,17 +196,9 @@ mod tests {
     #[test]
     fn the_open_sessions_are_those_logged_in_and_not_closed() {
         let metrics = Arc::new(Metrics::default());
-        let (session, name) = (SessionId(1), Arc::from("x"));
-        metrics.interpret(&Event::LoggedIn {
-            session,
-            principal: Arc::clone(&name),
-            token: Arc::clone(&name),
-            actors: Vec::new(),
-            created: false,
-            application: name,
-        });
+        metrics.interpret(&Event::LoggedIn { who: identity(), created: false });
         assert!(metrics.text().contains("\npgusher_sessions 1\n"));
-        metrics.interpret(&Event::Closed { session, duration: Duration::ZERO });
+        metrics.interpret(&Event::Closed { session: SessionId(1), duration: Duration::ZERO });
         assert!(metrics.text().contains("\npgusher_sessions 0\n"));
     }
 }

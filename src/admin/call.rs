@@ -21,9 +21,9 @@ use super::route::Route;
 use super::{groups, scim, tokens};
 use crate::authn::{self, ANY_USER, Asked, Proven, Purpose, Refusal};
 use crate::catalog::Footing;
-use crate::error::Report;
 use crate::error::edge::StartupError;
-use crate::event::{Event, Outcome, SessionId};
+use crate::error::{Report, session};
+use crate::event::{Event, Identity, Outcome, Receipts, SessionId, Statement, Unwritten};
 use crate::governance::Command;
 use crate::listener::Gate;
 use crate::policy::{PolicySnapshot, Subject};
@@ -68,7 +68,8 @@ pub(super) struct Call {
     api: Arc<Api>,
     pub(super) subject: Subject,
     pub(super) footing: Arc<Footing>,
-    session: SessionId,
+    identity: Arc<Identity>,
+    receipts: Receipts,
     pub(super) query: Query,
     body: Bytes,
 }
@@ -104,12 +105,13 @@ impl Call {
 
     /// In a task of its own: what was changed is recorded even when the client has left meanwhile.
     async fn errand(&self, errand: Errand) -> Result<Done, Fault> {
-        let (api, subject, session) = (Arc::clone(&self.api), self.subject.clone(), self.session);
+        let (api, subject) = (Arc::clone(&self.api), self.subject.clone());
+        let (who, receipts) = (Arc::clone(&self.identity), self.receipts.clone());
         let task = tokio::spawn(async move {
             let done = api.store.run_errand(errand, &subject, api.timeout).await?;
             for (command, _) in done.iter().filter(|(_, reply)| reply.changed) {
                 let command = Arc::from(command.redacted());
-                api.gate.events.emit(Event::Governed { session, principal: Arc::clone(&subject.name), command });
+                api.gate.events.emit_for(Event::Governed { who: Arc::clone(&who), command }, &receipts);
             }
             Ok(done)
         });
@@ -148,17 +150,24 @@ async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Rou
     let body =
         if matches!(parts.method, Method::GET | Method::DELETE) { Bytes::new() } else { read(&api, &parts.headers, body).await? };
     let visit = Visit::begin(&api, peer);
-    let (subject, footing) = login(&api, peer, given, visit.session, agent(&parts.headers)).await?;
-    let (principal, versions) = (Arc::clone(&subject.name), footing.versions());
-    let call = Call { api: Arc::clone(&api), subject, footing, session: visit.session, query, body };
+    if !api.gate.events.admit() {
+        return Err(unrecorded());
+    }
+    let (identity, subject, footing) = login(&api, peer, given, &visit, agent(&parts.headers)).await?;
+    let versions = footing.versions();
+    let (who, receipts) = (Arc::clone(&identity), visit.receipts.clone());
+    let call = Call { api: Arc::clone(&api), subject, footing, identity, receipts, query, body };
     let done = carry_out(&call, route).await;
     let (outcome, sqlstate) = match &done {
         Ok(_) => (Outcome::Allowed, SqlState::SUCCESSFUL_COMPLETION),
         Err(fault) => (outcome(fault), fault.sqlstate()),
     };
-    api.gate.events.emit(Event::Statement {
-        session: visit.session,
-        principal,
+    let statement = Statement {
+        who,
+        parameters: None,
+        objects: None,
+        rows: 0,
+        bytes: 0,
         text: Arc::from(format!("{} {}", parts.method, parts.uri)),
         kind: "http",
         outcome,
@@ -166,8 +175,15 @@ async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Rou
         reason: None,
         versions,
         duration: visit.began.elapsed(),
-    });
+    };
+    api.gate.events.emit_for(Event::Statement(Box::new(statement)), &visit.receipts);
+    visit.receipts.all().await.map_err(|Unwritten| unrecorded())?;
     done
+}
+
+/// No audit, no answer.
+fn unrecorded() -> Fault {
+    Fault::Unavailable(Report::from(&session::Refusal::Unrecorded))
 }
 
 async fn carry_out(call: &Call, route: Route) -> Result<Answer, Fault> {
@@ -226,6 +242,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 struct Visit {
     api: Arc<Api>,
     session: SessionId,
+    receipts: Receipts,
     began: Instant,
 }
 
@@ -233,7 +250,7 @@ impl Visit {
     fn begin(api: &Arc<Api>, peer: Peer) -> Self {
         let session = SessionId(api.numbers.fetch_add(1, Ordering::Relaxed));
         api.gate.events.emit(Event::Accepted { session, address: Some(peer.address) });
-        Self { api: Arc::clone(api), session, began: Instant::now() }
+        Self { api: Arc::clone(api), session, receipts: Receipts::default(), began: Instant::now() }
     }
 }
 
@@ -248,31 +265,36 @@ async fn login(
     api: &Api,
     peer: Peer,
     given: &[u8],
-    session: SessionId,
+    visit: &Visit,
     application: Arc<str>,
-) -> Result<(Subject, Arc<Footing>), Fault> {
+) -> Result<(Arc<Identity>, Subject, Arc<Footing>), Fault> {
     let rules = api.gate.rules.load_full();
     let asked = Asked { user: ANY_USER, purpose: Purpose::Administration, create: false };
     let proven = authn::prove(given, asked, &*api.gate.directory, &rules.issuers).await;
     let refusal = match proven.map_err(|error| Fault::Unavailable(Report::from(&StartupError::Directory(error))))? {
         Ok(proven) => match stand(api, &proven).await? {
             Some(found) => {
-                api.gate.events.emit(Event::LoggedIn {
-                    session,
+                let who = Arc::new(Identity {
+                    session: visit.session,
                     principal: proven.name,
-                    token: proven.token,
                     actors: proven.actors,
-                    created: false,
+                    token: proven.token,
+                    address: Some(peer.address),
                     application,
+                    database: Arc::clone(&rules.database),
                 });
-                return Ok(found);
+                api.gate.events.emit_for(Event::LoggedIn { who: Arc::clone(&who), created: false }, &visit.receipts);
+                return Ok((who, found.0, found.1));
             }
             None => Refusal::Disabled,
         },
         Err(refusal) => refusal,
     };
     let reason = Arc::from(refusal.to_string());
-    api.gate.events.emit(Event::LoginRefused { session, user: Arc::from(ANY_USER), reason });
+    let (session, address) = (visit.session, Some(peer.address));
+    api.gate.events.emit_for(Event::LoginRefused { session, address, user: Arc::from(ANY_USER), reason }, &visit.receipts);
+    // It is turned away all the same when that cannot be written.
+    let _ = visit.receipts.all().await;
     if let Refusal::Scope(purpose) = refusal {
         return Err(Fault::Scope(purpose));
     }

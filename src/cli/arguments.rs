@@ -44,6 +44,9 @@ pub(super) enum Action {
         /// The statement, for example 'GRANT SELECT ON TABLE orders TO analysts'
         statement: String,
     },
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(AuditAction),
     /// A shop behind pgusher on this machine, to try things out
     Demo(demo::Arguments),
 }
@@ -153,4 +156,68 @@ pub(super) enum TokenAction {
         /// Its id
         id: String,
     },
+}
+
+/// `pgusher audit …`.
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditAction {
+    /// Check that no record was changed, moved or taken away
+    Verify {
+        /// The files, oldest first; else the configured one and those that were put aside
+        files: Vec<PathBuf>,
+        /// The key of the chain; else the configured one
+        #[arg(long, value_name = "FILE")]
+        key_file: Option<PathBuf>,
+    },
+    /// Show the last records
+    Tail {
+        /// How many
+        #[arg(short = 'n', long = "lines", default_value_t = 10)]
+        lines: usize,
+        /// Go on showing new ones
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Find records
+    Search {
+        /// Of this principal
+        #[arg(long)]
+        principal: Option<String>,
+        /// Of this session
+        #[arg(long)]
+        session: Option<u64>,
+        /// Not older: a moment ("2026-03-01", "2026-03-01T12:00:00Z") or an age ("15m", "24h", "7d")
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
+        /// Older than that
+        #[arg(long, value_name = "WHEN")]
+        until: Option<String>,
+        /// That read, write or use this relation or function ("orders", "public.orders")
+        #[arg(long)]
+        relation: Option<String>,
+        /// With this outcome: allowed, denied, refused, failed
+        #[arg(long)]
+        outcome: Option<String>,
+        /// Of this kind: statement, login, change, revocation
+        #[arg(long)]
+        event: Option<String>,
+        /// Whose statement or reason has this text in it, in any case
+        #[arg(long)]
+        text: Option<String>,
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
+/// What is read, and how it is shown.
+#[derive(Args, Debug)]
+pub(super) struct Shown {
+    /// The files, oldest first; else the configured one and those that were put aside
+    #[arg(long = "file", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// The records as they are
+    #[arg(long)]
+    pub(super) json: bool,
 }

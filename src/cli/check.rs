@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Failure, wiring};
-use crate::config::Settings;
+use crate::config::{Audit, Settings};
 use crate::store::StoreError;
 use crate::store::channel::Control;
 use crate::upstream::{Login, OwnerChannel, OwnerError, Pool};
@@ -20,6 +20,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         }
     };
     note("TLS towards clients", wiring::rules(&settings).map(|rules| rules.tls.map_or("off", |_| "on").to_owned()).map_err(text));
+    note("audit", audit(&settings.audit));
     let pool = Pool::new(wiring::pool(&settings)?);
     for (login, name) in [(Login::Session, &settings.upstream.session_user), (Login::Control, &settings.upstream.control_user)] {
         let connected = pool.acquire(login, &std::collections::BTreeMap::new()).await;
@@ -46,6 +47,37 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     } else {
         Ok(())
     }
+}
+
+/// Where records go; what others may read is no good place.
+fn audit(settings: &Audit) -> Result<String, String> {
+    use std::os::unix::fs::MetadataExt;
+    wiring::audit_key(settings).map_err(text)?;
+    for path in [&settings.file, &settings.key_file].into_iter().flatten() {
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_file() && found.mode() & 0o077 != 0 => {
+                return Err(format!(
+                    "{} may be read or written by others (mode {:o}): chmod 600",
+                    path.display(),
+                    found.mode() & 0o777
+                ));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        }
+    }
+    let file = settings.file.as_ref().map(|file| file.display().to_string());
+    let sinks: Vec<String> = file.into_iter().chain(settings.stdout.then(|| "standard output".to_owned())).collect();
+    if sinks.is_empty() {
+        return Ok("no sink is configured, the log tells of statements and nothing checks it ([audit] file)".to_owned());
+    }
+    let keyed = if settings.key_file.is_some() {
+        ""
+    } else {
+        "; no audit.key_file, so that who may write the file can make its chain anew"
+    };
+    Ok(format!("{}{keyed}", sinks.join(", ")))
 }
 
 /// The one value of a query.

@@ -4,6 +4,7 @@
 //! wrong configuration (sysexits.h). Never: policy decisions of its own; the commands are governance commands given by the operator.
 
 mod arguments;
+mod audit;
 mod check;
 mod control;
 pub mod demo;
@@ -98,6 +99,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Arguments { config, action } = arguments;
     let done = match action {
         Action::Demo(arguments) => return demo::run(arguments),
+        Action::Audit(action) => audit::run(action, config.as_deref()),
         Action::Serve => settings(config.as_deref()).and_then(|settings| on_runtime(serve::run(settings, config))),
         Action::Check => settings(config.as_deref()).and_then(|settings| on_runtime(check::run(settings))),
         Action::Init(arguments) => settings(config.as_deref()).and_then(|settings| on_runtime(init::run(settings, arguments))),

@@ -20,7 +20,7 @@ pub(super) fn command(action: Action) -> Result<Command, Failure> {
         Action::Sql { statement } => {
             governance::parse(&statement).map_err(|error| Failure::Refused(Box::new(Report::from(&error))))
         }
-        Action::Serve | Action::Init(_) | Action::Check | Action::Demo(_) => {
+        Action::Serve | Action::Init(_) | Action::Check | Action::Audit(_) | Action::Demo(_) => {
             Err(Failure::Usage("not a governance command".to_owned()))
         }
     }

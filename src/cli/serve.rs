@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::log::Level;
 use super::{Failure, log, wiring};
 use crate::admin::{self, Api, Pages};
-use crate::audit;
+use crate::audit::{self, Trail};
 use crate::authn::Throttle;
 use crate::config::{self, Settings};
 use crate::event::Events;
@@ -53,7 +53,13 @@ struct Served {
 pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(), Failure> {
     let level = log::start(&settings.log)?;
     let metrics = Arc::new(Metrics::default());
-    let events = Events::new(vec![Box::new(Arc::clone(&metrics)), Box::new(audit::Log)]);
+    let trail = trail(&settings)?;
+    let log = audit::Log { beside_trail: trail.is_some() };
+    let events = Events::new(vec![Box::new(Arc::clone(&metrics)), Box::new(log)]);
+    let events = match &trail {
+        Some(trail) => events.recorded(trail.clone()),
+        None => events,
+    };
     let served = Served::start(&settings, events).await?;
     let listener = Listener::bind(&ListenSettings::from(&settings.listen)).map_err(|error| Failure::Setup(error.to_string()))?;
     let (stop, stopped) = watch::channel(false);
@@ -67,8 +73,20 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
         let _ = tokio::time::timeout(LAST_CALLS, pages).await;
     }
     served.pool.close();
+    if let Some(trail) = trail {
+        let _ = tokio::task::spawn_blocking(move || trail.end()).await;
+    }
     tracing::info!("ended");
     Ok(())
+}
+
+fn trail(settings: &Settings) -> Result<Option<Arc<Trail>>, Failure> {
+    let Some(trail) = wiring::trail(&settings.audit)? else {
+        tracing::info!("no audit trail is configured: the log tells of statements");
+        return Ok(None);
+    };
+    let started = Trail::start(trail).map_err(|error| Failure::Setup(format!("configuration:\naudit.file: {error}")))?;
+    Ok(Some(started))
 }
 
 impl Served {

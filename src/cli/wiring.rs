@@ -1,6 +1,9 @@
 //! Settings as meant → the settings of the parts, and what of them fails on the way.
 
+use std::path::PathBuf;
+
 use super::Failure;
+use crate::audit::{self, Durability, Key, OnFailure, Sinks, TrailSettings};
 use crate::config::{self, Settings};
 use crate::policy::Mechanism;
 use crate::session::IdleLimits;
@@ -72,6 +75,44 @@ pub(super) fn store(settings: &Settings) -> Result<StoreSettings, Failure> {
         max_age: settings.policies.max_age,
     })
 }
+
+/// What the audit trail goes by; `None` where there is none. Reads the key.
+pub(super) fn trail(settings: &config::Audit) -> Result<Option<TrailSettings>, Failure> {
+    if !settings.is_on() {
+        return Ok(None);
+    }
+    Ok(Some(TrailSettings {
+        sinks: Sinks {
+            file: settings.file.clone(),
+            rotate_bytes: settings.rotate_bytes,
+            rotate_keep: settings.rotate_keep,
+            stdout: settings.stdout,
+        },
+        durability: match settings.durability {
+            config::AuditDurability::Buffered => Durability::Buffered,
+            config::AuditDurability::Written => Durability::Written,
+            config::AuditDurability::Synced => Durability::Synced,
+        },
+        on_failure: match settings.on_failure {
+            config::AuditFailure::Refuse => OnFailure::Refuse,
+            config::AuditFailure::Continue => OnFailure::Continue,
+        },
+        literals: settings.literals,
+        parameters: settings.parameters,
+        key: audit_key(settings)?,
+        queue: AUDIT_QUEUE,
+        instance: audit::instance(),
+    }))
+}
+
+/// The key of the audit's hash chain.
+pub(super) fn audit_key(settings: &config::Audit) -> Result<Option<Key>, Failure> {
+    let read = |path: &PathBuf| Key::read(path).map_err(|why| Failure::Setup(format!("configuration:\naudit.key_file: {why}")));
+    settings.key_file.as_ref().map(read).transpose()
+}
+
+/// So many records may wait before clients do.
+const AUDIT_QUEUE: usize = 10_000;
 
 fn setup(key: &str, error: &dyn std::error::Error) -> Failure {
     Failure::Setup(format!("configuration:\n{key}: {error}"))

@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 53] = [
+pub const KEYS: [Key; 62] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -77,6 +77,15 @@ pub const KEYS: [Key; 53] = [
     key("identity.issuers.create_principals", Some("false"), Applies),
     key("identity.issuers.create_domains", Some("[]"), Applies),
     key("identity.issuers.clock_skew_ms", Some("30000"), Applies),
+    key("audit.file", None, Restart),
+    key("audit.rotate_bytes", Some("104857600"), Restart),
+    key("audit.rotate_keep", Some("0"), Restart),
+    key("audit.stdout", Some("false"), Restart),
+    key("audit.durability", Some("\"written\""), Restart),
+    key("audit.on_failure", Some("\"refuse\""), Restart),
+    key("audit.literals", Some("true"), Restart),
+    key("audit.parameters", Some("false"), Restart),
+    key("audit.key_file", None, Restart),
     key("http.address", Some("\"127.0.0.1:6480\""), Restart),
     key("http.certificate", None, Applies),
     key("http.private_key", None, Applies),

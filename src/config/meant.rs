@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::audit::{Audit, audit};
 use super::http::{self, Http};
 use super::issuers::{self, Issuer};
 use super::keys::{KEYS, Reload};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Whose JWTs are taken.
     pub issuers: Vec<Issuer>,
+    /// The audit trail.
+    pub audit: Audit,
     /// Health, metrics and the API of principals and tokens; `None` for nowhere.
     pub http: Option<Http>,
     /// The log.
@@ -204,6 +207,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
     let policies = policies(written);
     let tokens = tokens(written);
     let issuers = issuers::issuers(written, base);
+    let audit = audit(written, base);
     let http = http::http(written, base);
     let log = log(written);
     let effective = written.effective();
@@ -215,6 +219,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
         policies: policies?,
         tokens: tokens?,
         issuers,
+        audit: audit?,
         http: http?,
         log: log?,
         effective,

@@ -5,6 +5,7 @@
 //!
 //! `config/pgusher.toml` is the reference; a test holds it against [`KEYS`].
 
+mod audit;
 mod http;
 mod issuers;
 mod keys;
@@ -16,6 +17,7 @@ mod written;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use audit::{Audit, AuditDurability, AuditFailure};
 pub use http::Http;
 pub use issuers::{Issuer, KeyHolding, KeyPlace, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};

@@ -55,6 +55,9 @@ pub enum SessionError {
     /// Idle in a transaction for too long.
     #[error("idle in a transaction for too long")]
     IdleInTransaction,
+    /// What it did cannot be recorded.
+    #[error("no audit record could be written")]
+    Unrecorded,
     /// Something that cannot be.
     #[error("broken invariant: {0}")]
     Broken(&'static str),
@@ -98,6 +101,8 @@ impl From<&SessionError> for Report {
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
                 "terminating connection due to idle-in-transaction timeout",
             ),
+            SessionError::Unrecorded => Report { severity: Severity::Fatal, ..unrecorded() }
+                .detail("Whether the last statements took effect is not told, because they could not be recorded."),
             SessionError::Broken(_) => Report::fatal(SqlState::INTERNAL_ERROR, "internal error"),
         }
     }
@@ -180,6 +185,9 @@ pub enum Refusal {
     /// The transaction has failed.
     #[error("in a failed transaction")]
     Failed,
+    /// No record of it could be kept.
+    #[error("no audit record can be written")]
+    Unrecorded,
     /// A message that does not belong into a COPY FROM STDIN.
     #[error("message {0:#04x} during COPY")]
     DuringCopy(u8),
@@ -276,9 +284,15 @@ impl From<&Refusal> for Report {
                 SqlState::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
             ),
+            Refusal::Unrecorded => unrecorded(),
             Refusal::DuringCopy(tag) => {
                 Report::error(SqlState::PROTOCOL_VIOLATION, format!("unexpected message type 0x{tag:02X} during COPY from stdin"))
             }
         }
     }
+}
+
+/// No audit, no statement.
+fn unrecorded() -> Report {
+    Report::error(SqlState::IO_ERROR, "could not write the audit record").hint("The cause is in pgusher's log.")
 }

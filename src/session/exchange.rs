@@ -1,5 +1,6 @@
 //! The bytes of a session: both streams with their buffers, and the clock. Knows nothing of messages.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::environment::IdleLimits;
 use crate::error::session::SessionError;
+use crate::event::{Receipts, Unwritten};
 use crate::upstream::send::Link;
 use crate::wire::ClientStream;
 
@@ -26,6 +28,16 @@ pub(super) enum Waiting {
     InTransaction,
 }
 
+/// What must wait for a record.
+struct Hold {
+    /// From how many bytes written in all.
+    from: u64,
+    /// The record's receipt.
+    receipt: u64,
+    /// What stands before it ends with a whole frame.
+    whole: bool,
+}
+
 /// Both streams of a session.
 pub(super) struct Exchange {
     client: ClientStream,
@@ -34,6 +46,12 @@ pub(super) struct Exchange {
     /// To be written to the client.
     pub(super) outbox: BytesMut,
     unflushed: bool,
+    /// What of the outbox must wait until something is on record: in order.
+    holds: VecDeque<Hold>,
+    /// How many bytes were written in all.
+    written: u64,
+    /// The receipts of the session's records.
+    pub(super) receipts: Receipts,
     /// The upstream side.
     pub(super) link: Link,
     /// The client sends no more.
@@ -45,18 +63,52 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(client: ClientStream, read_ahead: BytesMut, link: Link, clock: Clock) -> Self {
+    pub(super) fn new(client: ClientStream, read_ahead: BytesMut, link: Link, clock: Clock, receipts: Receipts) -> Self {
         Self {
             client,
             inbox: read_ahead,
             outbox: BytesMut::new(),
             unflushed: false,
+            holds: VecDeque::new(),
+            written: 0,
+            receipts,
             link,
             ended: false,
             read_room: READ_LEAST,
             client_room: READ_LEAST,
             clock,
         }
+    }
+
+    /// What is put into the outbox from now on waits until everything that was recorded is durable. `whole`: the outbox ends with a
+    /// whole frame.
+    pub(super) fn hold(&mut self, whole: bool) {
+        if self.receipts.outstanding() {
+            self.holds.push_back(Hold { from: self.written + self.outbox.len() as u64, receipt: self.receipts.issued(), whole });
+        }
+    }
+
+    /// Drops what waits for records that are not coming. Whether something else may be said in its place.
+    pub(super) fn abandon(&mut self) -> bool {
+        let Some(Hold { from, whole, .. }) = self.holds.front() else { return true };
+        let whole = *whole;
+        self.outbox.truncate(usize::try_from(from - self.written).unwrap_or(usize::MAX));
+        self.holds.clear();
+        whole
+    }
+
+    /// How much of the outbox may be written.
+    fn released(&mut self, cx: &mut Context<'_>) -> io::Result<usize> {
+        while let Some(Hold { from, receipt, .. }) = self.holds.front() {
+            match self.receipts.poll(cx, *receipt) {
+                Poll::Ready(Ok(())) => {
+                    self.holds.pop_front();
+                }
+                Poll::Ready(Err(Unwritten)) => return Err(io::Error::other(Unwritten)),
+                Poll::Pending => return Ok(usize::try_from(from - self.written).unwrap_or(usize::MAX).min(self.outbox.len())),
+            }
+        }
+        Ok(self.outbox.len())
     }
 
     /// Whether more must be written before more is made.
@@ -75,7 +127,7 @@ impl Exchange {
         let was_full = self.full();
         let mut moved = false;
         if let Poll::Ready(Err(cause)) = self.poll_outbox(cx) {
-            return Poll::Ready(Err(SessionError::ClientGone(cause)));
+            return Poll::Ready(Err(if is_unwritten(&cause) { SessionError::Unrecorded } else { SessionError::ClientGone(cause) }));
         }
         if let Poll::Ready(Err(cause)) = self.link.poll_write(cx) {
             // Upstream may have said why before it closed: what it said is read first.
@@ -133,10 +185,16 @@ impl Exchange {
 
     fn poll_outbox(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outbox.is_empty() {
-            match Pin::new(&mut self.client).poll_write(cx, &self.outbox) {
+            let released = self.released(cx)?;
+            if released == 0 {
+                break;
+            }
+            let out = self.outbox.get(..released).unwrap_or_default();
+            match Pin::new(&mut self.client).poll_write(cx, out) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(written)) => {
                     self.outbox.advance(written);
+                    self.written += written as u64;
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(cause)) => return Poll::Ready(Err(cause)),
@@ -150,7 +208,7 @@ impl Exchange {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(Ok(()))
+        if self.outbox.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// An idle connection keeps little memory.
@@ -181,6 +239,11 @@ impl Exchange {
         self.link.terminate();
         let _ = tokio::time::timeout(FAREWELL, std::future::poll_fn(|cx| self.link.poll_write(cx))).await;
     }
+}
+
+/// Whether it is no error of the socket: something could not be recorded.
+fn is_unwritten(cause: &io::Error) -> bool {
+    cause.get_ref().is_some_and(|inner| inner.is::<Unwritten>())
 }
 
 /// What comes in large pieces is read in larger ones.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::script::{Part, Script};
 use crate::error::Report;
+use crate::event::Parameters;
 use crate::name::Name;
 use crate::sql::{Effect, Transaction};
 
@@ -61,7 +62,7 @@ pub(super) enum Expected {
 }
 
 /// A statement, or several, in flight.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Running {
     /// What runs; nothing for an empty statement.
     pub(super) script: Option<Arc<Script>>,
@@ -71,6 +72,8 @@ pub(super) struct Running {
     pub(super) started: Instant,
     /// How its end is taken.
     pub(super) ending: Completion,
+    /// The values of its parameters, where records hold them.
+    pub(super) parameters: Option<Parameters>,
 }
 
 /// What happens with a CommandComplete.
@@ -105,6 +108,11 @@ impl Completion {
 }
 
 impl Running {
+    /// A script that begins with its first part.
+    pub(super) fn new(script: Option<Arc<Script>>, started: Instant, ending: Completion) -> Self {
+        Self { script, part: 0, started, ending, parameters: None }
+    }
+
     /// The command tag of what runs, where that is known beforehand.
     pub(super) fn tag(&self) -> &'static str {
         match self.current().map(|part| part.rewritten.effect()) {

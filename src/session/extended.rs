@@ -140,7 +140,8 @@ impl Session {
             }
         }
         let script = prepared.script().cloned();
-        self.names.expect_portal(portal, prepared);
+        let parameters = self.environment.events.want_parameters().then(|| frontend::bind_values(body)).flatten();
+        self.names.expect_portal(portal, prepared, parameters);
         self.exchange.link.pass(Passing::Bind, length, body);
         self.sent(Expected::Bind { script, shown: true });
         Ok(true)
@@ -218,7 +219,8 @@ impl Session {
         if self.names.is_portal_open(name) {
             self.quiesce_or_skip().await?;
         }
-        let Some(prepared) = self.names.portal(name).map(|portal| portal.prepared.clone()) else {
+        let portal = self.names.portal(name).map(|portal| (portal.prepared.clone(), portal.parameters.clone()));
+        let Some((prepared, parameters)) = portal else {
             return self.execute_cursor(name, body, started).await;
         };
         let script = match &prepared.body {
@@ -242,7 +244,7 @@ impl Session {
         let shakes = script.as_ref().is_some_and(|script| script.parts.iter().any(|part| part.shakes));
         self.barrier |= shakes || (!inner && effect.is_some_and(|effect| self.is_barrier(effect)));
         self.exchange.link.pass(Passing::Execute, body.len(), body);
-        self.sent(Expected::Execute(Running { script, part: 0, started, ending }));
+        self.sent(Expected::Execute(Running { parameters, ..Running::new(script, started, ending) }));
         if feeds {
             Box::pin(self.quiesce()).await?;
         }
@@ -268,7 +270,7 @@ impl Session {
         self.freshen(&Effect::Fetch { cursor: name.into() }).await?;
         self.touch(&cursor.script);
         self.exchange.link.pass(Passing::Execute, body.len(), body);
-        let running = Running { script: Some(cursor.script), part: cursor.part, started, ending: Completion::Inner };
+        let running = Running { part: cursor.part, ..Running::new(Some(cursor.script), started, Completion::Inner) };
         self.sent(Expected::Execute(running));
         Ok(())
     }

@@ -11,7 +11,6 @@ use super::ground::Stop;
 use super::run::Session;
 use super::state::State;
 use crate::error::session::Refusal;
-use crate::event::{Event, Outcome};
 use crate::governance::Command;
 use crate::wire::backend::{self, Status};
 
@@ -122,7 +121,7 @@ impl Session {
             .with_owner(async |channel| environment.governor.govern(command, &ground.subject, &ground.path, channel).await)
             .await?
             .map_err(|report| Refusal::Told(Box::new(report)))?;
-        self.told_of_governance(text, started, reply.changed);
+        self.record_governance(text, started, reply.changed);
         if reply.changed {
             self.dirty = true;
             if !brief {
@@ -144,27 +143,6 @@ impl Session {
     /// wait that do: a transaction left open would hold up the revocation of its own principal.
     fn is_brief(&self, command: &Command) -> bool {
         matches!(command, Command::RevokeToken { .. }) && !self.subject.admin
-    }
-
-    fn told_of_governance(&self, text: &Arc<str>, started: Instant, changed: bool) {
-        if changed {
-            self.environment.events.emit(Event::Governed {
-                session: self.who.session,
-                principal: self.who.name.clone(),
-                command: text.clone(),
-            });
-        }
-        self.environment.events.emit(Event::Statement {
-            session: self.who.session,
-            principal: self.who.name.clone(),
-            text: text.clone(),
-            kind: "governance",
-            outcome: Outcome::Allowed,
-            sqlstate: super::success(),
-            reason: None,
-            versions: self.footing.versions(),
-            duration: started.elapsed(),
-        });
     }
 }
 

@@ -33,6 +33,7 @@ pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
     let ending = enlisted.ending();
     let acquired = match ending {
         Some(ending) => Err(over(ending)),
+        None if !environment.events.admit() => Err(SessionError::Unrecorded),
         None => tokio::select! {
             ending = enlisted.ended() => Err(over(ending)),
             acquired = environment.pool.acquire(login, &authenticated.parameters) => acquired.map_err(SessionError::from),
@@ -145,7 +146,6 @@ fn begin(
         Err(report) => return Err((of.stream, SessionError::Footing(Box::new(report)))),
     };
     let who = Who {
-        session: of.session,
         principal: of.principal,
         name: of.name,
         token: of.token,
@@ -158,8 +158,12 @@ fn begin(
     let Some(subject) = who.subject(&footing.policies) else {
         return Err((of.stream, SessionError::Revoked));
     };
+    let identity = of.identity.clone();
+    let receipts = of.receipts.clone();
     let expires = of.expires.map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default());
-    let mut exchange = Exchange::new(of.stream, of.read_ahead, upstream.link, Clock::new(expires, environment.idle));
+    let mut exchange = Exchange::new(of.stream, of.read_ahead, upstream.link, Clock::new(expires, environment.idle), receipts);
+    // The login is on record before the client hears of it.
+    exchange.hold(true);
     let out = &mut exchange.outbox;
     backend::write_authentication_ok(out);
     for (name, value) in upstream.parameters.iter().filter(|(name, _)| !HIDDEN_PARAMETERS.contains(&name.as_str())) {
@@ -169,7 +173,7 @@ fn begin(
     backend::write_parameter(out, "is_superuser", "off");
     backend::write_key(out, enlisted.key().process_id, &enlisted.key().secret);
     backend::write_ready(out, Status::Idle);
-    Ok(Session::new(Start { environment: environment.clone(), who, exchange, path, footing, subject }))
+    Ok(Session::new(Start { environment: environment.clone(), who, identity, exchange, path, footing, subject }))
 }
 
 /// Tells a client that has no session yet why it gets none.
@@ -190,10 +194,13 @@ async fn turn_away(stream: ClientStream, error: &SessionError, environment: &Env
 /// Ends a session: the client is told why, and nothing goes on upstream.
 async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), SessionError>) {
     let environment = session.environment.clone();
+    session.record_unfinished(served.as_ref().err());
     if let Err(error) = &served {
         log(error, &environment);
         if matches!(error, SessionError::Revoked | SessionError::Expired) {
-            environment.events.emit(Event::Revoked { session: session.who.session, principal: session.who.name.clone() });
+            let event = Event::Revoked { who: session.identity.clone(), reason: error.to_string().into() };
+            environment.events.emit_for(event, &session.exchange.receipts);
+            session.hold();
         }
         // What still runs must not go on.
         if !session.expected.is_empty() && !matches!(error, SessionError::UpstreamLost(_) | SessionError::CommitUnknown(_)) {
@@ -201,11 +208,15 @@ async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), Sessio
         }
         let error = served.err().map(|error| session.commit_unknown(error));
         let gone = matches!(error, Some(SessionError::ClientGone(_)) | None);
+        let between_frames = match error {
+            Some(SessionError::Unrecorded) => session.exchange.abandon(),
+            Some(_) | None => !matches!(session.upstream_rest, Rest::Relay(_)),
+        };
         // Nothing can be said inside a frame that the client has in part.
         if let Some(error) = error
             && !gone
             && !session.told_fatal
-            && !matches!(session.upstream_rest, Rest::Relay(_))
+            && between_frames
         {
             Report::from(&error).write(&mut session.exchange.outbox);
         }
@@ -236,6 +247,7 @@ fn log(error: &SessionError, environment: &Environment) {
         | SessionError::Revoked
         | SessionError::Expired
         | SessionError::Draining
+        | SessionError::Unrecorded
         | SessionError::Idle
         | SessionError::IdleInTransaction => {}
     }

@@ -53,6 +53,10 @@ impl From<SessionError> for Stop {
 impl Session {
     /// Takes the latest footing, and makes sure of the search path.
     pub(super) async fn stand(&mut self) -> Result<(), Stop> {
+        // No record, no statement.
+        if !self.environment.events.admit() {
+            return Err(Refusal::Unrecorded.into());
+        }
         if self.barrier {
             self.barrier = false;
             self.quiesce_or_skip().await?;
@@ -355,7 +359,7 @@ impl Session {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         if matches!(new.body, Body::SqlPrepare(_)) {
             self.exchange.link.step(&part.rewritten, false);
-            let running = Running { script: Some(script.clone()), part: 0, started: Instant::now(), ending: Completion::Swallowed };
+            let running = Running::new(Some(script.clone()), Instant::now(), Completion::Swallowed);
             self.expect_step(Some((script.clone(), 0)), None);
             self.expected.push_back(Expected::Execute(running));
         } else {

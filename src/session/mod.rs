@@ -36,6 +36,7 @@ mod ground;
 mod origins;
 mod perform;
 mod prepared;
+mod record;
 mod relay;
 mod run;
 mod script;

@@ -13,6 +13,7 @@ use super::run::Session;
 use super::script::Script;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
+use crate::event::Outcome;
 use crate::sql::Effect;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
@@ -92,6 +93,7 @@ impl Session {
                 return Ok(false);
             }
         }
+        self.record(&Running::new(Some(script.clone()), started, Completion::Held), None, Outcome::Allowed, "00000", None);
         Ok(true)
     }
 
@@ -112,7 +114,7 @@ impl Session {
     /// Waits for the end of a step that was sent. Whether it went well.
     pub(super) async fn executed(&mut self, script: &Arc<Script>, ending: Completion, started: Instant) -> Result<bool, Stop> {
         let failures = self.failures;
-        self.expected.push_back(Expected::Execute(Running { script: Some(script.clone()), part: 0, started, ending }));
+        self.expected.push_back(Expected::Execute(Running::new(Some(script.clone()), started, ending)));
         self.quiesce().await?;
         Ok(self.failures == failures)
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::script::{Objects, Script};
+use crate::event::Parameters;
 use crate::governance::Command;
 use crate::name::Name;
 use crate::policy::Oid;
@@ -45,6 +46,8 @@ pub(super) enum Body {
 pub(super) struct Portal {
     /// The statement bound.
     pub(super) prepared: Arc<Prepared>,
+    /// The values of its parameters, where records hold them.
+    pub(super) parameters: Option<Parameters>,
     /// Which batch made it.
     batch: u64,
 }
@@ -172,8 +175,8 @@ impl Names {
     }
 
     /// Bind, which went upstream: its portal waits for BindComplete. Until then the name may be that of another one.
-    pub(super) fn expect_portal(&mut self, portal: &str, prepared: Arc<Prepared>) {
-        let bound = Portal { prepared, batch: self.batch };
+    pub(super) fn expect_portal(&mut self, portal: &str, prepared: Arc<Prepared>, parameters: Option<Parameters>) {
+        let bound = Portal { prepared, parameters, batch: self.batch };
         self.pending_portals.push_back(Waiting { name: portal.into(), what: bound, batch: self.batch });
     }
 
@@ -192,7 +195,7 @@ impl Names {
     /// Bind, of what upstream does not hold.
     pub(super) fn bind(&mut self, portal: &str, prepared: Arc<Prepared>) {
         let batch = self.batch;
-        self.enter_portal(portal, Portal { prepared, batch });
+        self.enter_portal(portal, Portal { prepared, parameters: None, batch });
     }
 
     /// A name is that of one portal: a cursor that had it is gone.

@@ -1,5 +1,7 @@
 //! Upstream's answers: relayed as raw frames of which only headers are read, matched with what was expected.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::errors::{Fields, Setting, field, sanitise, unwrap};
@@ -8,7 +10,7 @@ use super::run::{Rest, Session};
 use super::state::{Batch, CopyIn, State, Within};
 use crate::error::Report;
 use crate::error::session::SessionError;
-use crate::event::Outcome;
+use crate::event::{Identity, Outcome};
 use crate::wire::BackendTag;
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::{self, HEADER, Header};
@@ -47,6 +49,11 @@ impl Session {
             let here = incoming.len() - at;
             // Of what touches governed relations the columns' origins are translated.
             let whole = tag == BackendTag::RowDescription && (self.touched.filtered || self.touched.masked);
+            if tag == BackendTag::PortalSuspended {
+                // It ends a statement: what was relayed before it need not wait for the record.
+                self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
+                from = at;
+            }
             let verdict = if streamed(tag) && !whole {
                 self.on_streamed(tag)?
             } else {
@@ -64,8 +71,14 @@ impl Session {
             let left = header.whole() - taken;
             at += taken;
             match verdict {
-                Verdict::Show if left > 0 => self.upstream_rest = Rest::Relay(left),
-                Verdict::Show => {}
+                Verdict::Show => {
+                    if matches!(tag, BackendTag::DataRow | BackendTag::CopyData) {
+                        self.tally.add(header.whole());
+                    }
+                    if left > 0 {
+                        self.upstream_rest = Rest::Relay(left);
+                    }
+                }
                 Verdict::Swallow | Verdict::Pause => {
                     self.exchange.outbox.extend_from_slice(incoming.get(from..at - taken).unwrap_or_default());
                     from = at;
@@ -179,7 +192,7 @@ impl Session {
             (BackendTag::EmptyQueryResponse, Expected::Execute(running)) => (running.ending.shows(), true),
             (BackendTag::PortalSuspended, Expected::Execute(_)) => {
                 if let Some(Expected::Execute(running)) = self.expected.pop_front() {
-                    self.record(&running, Outcome::Allowed, "00000", None);
+                    self.record(&running, None, Outcome::Allowed, "00000", None);
                 }
                 return Ok(Verdict::Show);
             }
@@ -187,6 +200,10 @@ impl Session {
         };
         if done {
             self.expected.pop_front();
+        }
+        if shown && tag == BackendTag::CopyDone {
+            self.copy_done = true;
+            return Ok(Verdict::Swallow);
         }
         Ok(if shown { Verdict::Show } else { Verdict::Swallow })
     }
@@ -198,7 +215,10 @@ impl Session {
             BackendTag::ErrorResponse => self.on_error(body),
             BackendTag::NoticeResponse => Ok(self.on_notice(body)),
             BackendTag::ParameterStatus => {
-                let (name, _) = backend::parameter_status(body).map_err(|_| SessionError::Nonsense(b'S'))?;
+                let (name, value) = backend::parameter_status(body).map_err(|_| SessionError::Nonsense(b'S'))?;
+                if name == "application_name" {
+                    self.identity = Arc::new(Identity { application: value.into(), ..(*self.identity).clone() });
+                }
                 Ok(if HIDDEN_PARAMETERS.contains(&name) { Verdict::Swallow } else { Verdict::Show })
             }
             BackendTag::NotificationResponse => Ok(self.on_notification(body)),
@@ -254,10 +274,12 @@ impl Session {
                     Completion::Swallowed | Completion::Prelude => Verdict::Swallow,
                 };
                 self.completed(&running, tag);
+                self.say_copy_done();
                 Ok(verdict)
             }
             Some(Expected::Query(mut running)) => {
                 self.completed(&running, tag);
+                self.say_copy_done();
                 running.part += 1;
                 self.expected.push_front(Expected::Query(running));
                 Ok(Verdict::Show)
@@ -289,23 +311,25 @@ impl Session {
     fn on_error(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
         let mut fields = read(body);
         let instead = self.instead.take().map(|refusal| Report::from(&refusal));
-        let report = match self.expected.front_mut() {
-            Some(Expected::Refused(report)) => Some((**report).clone()),
-            _ => instead,
-        };
-        match report {
-            Some(report) => report.write(&mut self.exchange.outbox),
-            None => {
-                self.told_fatal |= field(&fields, b'V').is_some_and(|severity| severity != "ERROR");
-                let code = field(&fields, b'C').unwrap_or_default().to_owned();
-                let reason = field(&fields, b'M').map(Into::into);
-                if let Some(Expected::Execute(running) | Expected::Query(running)) = self.expected.front()
-                    && (running.ending != Completion::Swallowed || running.copies())
-                {
-                    self.record(running, Outcome::Failed, &code, reason);
+        if let Some(Expected::Refused(report)) = self.expected.front() {
+            // That it was refused is on record.
+            report.write(&mut self.exchange.outbox);
+        } else {
+            let (code, reason) = match &instead {
+                Some(report) => (report.code.code().to_owned(), Some(report.message.as_str().into())),
+                None => (field(&fields, b'C').unwrap_or_default().to_owned(), field(&fields, b'M').map(Into::into)),
+            };
+            if let Some(running) = self.failing() {
+                self.record(&running, None, Outcome::Failed, &code, reason);
+            }
+            self.say_copy_done();
+            match instead {
+                Some(report) => report.write(&mut self.exchange.outbox),
+                None => {
+                    self.told_fatal |= field(&fields, b'V').is_some_and(|severity| severity != "ERROR");
+                    self.sanitise(&mut fields);
+                    backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
                 }
-                self.sanitise(&mut fields);
-                backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
             }
         }
         let shakes = matches!(self.expected.front(), Some(Expected::Execute(running) | Expected::Query(running))

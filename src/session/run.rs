@@ -14,11 +14,12 @@ use super::expected::Expected;
 use super::govern::Replies;
 use super::origins::Origins;
 use super::prepared::Names;
+use super::record::Tally;
 use super::settings::PathTracker;
 use super::state::State;
 use crate::catalog::{Footing, Temporaries};
 use crate::error::session::{Refusal, SessionError};
-use crate::event::SessionId;
+use crate::event::Identity;
 use crate::policy::{Bearing, PolicySnapshot, PrincipalId, Subject};
 use crate::sql::Touched;
 use crate::upstream::send::Passing;
@@ -28,7 +29,6 @@ use crate::wire::{FrameError, FrontendTag, frontend};
 
 /// Who a session is.
 pub(super) struct Who {
-    pub(super) session: SessionId,
     pub(super) principal: PrincipalId,
     pub(super) name: Arc<str>,
     pub(super) token: Arc<str>,
@@ -59,6 +59,10 @@ pub(super) struct Session {
     pub(super) who: Who,
     pub(super) exchange: Exchange,
     pub(super) state: State,
+    /// What every record of it says.
+    pub(super) identity: Arc<Identity>,
+    /// Rows and bytes since the last record.
+    pub(super) tally: Tally,
     /// As of the last ReadyForQuery.
     pub(super) status: Status,
     pub(super) expected: VecDeque<Expected>,
@@ -111,6 +115,8 @@ pub(super) struct Session {
     pub(super) barrier: bool,
     /// A ReadyForQuery that is held back until we have done our part.
     pub(super) held_ready: Option<Status>,
+    /// A CopyDone that is held back.
+    pub(super) copy_done: bool,
     /// A CommandComplete that is held back.
     pub(super) held_complete: BytesMut,
     /// What is left of a frame that is relayed in pieces: from upstream, from the client.
@@ -137,6 +143,7 @@ pub(super) enum Rest {
 pub(super) struct Start {
     pub(super) environment: Arc<Environment>,
     pub(super) who: Who,
+    pub(super) identity: Arc<Identity>,
     pub(super) exchange: Exchange,
     pub(super) path: PathTracker,
     pub(super) footing: Arc<Footing>,
@@ -145,10 +152,12 @@ pub(super) struct Start {
 
 impl Session {
     pub(super) fn new(start: Start) -> Self {
-        let Start { environment, who, exchange, path, footing, subject } = start;
+        let Start { environment, who, identity, exchange, path, footing, subject } = start;
         Self {
             environment,
             who,
+            identity,
+            tally: Tally::default(),
             exchange,
             state: State::Ready,
             status: Status::Idle,
@@ -181,6 +190,7 @@ impl Session {
             block: false,
             barrier: false,
             held_ready: None,
+            copy_done: false,
             held_complete: BytesMut::new(),
             upstream_rest: Rest::None,
             client_rest: Rest::None,

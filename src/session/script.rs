@@ -1,10 +1,11 @@
 //! A client's text after analysis: what is sent for it, and what must be known about it later.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Footing, SearchPath};
 use crate::error::session::Refusal;
+use crate::event::Findings;
 use crate::governance::{self, Command};
 use crate::name::Name;
 use crate::policy::{Securable, Subject};
@@ -35,6 +36,8 @@ pub(super) struct Part {
     pub(super) rewritten: Rewritten,
     /// It may change `search_path` in ways that do not show in its effect.
     pub(super) shakes: bool,
+    /// What its record says of objects, once it was asked.
+    pub(super) objects: OnceLock<Arc<Findings>>,
 }
 
 impl Script {
@@ -122,7 +125,7 @@ pub(super) fn analyse(parsed: Parsed, ground: &Ground, objects: &dyn SessionObje
     let rewritten = sql::rewrite(permitted)?;
     reserve(rewritten.effect())?;
     let shakes = shakes(&rewritten) || ground.footing.catalog.temporaries().has_functions();
-    Ok(Part { text, offset, start: 0, rewritten, shakes })
+    Ok(Part { text, offset, start: 0, rewritten, shakes, objects: OnceLock::new() })
 }
 
 fn governance_commands(text: &str) -> Result<Vec<(Arc<str>, Command)>, Refusal> {

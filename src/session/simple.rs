@@ -96,7 +96,7 @@ impl Session {
     fn send_together(&mut self, script: Arc<Script>, started: Instant) {
         self.touch(&script);
         self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
-        self.expected.push_back(Expected::Query(Running { script: Some(script), part: 0, started, ending: Completion::Plain }));
+        self.expected.push_back(Expected::Query(Running::new(Some(script), started, Completion::Plain)));
         self.names.next_batch();
         self.unsynced = false;
         self.state = State::Simple;
@@ -215,6 +215,7 @@ impl Session {
             Ok(_) => self.say_held(),
             Err(report) => {
                 self.held_complete.clear();
+                self.record_lost_commit(&report);
                 report.write(&mut self.exchange.outbox);
             }
         }

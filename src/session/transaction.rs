@@ -7,7 +7,7 @@ use super::errors::characters_before;
 use super::expected::{Completion, Expected, Running};
 use super::prepared::{Body, Prepared};
 use super::run::Session;
-use super::script::{SEARCH_PATH, Script, contains_folded};
+use super::script::{SEARCH_PATH, Script};
 use super::state::State;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
@@ -21,7 +21,12 @@ impl Session {
         if matches!(running.ending, Completion::Swallowed | Completion::Prelude) {
             return;
         }
-        self.record(running, Outcome::Allowed, "00000", None);
+        if running.copies() {
+            // Its rows are not yet where they belong.
+            self.tally.copied(tag);
+        } else {
+            self.record(running, Some(tag), Outcome::Allowed, "00000", None);
+        }
         let (Some(script), Some(part)) = (&running.script, running.current()) else { return };
         if part.shakes {
             self.path.shake();
@@ -249,6 +254,7 @@ impl Session {
             Refusal::Elsewhere { text, refusal } => self.report(refusal, text),
             Refusal::Parse(_) => in_characters(report, text),
             Refusal::Governance(_) | Refusal::Several | Refusal::UnknownStatement(_) | Refusal::UnknownPortal(_) => report,
+            Refusal::Unrecorded => report,
             _ if self.failed() => Report::from(&Refusal::Failed),
             Refusal::Resolve(_) | Refusal::Authorize(_) | Refusal::Rewrite(_) => in_characters(report, text),
             Refusal::Told(_)
@@ -302,49 +308,6 @@ impl Session {
         }
         self.state = State::Discarding(batch);
     }
-
-    /// Tells of a statement that ended.
-    pub(super) fn record(&self, running: &Running, outcome: Outcome, sqlstate: &str, reason: Option<Arc<str>>) {
-        let Some(part) = running.current() else { return };
-        self.environment.events.emit(Event::Statement {
-            session: self.who.session,
-            principal: self.who.name.clone(),
-            text: if holds_secrets(part.rewritten.kind()) { without_options(&part.text) } else { part.text.clone() },
-            kind: part.rewritten.kind().label(),
-            outcome,
-            sqlstate: if sqlstate == "00000" { super::success() } else { sqlstate.into() },
-            reason,
-            versions: self.footing.versions(),
-            duration: running.started.elapsed(),
-        });
-    }
-
-    /// Tells of a statement that was refused.
-    pub(super) fn record_refusal(&self, refusal: &Refusal, report: &Report, text: Arc<str>, started: Instant) {
-        let text = if contains_folded(&text, "mapping") { without_options(&text) } else { text };
-        self.environment.events.emit(Event::Statement {
-            session: self.who.session,
-            principal: self.who.name.clone(),
-            text,
-            kind: "",
-            outcome: if refusal.is_denial() { Outcome::Denied } else { Outcome::Refused },
-            sqlstate: report.code.code().into(),
-            reason: Some(refusal.to_string().into()),
-            versions: self.footing.versions(),
-            duration: started.elapsed(),
-        });
-    }
-}
-
-/// Statements whose options are credentials.
-fn holds_secrets(kind: StatementKind) -> bool {
-    matches!(kind, StatementKind::CreateUserMapping | StatementKind::AlterUserMapping)
-}
-
-/// What stands before the options of a statement.
-fn without_options(text: &Arc<str>) -> Arc<str> {
-    let at = text.to_ascii_lowercase().find("options").filter(|at| text.is_char_boundary(*at));
-    at.map_or_else(|| text.clone(), |at| Arc::from(format!("{}OPTIONS (...)", &text[..at])))
 }
 
 /// Analysis counts positions in bytes.

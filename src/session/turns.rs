@@ -78,8 +78,7 @@ impl Session {
         self.touch(script);
         let failures = self.failures;
         self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
-        let running = Running { script: Some(script.clone()), part: 0, started, ending: Completion::Turn };
-        self.expected.push_back(Expected::Query(running));
+        self.expected.push_back(Expected::Query(Running::new(Some(script.clone()), started, Completion::Turn)));
         self.unsynced = false;
         self.quiesce().await?;
         self.quiet = false;

@@ -14,6 +14,7 @@ use super::parameters::{self, Admitted};
 use super::{Admission, Authenticated, Rules, TlsDemand};
 use crate::authn::{self, Asked, Directory, Issuers, Proven, Purpose};
 use crate::error::edge::StartupError;
+use crate::event::{Identity, Receipts};
 use crate::upstream::connect::is_loopback;
 use crate::wire::ClientStream;
 
@@ -48,6 +49,16 @@ impl Negotiated {
         .await;
         match outcome {
             Ok((proven, parameters)) => Ok(Authenticated {
+                identity: Arc::new(Identity {
+                    session: accepted.session,
+                    principal: Arc::clone(&proven.name),
+                    actors: proven.actors.clone(),
+                    token: Arc::clone(&proven.token),
+                    address: accepted.address,
+                    application: Arc::from(parameters.get("application_name").map_or("", String::as_str)),
+                    database: Arc::clone(&database),
+                }),
+                receipts: Receipts::default(),
                 stream: intake.stream,
                 read_ahead: intake.buffer,
                 principal: proven.principal,

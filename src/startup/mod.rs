@@ -24,7 +24,7 @@ use self::intake::Failure;
 use self::negotiate::Asked;
 use crate::authn::{ANY_USER, Directory, Issuers, Throttle};
 use crate::error::edge::StartupError;
-use crate::event::{Event, Events, SessionId};
+use crate::event::{Event, Events, Identity, Receipts, SessionId};
 use crate::policy::{Bearing, PrincipalId};
 use crate::upstream::Registry;
 use crate::wire::ClientStream;
@@ -112,6 +112,10 @@ pub struct Authenticated {
     pub address: Option<IpAddr>,
     /// The session's number.
     pub session: SessionId,
+    /// What every record of the session says.
+    pub identity: Arc<Identity>,
+    /// The receipts of its records.
+    pub receipts: Receipts,
 }
 
 /// Carries a client from its first byte to a checked token. `None`: it was served (a cancel request) or turned away, and has been
@@ -126,19 +130,13 @@ pub async fn run(
     let (session, address) = (accepted.session, accepted.address);
     match tokio::time::timeout(rules.timeout, line(accepted, rules, registry, directory, events)).await {
         Ok(Ok(Some(authenticated))) => {
-            events.emit(Event::LoggedIn {
-                session,
-                principal: Arc::clone(&authenticated.name),
-                token: Arc::clone(&authenticated.token),
-                actors: authenticated.actors.clone(),
-                created: authenticated.created,
-                application: Arc::from(authenticated.parameters.get("application_name").map_or("", String::as_str)),
-            });
+            let who = Arc::clone(&authenticated.identity);
+            events.emit_for(Event::LoggedIn { who, created: authenticated.created }, &authenticated.receipts);
             Some(authenticated)
         }
         Ok(Ok(None)) => None,
         Ok(Err(failure)) => {
-            note(events, session, &failure.error, failure.user.as_ref());
+            note(events, (session, address), &failure.error, failure.user.as_ref()).await;
             if let StartupError::Refused { user, .. } = &failure.error {
                 // Nobody is called by the word that stands for anybody.
                 let name = Some(&**user).filter(|name| *name != ANY_USER);
@@ -148,7 +146,7 @@ pub async fn run(
             None
         }
         Err(_) => {
-            note(events, session, &StartupError::TooSlow, None);
+            note(events, (session, address), &StartupError::TooSlow, None).await;
             None
         }
     }
@@ -174,12 +172,15 @@ async fn line(
 }
 
 /// Records why a client was turned away. One that merely left (a health check, a client that will ask for its password first) is no news.
-fn note(events: &Events, session: SessionId, error: &StartupError, user: Option<&Arc<str>>) {
+async fn note(events: &Events, (session, address): (SessionId, Option<IpAddr>), error: &StartupError, user: Option<&Arc<str>>) {
     if matches!(error, StartupError::Gone(_)) {
         return;
     }
     let user = user.map_or_else(|| Arc::from(""), Arc::clone);
-    events.emit(Event::LoginRefused { session, user, reason: Arc::from(error.to_string()) });
+    let receipts = Receipts::default();
+    events.emit_for(Event::LoginRefused { session, address, user, reason: Arc::from(error.to_string()) }, &receipts);
+    // It is turned away all the same when that cannot be written.
+    let _ = receipts.all().await;
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl Interpreter for Notes {
     fn interpret(&self, event: &Event) {
         self.0.lock().unwrap().push(match event {
             Event::LoginRefused { user, reason, .. } => format!("refused {user}: {reason}"),
-            Event::LoggedIn { principal, token, .. } => format!("in {principal} by {token}"),
+            Event::LoggedIn { who, .. } => format!("in {} by {}", who.principal, who.token),
             other => format!("{other:?}"),
         });
     }

@@ -1,5 +1,7 @@
 //! What clients send after startup.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, BytesMut};
 
 use super::frame::{self, FrameError, LARGE, SMALL, put_text, take_text};
@@ -153,6 +155,31 @@ pub fn bind_names(body: &[u8]) -> Result<Option<(&str, &str, usize)>, FrameError
     let portal = take_text(&mut rest)?;
     let statement = take_text(&mut rest)?;
     Ok(Some((portal, statement, body.len() - rest.len())))
+}
+
+/// The values in a whole Bind, as text; binary ones in hexadecimal. `None` if it has not the shape of one.
+pub fn bind_values(body: &[u8]) -> Option<Arc<[Option<String>]>> {
+    let (_, _, at) = bind_names(body).ok()??;
+    let mut rest = body.get(at..)?;
+    let formats: Vec<i16> = (0..take_i16(&mut rest)?).map(|_| take_i16(&mut rest)).collect::<Option<_>>()?;
+    (0..take_i16(&mut rest)?)
+        .map(|at| {
+            let (length, after) = rest.split_first_chunk::<4>()?;
+            rest = after;
+            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else { return Some(None) };
+            let (value, after) = rest.split_at_checked(length)?;
+            rest = after;
+            let format = if let [only] = formats[..] { only } else { formats.get(usize::try_from(at).ok()?).copied().unwrap_or(0) };
+            let text = if format == 0 { std::str::from_utf8(value).ok() } else { None };
+            Some(Some(text.map_or_else(|| format!("\\x{}", hex::encode(value)), str::to_owned)))
+        })
+        .collect()
+}
+
+fn take_i16(rest: &mut &[u8]) -> Option<i16> {
+    let (number, after) = rest.split_first_chunk::<2>()?;
+    *rest = after;
+    Some(i16::from_be_bytes(*number))
 }
 
 /// Decodes Describe and Close.

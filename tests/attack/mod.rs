@@ -5,6 +5,7 @@
 
 mod acting;
 mod anonymous;
+mod audit;
 mod barriers;
 mod cached_plans;
 mod catalogs;

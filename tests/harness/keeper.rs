@@ -46,6 +46,20 @@ impl Kept {
         matches!(self.keeper.try_wait(), Ok(None))
     }
 
+    /// Kills the program at once, as nothing it could do would prevent, and waits until it has gone.
+    pub fn kill(&mut self) {
+        let keeper = self.keeper.id();
+        let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            let name = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+            if name.trim() == "pgusher" {
+                let killed = Command::new("kill").args(["-s", "KILL", child]).status();
+                assert!(killed.is_ok_and(|status| status.success()), "the program can be killed");
+            }
+        }
+        let _ = self.keeper.wait();
+    }
+
     /// Ends the program and waits until it has gone.
     pub fn stop(&mut self) {
         self.leash = None;

@@ -3,6 +3,7 @@
 //!
 //! Nothing here sleeps for a condition: [`until`] asks again for a bounded time.
 
+mod audit;
 mod bench;
 mod client;
 mod http;
@@ -13,6 +14,7 @@ mod raw;
 mod shop;
 mod upstream;
 
+pub use audit::{Audited, records, settings as audit_settings};
 pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
 pub use http::{Http, HttpAnswer, patch};

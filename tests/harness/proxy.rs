@@ -95,6 +95,13 @@ format = "text"
         self.run(upstream, "check", &[])
     }
 
+    /// Runs a command of `pgusher audit` with no configuration; what it printed, and whether it was content.
+    pub fn run_audit(arguments: &[&str]) -> (String, bool) {
+        let output = Command::new(PROGRAM).arg("audit").args(arguments).output().expect("pgusher starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (text, output.status.success())
+    }
+
     fn run(&self, upstream: &Upstream, word: &str, arguments: &[&str]) -> String {
         let directory = scratch(word);
         let config = self.write(upstream, (free_port(), None), &directory);
@@ -116,7 +123,7 @@ pub struct Proxy {
     pub http_port: Option<u16>,
     /// Its scratch directory.
     pub directory: PathBuf,
-    _process: Kept,
+    process: Kept,
 }
 
 impl Proxy {
@@ -133,7 +140,12 @@ impl Proxy {
             assert!(process.running(), "pgusher ended at once:\n{}", tail(&log));
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Proxy { port, http_port, directory, _process: process }
+        Proxy { port, http_port, directory, process }
+    }
+
+    /// Kills it in the midst of whatever it does.
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// What it has logged.

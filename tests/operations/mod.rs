@@ -1,5 +1,6 @@
 //! What operators rely on: the demo, init, the store's watch, recovery.
 
+mod audit;
 mod demo;
 mod init;
 mod store;

@@ -1,6 +1,7 @@
 //! What pgusher promises, a file per feature; nearly everything under both mechanisms.
 
 pub mod acting;
+mod audit;
 mod connections;
 mod copy;
 mod cursors;

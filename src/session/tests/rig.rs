@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::catalog::{Footing, Governed, SearchPath};
 use crate::error::Report;
 use crate::error::session::SessionError;
-use crate::event::{Event, Events, Interpreter, SessionId};
+use crate::event::{Event, Events, Identity, Interpreter, Receipts, SessionId};
 use crate::governance::Command;
 use crate::name::QualifiedName;
 use crate::policy::{PolicyParts, PolicySnapshot, Subject};
@@ -45,8 +45,8 @@ impl Fake {
 
 impl Interpreter for Fake {
     fn interpret(&self, event: &Event) {
-        if let Event::Statement { text, outcome, sqlstate, .. } = event {
-            self.note(format!("{outcome:?} {sqlstate} {text}"));
+        if let Event::Statement(ended) = event {
+            self.note(format!("{:?} {} {}", ended.outcome, ended.sqlstate, ended.text));
         }
     }
 }
@@ -151,9 +151,14 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
     let (client, ours) = tokio::io::duplex(1 << 20);
     let (upstream, theirs) = tokio::io::duplex(1 << 20);
     let link = Link::new(UpstreamStream::Memory(theirs), BytesMut::new());
-    let exchange = Exchange::new(ClientStream::Memory(ours), BytesMut::new(), link, Clock::new(expires, environment.idle));
+    let exchange = Exchange::new(
+        ClientStream::Memory(ours),
+        BytesMut::new(),
+        link,
+        Clock::new(expires, environment.idle),
+        Receipts::default(),
+    );
     let who = Who {
-        session: SessionId(1),
         principal: subject.principal,
         name: subject.name.clone(),
         token: "t".into(),
@@ -163,7 +168,16 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         shown_process_id: 70,
         slot: 9,
     };
-    let start = Start { environment, who, exchange, path: PathTracker::new(SearchPath::default()), footing, subject };
+    let identity = Arc::new(Identity {
+        session: SessionId(1),
+        principal: who.name.clone(),
+        actors: Vec::new(),
+        token: who.token.clone(),
+        address: None,
+        application: "".into(),
+        database: "shop".into(),
+    });
+    let start = Start { environment, who, identity, exchange, path: PathTracker::new(SearchPath::default()), footing, subject };
     let session = tokio::spawn(async move {
         let mut session = Session::new(start);
         let served = session.serve().await;

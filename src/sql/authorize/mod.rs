@@ -79,6 +79,12 @@ fn lack(missing: &Missing, footing: &Footing, subject: &Subject) -> Lack {
     }
 }
 
+/// A securable as GRANT would name it, without the keyword where it has a name.
+pub fn named(securable: Securable, catalog: &CatalogSnapshot) -> Option<String> {
+    let (keyword, name) = written(securable, catalog);
+    name.map(|name| if name.is_empty() { keyword.to_owned() } else { name })
+}
+
 /// A securable as GRANT would name it.
 fn written(securable: Securable, catalog: &CatalogSnapshot) -> (&'static str, Option<String>) {
     let dotted = |schema, name: &Name| catalog.schema(schema).map(|schema| format!("{}.{}", spelled(&schema.name), spelled(name)));

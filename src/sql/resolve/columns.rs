@@ -7,6 +7,7 @@ use super::ResolveError;
 use super::names::{offset, string, string_node};
 use super::scope::{Bare, Twin, TwinRole};
 use super::walk::Walk;
+use crate::policy::{Oid, Privilege, Securable};
 
 impl Walk<'_> {
     /// `c`, `t.c`, `s.t.c`, `db.s.t.c`, each also with `*` at its end.
@@ -18,6 +19,7 @@ impl Walk<'_> {
         }
         let position = offset(column.location);
         self.note_read(&names, star);
+        self.note_columns_read(&names, star);
         self.refuse_system_column(&names, star, position)?;
         match (names.as_slice(), star) {
             ([], _) => self.refuse_wide_star(position),
@@ -49,6 +51,30 @@ impl Walk<'_> {
             if !known || of_other == Some(target) {
                 *read = true;
             }
+        }
+    }
+
+    /// For the audit: the columns that a reference may be of, by their names. Where two relations have a column of that name, both count.
+    fn note_columns_read(&mut self, names: &[String], star: bool) {
+        let (alias, field) = match (names, star) {
+            ([.., alias, field], false) => (Some(alias), Some(field)),
+            ([field], false) => (None, Some(field)),
+            ([.., alias], true) => (Some(alias), None),
+            ([], _) => (None, None),
+        };
+        let all_here = alias.is_none() && field.is_none();
+        let here = if all_here { self.scopes.top().items.len() } else { usize::MAX };
+        let mut found: Vec<(Oid, bool)> = Vec::new();
+        for item in self.scopes.all().take(here).filter(|item| alias.is_none_or(|alias| item.alias == *alias)) {
+            let whole = alias.is_none() && field.is_some_and(|field| item.alias == *field);
+            found.extend(self.log.get(item.read.clone()).unwrap_or_default().iter().map(|oid| (*oid, whole)));
+        }
+        for (oid, whole) in found {
+            let Some(relation) = self.ground.footing.catalog.relation(oid) else { continue };
+            let columns = relation.columns.iter().map(|column| column.name.as_str());
+            let meant = columns.filter(|name| whole || field.is_none_or(|field| field == name)).map(str::to_owned);
+            let meant: Vec<String> = meant.collect();
+            self.requirements.note_columns(Privilege::Select, Securable::Relation(oid), &meant);
         }
     }
 

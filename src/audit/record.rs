@@ -1,0 +1,317 @@
+//! Events → records: one JSON object a line, with the field names of `docs/audit.md`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::chain::{Key, Link};
+use super::redact::{fingerprint, redacted, scrub};
+use crate::event::{Applied, Event, Findings, Identity, Object, Statement};
+
+/// What the trail says of itself.
+#[derive(Clone, Debug)]
+pub(super) enum Note {
+    /// The proxy began to write.
+    Started,
+    /// A file was full, and another follows.
+    Rotated,
+    /// Records could not be written for a while, and so many were not kept.
+    Recovered {
+        /// How many.
+        lost: u64,
+        /// Since when.
+        since: SystemTime,
+    },
+    /// The proxy ends.
+    Stopped,
+}
+
+/// What a record is made of.
+pub(super) enum Matter {
+    /// Something that happened.
+    Event(Event),
+    /// Something about the trail.
+    Note(Note),
+}
+
+/// Makes records, each behind the one before.
+pub(super) struct Scribe {
+    pub(super) instance: String,
+    pub(super) literals: bool,
+    pub(super) key: Option<Key>,
+    pub(super) link: Link,
+    fingerprints: HashMap<Arc<str>, String>,
+}
+
+impl Scribe {
+    pub(super) fn new(instance: String, literals: bool, key: Option<Key>, link: Link) -> Self {
+        Self { instance, literals, key, link, fingerprints: HashMap::new() }
+    }
+
+    /// Writes the record of something; of what is no matter of the audit, none.
+    pub(super) fn write(&mut self, lines: &mut Vec<u8>, at: SystemTime, matter: &Matter) {
+        let print = match matter {
+            Matter::Event(Event::Statement(statement)) => self.fingerprint(&statement.text),
+            Matter::Event(_) | Matter::Note(_) => String::new(),
+        };
+        let previous = hex::encode(self.link.hash);
+        let instance = self.instance.clone();
+        let blank = || Record { sequence: self.link.sequence + 1, time: moment(at), instance: &instance, ..Record::default() };
+        let record = match matter {
+            Matter::Note(note) => Record { previous: Some(&previous), ..note_record(blank(), note) },
+            Matter::Event(event) => match event_record(blank(), event, &print, self.literals) {
+                Some(record) => record,
+                None => return,
+            },
+        };
+        let start = lines.len();
+        // Strings, numbers and lists of them: nothing that could fail to be JSON.
+        if serde_json::to_writer(&mut *lines, &record).is_err() {
+            lines.truncate(start);
+            return;
+        }
+        lines.pop();
+        self.link.sequence += 1;
+        self.link.seal(self.key.as_ref(), lines, start);
+    }
+
+    fn fingerprint(&mut self, text: &Arc<str>) -> String {
+        if let Some(known) = self.fingerprints.get(text) {
+            return known.clone();
+        }
+        let print = fingerprint(text);
+        if text.len() <= LONG {
+            if self.fingerprints.len() >= MOST {
+                self.fingerprints.clear();
+            }
+            self.fingerprints.insert(text.clone(), print.clone());
+        }
+        print
+    }
+}
+
+/// A record. What does not apply is left out.
+#[derive(Default, Serialize)]
+struct Record<'a> {
+    sequence: u64,
+    time: String,
+    instance: &'a str,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    actors: &'a [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Vec<Option<Cow<'a, str>>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sqlstate: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    decision: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reads: Vec<Touched<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    writes: Vec<Touched<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uses: Vec<Touched<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    filters: Vec<Policy<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    masks: Vec<Policy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog_version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Touched<'a> {
+    securable: &'a str,
+    privilege: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    columns: &'a [Arc<str>],
+}
+
+#[derive(Serialize)]
+struct Policy<'a> {
+    on: &'a str,
+    by: &'a str,
+}
+
+fn note_record<'a>(blank: Record<'a>, note: &Note) -> Record<'a> {
+    match note {
+        Note::Started => Record { event: "started", version: Some(env!("CARGO_PKG_VERSION")), ..blank },
+        Note::Rotated => Record { event: "rotated", ..blank },
+        Note::Stopped => Record { event: "stopped", ..blank },
+        Note::Recovered { lost, since } => Record { event: "recovered", lost: Some(*lost), since: Some(moment(*since)), ..blank },
+    }
+}
+
+fn event_record<'a>(blank: Record<'a>, event: &'a Event, print: &'a str, literals: bool) -> Option<Record<'a>> {
+    Some(match event {
+        Event::Statement(statement) => statement_record(of(blank, &statement.who), statement, print, literals),
+        Event::LoggedIn { who, created } => {
+            Record { event: "login", outcome: Some("allowed"), created: created.then_some(true), ..of(blank, who) }
+        }
+        Event::LoginRefused { session, address, user, reason } => Record {
+            event: "login",
+            outcome: Some("denied"),
+            session: Some(session.0),
+            address: *address,
+            user: Some(scrub(user)),
+            reason: Some(scrub(reason)),
+            ..blank
+        },
+        Event::Governed { who, command } => Record { event: "change", statement: Some(scrub(command)), ..of(blank, who) },
+        Event::Revoked { who, reason } => Record { event: "revocation", reason: Some(scrub(reason)), ..of(blank, who) },
+        Event::Accepted { .. } | Event::Closed { .. } | Event::Published { .. } | Event::Trouble { .. } => return None,
+    })
+}
+
+fn of<'a>(blank: Record<'a>, who: &'a Identity) -> Record<'a> {
+    Record {
+        session: Some(who.session.0),
+        principal: Some(&who.principal),
+        actors: &who.actors,
+        token: Some(&who.token),
+        address: who.address,
+        application: Some(&who.application),
+        database: Some(&who.database),
+        ..blank
+    }
+}
+
+fn statement_record<'a>(base: Record<'a>, of: &'a Statement, print: &'a str, literals: bool) -> Record<'a> {
+    let objects = of.objects.as_deref().unwrap_or(&NOTHING);
+    let text = if literals { scrub(&of.text) } else { Cow::Owned(redacted(&of.text)) };
+    let hidden = matches!(scrub(&of.text), Cow::Owned(_));
+    let parameters = of.parameters.as_deref().filter(|_| literals && !hidden);
+    Record {
+        event: "statement",
+        kind: Some(of.kind).filter(|kind| !kind.is_empty()),
+        statement: Some(text),
+        parameters: parameters.map(|values| values.iter().map(|value| value.as_deref().map(scrub)).collect()),
+        fingerprint: Some(print),
+        outcome: Some(of.outcome.as_str()),
+        sqlstate: Some(&of.sqlstate),
+        // Upstream's message may quote a literal.
+        reason: of.reason.as_deref().map(|reason| if literals && !hidden { scrub(reason) } else { without_quotes(reason) }),
+        decision: &objects.reasons,
+        reads: touched(&objects.reads),
+        writes: touched(&objects.writes),
+        uses: touched(&objects.uses),
+        filters: policies(&objects.filters),
+        masks: policies(&objects.masks),
+        rows: Some(of.rows),
+        bytes: Some(of.bytes),
+        duration_us: Some(u64::try_from(of.duration.as_micros()).unwrap_or(u64::MAX)),
+        catalog_version: Some(of.versions.0),
+        policy_version: Some(of.versions.1),
+        ..base
+    }
+}
+
+fn touched(objects: &[Object]) -> Vec<Touched<'_>> {
+    objects.iter().map(|o| Touched { securable: &o.name, privilege: &o.privilege, columns: &o.columns }).collect()
+}
+
+fn policies(applied: &[Applied]) -> Vec<Policy<'_>> {
+    applied.iter().map(|a| Policy { on: &a.on, by: &a.by }).collect()
+}
+
+/// A message without what stands in quotes.
+fn without_quotes(message: &str) -> Cow<'_, str> {
+    match (message.find(['"', '\'']), message.rfind(['"', '\''])) {
+        (Some(first), Some(last)) if first < last => Cow::Owned(format!("{}…{}", &message[..=first], &message[last..])),
+        _ => Cow::Borrowed(message),
+    }
+}
+
+/// A moment: RFC 3339 in UTC, with microseconds.
+pub fn moment(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", since.subsec_micros())
+}
+
+/// Days since 1970 → year, month, day. The year is counted from March, so that a leap day comes last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (year + era * 400 + next, month, day)
+}
+
+static NOTHING: Findings = Findings {
+    reads: Vec::new(),
+    writes: Vec::new(),
+    uses: Vec::new(),
+    filters: Vec::new(),
+    masks: Vec::new(),
+    reasons: Vec::new(),
+};
+
+/// Fingerprints that are remembered: so many, of texts so long at most.
+const MOST: usize = 1024;
+const LONG: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_utc_with_microseconds() {
+        let at = |seconds: u64, micros: u32| moment(UNIX_EPOCH + Duration::new(seconds, micros * 1000));
+        assert_eq!(at(0, 0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(at(951_827_696, 5), "2000-02-29T12:34:56.000005Z");
+        assert_eq!(at(1_709_251_199, 999_999), "2024-02-29T23:59:59.999999Z");
+        assert_eq!(at(4_107_542_400, 0), "2100-03-01T00:00:00.000000Z");
+    }
+}

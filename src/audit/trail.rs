@@ -1,0 +1,410 @@
+//! The trail: records wait in a queue, and one thread writes them, as many at once as there are. Whoever waits for one goes on when it
+//! is as durable as the configuration asks.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::chain::{Key, Link};
+use super::file::Records;
+use super::record::{Matter, Note, Scribe};
+use crate::event::{Event, Receipts, Recorder};
+
+/// When the client may hear of the end of its statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// At once; records follow.
+    Buffered,
+    /// When the operating system has the record.
+    Written,
+    /// When the disk has it.
+    Synced,
+}
+
+/// What happens to statements while no record can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are refused.
+    Refuse,
+    /// They go on.
+    Continue,
+}
+
+/// Where records go.
+#[derive(Clone, Debug)]
+pub struct Sinks {
+    /// A file.
+    pub file: Option<PathBuf>,
+    /// At this size it is put aside; 0 never.
+    pub rotate_bytes: u64,
+    /// So many files that were put aside are kept; 0 for all.
+    pub rotate_keep: usize,
+    /// Standard output.
+    pub stdout: bool,
+}
+
+/// What a trail goes by.
+#[derive(Clone, Debug)]
+pub struct TrailSettings {
+    /// Where records go.
+    pub sinks: Sinks,
+    /// When clients hear.
+    pub durability: Durability,
+    /// What happens while no record can be kept.
+    pub on_failure: OnFailure,
+    /// Whether texts keep their literals.
+    pub literals: bool,
+    /// Whether the values of parameters are recorded.
+    pub parameters: bool,
+    /// The key of the chain.
+    pub key: Option<Key>,
+    /// So many records may wait before clients do.
+    pub queue: usize,
+    /// How this proxy is called.
+    pub instance: String,
+}
+
+/// Why a trail could not be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// The file.
+    #[error("{}: {cause}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// An open trail.
+pub struct Trail {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// Records cannot be written at the moment.
+    failing: AtomicBool,
+    durability: Durability,
+    on_failure: OnFailure,
+    parameters: bool,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Records that the writer has taken and not yet written.
+    taken: usize,
+    /// Records that were not kept.
+    lost: u64,
+    /// The writer sleeps.
+    idle: bool,
+    ended: bool,
+}
+
+struct Waiting {
+    at: SystemTime,
+    matter: Matter,
+    receipt: Option<(Receipts, u64)>,
+}
+
+impl Waiting {
+    fn note(note: Note) -> Self {
+        Self { at: SystemTime::now(), matter: Matter::Note(note), receipt: None }
+    }
+}
+
+impl Trail {
+    /// Opens the sinks and begins to write.
+    pub fn start(settings: TrailSettings) -> Result<Arc<Self>, TrailError> {
+        let TrailSettings { sinks, durability, on_failure, literals, parameters, key, queue, instance } = settings;
+        let mut link = Link::default();
+        let mut file = None;
+        if let Some(path) = &sinks.file {
+            let opened = Records::open(path, key.as_ref());
+            let (records, found) = opened.map_err(|cause| TrailError::File { path: path.clone(), cause })?;
+            link = found.unwrap_or_default();
+            file = Some(records);
+        }
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            failing: AtomicBool::new(false),
+            durability,
+            on_failure,
+            parameters,
+            limit: queue,
+        });
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            scribe: Scribe::new(instance, literals, key, link),
+            file,
+            sinks,
+            lines: Vec::new(),
+        };
+        let thread =
+            std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run()).map_err(TrailError::Thread)?;
+        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)) }))
+    }
+
+    /// Writes what waits and ends; blocks until then.
+    pub fn end(&self) {
+        self.shared.queue().ended = true;
+        self.shared.wake.notify_one();
+        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Recorder for Trail {
+    fn record(&self, event: Event, receipts: Option<&Receipts>) {
+        match &event {
+            Event::Accepted { .. } | Event::Closed { .. } | Event::Published { .. } | Event::Trouble { .. } => return,
+            Event::LoginRefused { .. }
+            | Event::LoggedIn { .. }
+            | Event::Statement(_)
+            | Event::Governed { .. }
+            | Event::Revoked { .. } => {}
+        }
+        let shared = &*self.shared;
+        let at = SystemTime::now();
+        let mut queue = shared.queue();
+        let full = queue.waiting.len() + queue.taken >= shared.limit;
+        let failing = shared.failing.load(Ordering::Relaxed);
+        if full && failing {
+            // Memory has an end. That something is missing will be on record, and nobody hears that it went well.
+            queue.lost += 1;
+            if let (Some(receipts), OnFailure::Refuse) = (receipts, shared.on_failure) {
+                receipts.issue();
+                receipts.fail();
+            }
+            return;
+        }
+        let waits = match (shared.durability, shared.on_failure) {
+            (_, OnFailure::Continue) if failing => false,
+            (Durability::Buffered, _) => full,
+            (Durability::Written | Durability::Synced, _) => true,
+        };
+        let receipt = receipts.filter(|_| waits).map(|receipts| (receipts.clone(), receipts.issue()));
+        queue.waiting.push(Waiting { at, matter: Matter::Event(event), receipt });
+        let wake = std::mem::take(&mut queue.idle);
+        drop(queue);
+        if wake {
+            shared.wake.notify_one();
+        }
+    }
+
+    fn admits(&self) -> bool {
+        !self.shared.failing.load(Ordering::Relaxed) || self.shared.on_failure == OnFailure::Continue
+    }
+
+    fn wants_parameters(&self) -> bool {
+        self.shared.parameters
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // A panic elsewhere leaves the queue as good as it was.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    scribe: Scribe,
+    file: Option<Records>,
+    sinks: Sinks,
+    lines: Vec<u8>,
+}
+
+/// What of a batch is done.
+#[derive(Default)]
+struct Done {
+    file: bool,
+    stdout: bool,
+}
+
+impl Writer {
+    fn run(mut self) {
+        self.write(vec![Waiting::note(Note::Started)]);
+        while let Some(mut batch) = self.next() {
+            if self.file.as_ref().is_some_and(|file| file.is_full(self.sinks.rotate_bytes)) && self.rotated() {
+                batch.insert(0, Waiting::note(Note::Rotated));
+            }
+            self.write(batch);
+        }
+        self.write(vec![Waiting::note(Note::Stopped)]);
+        if let Some(file) = &self.file {
+            let _ = file.sync();
+        }
+    }
+
+    /// The records that wait, all of them; `None` at the end.
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let shared = Arc::clone(&self.shared);
+        let mut queue = shared.queue();
+        queue.taken = 0;
+        while queue.waiting.is_empty() {
+            if queue.ended {
+                return None;
+            }
+            queue.idle = true;
+            queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.idle = false;
+        if shared.durability == Durability::Buffered && !queue.ended && queue.waiting.len() < shared.limit {
+            // Nobody waits: more at once costs less.
+            drop(queue);
+            std::thread::sleep(GATHER);
+            queue = shared.queue();
+        }
+        queue.taken = queue.waiting.len();
+        Some(std::mem::take(&mut queue.waiting))
+    }
+
+    /// A file that cannot be put aside is written on.
+    fn rotated(&mut self) -> bool {
+        let Some(file) = &mut self.file else { return false };
+        match file.rotate(self.sinks.rotate_keep) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the audit file could not be put aside");
+                false
+            }
+        }
+    }
+
+    /// Writes records, and does not rest until they are written, unless the proxy ends.
+    fn write(&mut self, mut batch: Vec<Waiting>) {
+        let before = self.scribe.link;
+        self.compose(&batch);
+        let mut done = Done::default();
+        let mut failed: Option<(SystemTime, Instant)> = None;
+        while let Err(error) = self.attempt(&mut done) {
+            let (_, since) = *failed.get_or_insert_with(|| {
+                tracing::error!(%error, "audit records cannot be written");
+                self.shared.failing.store(true, Ordering::Release);
+                (SystemTime::now(), Instant::now())
+            });
+            self.wait_no_longer(&mut batch, since.elapsed() >= PATIENCE);
+            if self.shared.queue().ended {
+                tracing::error!(records = batch.len(), "audit records are lost");
+                self.scribe.link = before;
+                self.wait_no_longer(&mut batch, true);
+                return;
+            }
+            self.pause();
+            self.reopen();
+        }
+        for (receipts, number) in batch.into_iter().filter_map(|waiting| waiting.receipt) {
+            receipts.settle(number);
+        }
+        if let Some((since, _)) = failed {
+            self.recovered(since);
+        }
+    }
+
+    fn compose(&mut self, batch: &[Waiting]) {
+        self.lines.clear();
+        if self.lines.capacity() > LINES {
+            self.lines = Vec::new();
+        }
+        for Waiting { at, matter, receipt: _ } in batch {
+            self.scribe.write(&mut self.lines, *at, matter);
+        }
+    }
+
+    fn attempt(&mut self, done: &mut Done) -> io::Result<()> {
+        if self.sinks.file.is_some() && !done.file {
+            let file = self.file.as_mut().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the file cannot be opened"))?;
+            let synced = self.shared.durability == Durability::Synced;
+            file.append(&self.lines, &self.scribe.link, self.scribe.key.as_ref(), synced)?;
+            done.file = true;
+        }
+        if self.sinks.stdout && !done.stdout {
+            let mut out = io::stdout().lock();
+            out.write_all(&self.lines)?;
+            out.flush()?;
+            done.stdout = true;
+        }
+        Ok(())
+    }
+
+    /// While nothing can be written, nobody waits for ever: a session whose end of a statement must not be told ends instead.
+    fn wait_no_longer(&self, batch: &mut [Waiting], over: bool) {
+        let mut queue = self.shared.queue();
+        for waiting in batch.iter_mut().chain(queue.waiting.iter_mut()) {
+            match self.shared.on_failure {
+                OnFailure::Continue => {
+                    if let Some((receipts, number)) = waiting.receipt.take() {
+                        receipts.settle(number);
+                    }
+                }
+                OnFailure::Refuse if over => {
+                    if let Some((receipts, _)) = waiting.receipt.take() {
+                        receipts.fail();
+                    }
+                }
+                OnFailure::Refuse => {}
+            }
+        }
+    }
+
+    fn pause(&self) {
+        let queue = self.shared.queue();
+        if !queue.ended {
+            drop(self.shared.wake.wait_timeout(queue, PROBE));
+        }
+    }
+
+    /// What was removed, or stood on a disk that is gone, is looked for again.
+    fn reopen(&mut self) {
+        let Some(path) = &self.sinks.file else { return };
+        if self.file.as_ref().is_some_and(|file| file.is_at(path)) {
+            return;
+        }
+        self.file = None;
+        match Records::open(path, self.scribe.key.as_ref()) {
+            Ok((records, _)) => self.file = Some(records),
+            Err(error) => tracing::debug!(%error, "the audit file cannot be opened"),
+        }
+    }
+
+    fn recovered(&mut self, since: SystemTime) {
+        let lost = std::mem::take(&mut self.shared.queue().lost);
+        tracing::warn!(lost, "audit records are written again");
+        self.shared.failing.store(false, Ordering::Release);
+        self.write(vec![Waiting::note(Note::Recovered { lost, since })]);
+    }
+}
+
+/// How long records are gathered where nobody waits for them.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// How often it is tried whether records can be written again.
+const PROBE: Duration = Duration::from_millis(100);
+
+/// How long a client may wait for the end of its statement while its record cannot be written.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A larger buffer is not kept.
+const LINES: usize = 1 << 20;
+
+/// How this machine is called, with something that tells processes apart.
+pub fn instance() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{:08x}", host.trim(), rand::random::<u32>())
+}

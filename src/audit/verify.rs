@@ -1,0 +1,148 @@
+//! Whether the records of a chain are all there, in their order, as they were written.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::chain::{Hash, Key, Link, hash, parts};
+use super::file::{aside_files, beside, sequence};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// How many records were read.
+    pub records: u64,
+    /// The number of the first.
+    pub first: u64,
+    /// The number of the last.
+    pub last: u64,
+    /// Where something is wrong, in words, at most so many as anybody reads.
+    pub breaks: Vec<String>,
+}
+
+/// The files of a trail: those that were put aside, the oldest first, and the one that is written to.
+pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut all = aside_files(path)?;
+    if path.exists() {
+        all.push(path.to_owned());
+    }
+    Ok(all)
+}
+
+/// Reads files in their order and follows the chain through them.
+pub fn verify(files: &[PathBuf], key: Option<&Key>) -> io::Result<Verdict> {
+    let mut walk = Walk { key, before: None, verdict: Verdict::default() };
+    for path in files {
+        walk.file(path)?;
+    }
+    if let Some(last) = files.last() {
+        walk.end(last);
+    }
+    Ok(walk.verdict)
+}
+
+struct Walk<'a> {
+    key: Option<&'a Key>,
+    /// The record before, once there is one.
+    before: Option<Link>,
+    verdict: Verdict,
+}
+
+impl Walk<'_> {
+    fn file(&mut self, path: &Path) -> io::Result<()> {
+        let mut reader = BufReader::new(File::open(path)?);
+        let mut line = Vec::new();
+        let mut number = 0;
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            number += 1;
+            let place = format!("{}:{number}", path.display());
+            match line.strip_suffix(b"\n") {
+                Some(whole) => self.line(&place, whole),
+                None => self.wrong(&place, "the last record is cut off"),
+            }
+            line.clear();
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, place: &str, line: &[u8]) {
+        let known = parts(line).zip(sequence(line));
+        let Some(((body, stored), number)) = known else {
+            self.wrong(place, "this is no record");
+            return;
+        };
+        let before = match self.before {
+            Some(before) => {
+                self.number(place, before.sequence, number);
+                before.hash
+            }
+            None => {
+                self.verdict.first = number;
+                self.first_hash(place, line, number)
+            }
+        };
+        if hash(self.key, &before, body) != stored {
+            let follows = self.before.is_none_or(|before| before.sequence + 1 == number);
+            // Where a number is missing the hash cannot fit; that was said.
+            if follows {
+                self.wrong(place, &format!("record {number} is not as it was written, or does not follow the one before it"));
+            }
+        }
+        self.before = Some(Link { sequence: number, hash: stored });
+        self.verdict.records += 1;
+        self.verdict.last = number;
+    }
+
+    fn number(&mut self, place: &str, before: u64, number: u64) {
+        if number == before + 1 {
+            return;
+        }
+        let what = match number.checked_sub(before + 2) {
+            Some(0) => format!("record {} is missing", before + 1),
+            Some(more) => format!("records {} to {} are missing", before + 1, before + 1 + more),
+            None => format!("record {number} comes after record {before}"),
+        };
+        self.wrong(place, &what);
+    }
+
+    /// What the first record follows: nothing, or what it says itself where older files are gone.
+    fn first_hash(&mut self, place: &str, line: &[u8], number: u64) -> Hash {
+        let mut before = Hash::default();
+        if number == 1 {
+            return before;
+        }
+        let value: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+        let previous = value.get("previous").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if hex::decode_to_slice(previous, &mut before).is_err() {
+            self.wrong(place, &format!("the first record is {number}, and no file begins with it"));
+        }
+        before
+    }
+
+    /// The end of the chain is where the file beside it says.
+    fn end(&mut self, path: &Path) {
+        let head = beside(path);
+        let Ok(text) = std::fs::read_to_string(&head) else { return };
+        let place = head.display().to_string();
+        match Link::from_head(&text, self.key) {
+            Some(head) if head.sequence > self.verdict.last => {
+                let (from, to) = (self.verdict.last + 1, head.sequence);
+                self.wrong(&path.display().to_string(), &format!("records {from} to {to} are missing at the end"));
+            }
+            Some(head) if self.before.is_some_and(|last| last.sequence == head.sequence && last.hash != head.hash) => {
+                self.wrong(&place, "the last record is another than the one that was written");
+            }
+            Some(_) => {}
+            None => self.wrong(&place, "this is not as it was written"),
+        }
+    }
+
+    fn wrong(&mut self, place: &str, what: &str) {
+        if self.verdict.breaks.len() < MOST {
+            self.verdict.breaks.push(format!("{place}: {what}"));
+        }
+    }
+}
+
+/// More breaks are not told.
+const MOST: usize = 100;
