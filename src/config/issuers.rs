@@ -38,6 +38,27 @@ pub struct Issuer {
     pub clock_skew: Duration,
 }
 
+/// When tokens are asked for by SASL OAUTHBEARER.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BearerLogin {
+    /// Never.
+    Off,
+    /// Where a client's startup packet asks for it.
+    #[default]
+    Asked,
+    /// Of everybody.
+    Always,
+}
+
+/// What the configuration says about logins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// SASL OAUTHBEARER.
+    pub bearer: BearerLogin,
+    /// The scope that OAUTHBEARER's clients are told to ask their issuer for.
+    pub oauth_scope: String,
+}
+
 /// Where an issuer's keys are, as a JWK set (RFC 7517).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlace {
@@ -98,6 +119,14 @@ impl SignatureAlgorithm {
             Self::EdDsa => "EdDSA",
         }
     }
+}
+
+/// Reads `[identity]` but for the issuers.
+pub(super) fn identity(written: &mut Written) -> Option<Identity> {
+    let choices = [("off", BearerLogin::Off), ("asked", BearerLogin::Asked), ("always", BearerLogin::Always)];
+    let bearer = written.choice("identity.oauthbearer", &choices);
+    let oauth_scope = written.text("identity.oauth_scope");
+    Some(Identity { bearer: bearer?, oauth_scope: oauth_scope? })
 }
 
 /// The table of issuers.

@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 62] = [
+pub const KEYS: [Key; 64] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -57,6 +57,8 @@ pub const KEYS: [Key; 62] = [
     key("policies.max_age_ms", Some("15000"), Restart),
     key("tokens.default_lifetime_days", Some("90"), Restart),
     key("tokens.max_lifetime_days", Some("730"), Restart),
+    key("identity.oauthbearer", Some("\"asked\""), Applies),
+    key("identity.oauth_scope", Some("\"openid email\""), Applies),
     key("identity.issuers.issuer", None, Applies),
     key("identity.issuers.audiences", None, Applies),
     key("identity.issuers.jwks_file", None, Applies),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::audit::{Audit, audit};
 use super::http::{self, Http};
-use super::issuers::{self, Issuer};
+use super::issuers::{self, Identity, Issuer};
 use super::keys::{KEYS, Reload};
 use super::written::{PASSWORDS, Written};
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// Whose JWTs are taken.
     pub issuers: Vec<Issuer>,
+    /// How people log in.
+    pub identity: Identity,
     /// The audit trail.
     pub audit: Audit,
     /// Health, metrics and the API of principals and tokens; `None` for nowhere.
@@ -206,6 +208,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
     let limits = limits(written);
     let policies = policies(written);
     let tokens = tokens(written);
+    let identity = issuers::identity(written);
     let issuers = issuers::issuers(written, base);
     let audit = audit(written, base);
     let http = http::http(written, base);
@@ -218,6 +221,7 @@ pub(super) fn settings(written: &mut Written, base: &Path) -> Option<Settings> {
         limits: limits?,
         policies: policies?,
         tokens: tokens?,
+        identity: identity?,
         issuers,
         audit: audit?,
         http: http?,

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use audit::{Audit, AuditDurability, AuditFailure};
 pub use http::Http;
-pub use issuers::{Issuer, KeyHolding, KeyPlace, SignatureAlgorithm};
+pub use issuers::{BearerLogin, Identity, Issuer, KeyHolding, KeyPlace, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};
 pub use meant::{
     ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, RowFilters, Settings, Tokens, Upstream, UpstreamEncryption,

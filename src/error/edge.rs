@@ -63,6 +63,16 @@ pub enum StartupError {
         user: Arc<str>,
         /// Why, for the log.
         refusal: Refusal,
+        /// It came by SASL OAUTHBEARER.
+        bearer: bool,
+    },
+    /// The client came for a token's address, or wants OAUTHBEARER where it is not offered.
+    #[error("no bearer token")]
+    NoBearer {
+        /// The user name as given.
+        user: Arc<str>,
+        /// It was told where to get one.
+        told: bool,
     },
     /// The principal may not act for the one it asked for. Only the log hears why.
     #[error("\"{actor}\" acts for somebody: {refusal}")]
@@ -107,6 +117,12 @@ pub enum Malformed {
     /// Something else than a password message where one was due.
     #[error("expected password response, got message type {0}")]
     NotPassword(u8),
+    /// A SASL message that makes no sense.
+    #[error("malformed OAUTHBEARER message")]
+    Sasl,
+    /// Another mechanism than the one that was offered.
+    #[error("client selected an invalid SASL authentication mechanism")]
+    Mechanism,
     /// A password message of a wrong length.
     #[error("invalid password packet size")]
     PasswordLength,
@@ -192,7 +208,17 @@ impl From<&StartupError> for Report {
             StartupError::NoToken => {
                 Report::fatal(SqlState::INVALID_PASSWORD, "empty password returned by client").hint("Give a token as the password.")
             }
-            StartupError::Refused { user, refusal: _ } => {
+            StartupError::Refused { user, refusal: _, bearer: true } | StartupError::NoBearer { user, told: true } => {
+                Report::fatal(
+                    SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                    format!("OAuth bearer authentication failed for user \"{user}\""),
+                )
+            }
+            StartupError::NoBearer { told: false, .. } => {
+                Report::fatal(SqlState::FEATURE_NOT_SUPPORTED, "OAuth bearer authentication is not offered here")
+                    .hint("Give a token as the password.")
+            }
+            StartupError::Refused { user, refusal: _, bearer: false } => {
                 Report::fatal(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
             }
             StartupError::NotActing { actor, refusal: _ } => Report::fatal(
@@ -261,7 +287,7 @@ mod tests {
     #[test]
     fn every_refusal_of_a_credential_reads_the_same() {
         use crate::authn::JwtRefusal;
-        let report = |refusal| Report::from(&StartupError::Refused { user: Arc::from("alice"), refusal });
+        let report = |refusal| Report::from(&StartupError::Refused { user: Arc::from("alice"), refusal, bearer: false });
         let expected = report(Refusal::Unknown);
         assert_eq!(expected.message, "password authentication failed for user \"alice\"");
         assert_eq!(expected.code, SqlState::INVALID_PASSWORD);

@@ -6,7 +6,7 @@ use super::tls::{Protocol, TlsSettingsError, acceptor};
 use super::{ListenSettings, TlsSettings, UnixSettings};
 use crate::authn::Issuers;
 use crate::config::{Listen, Settings};
-use crate::startup::{Rules, TlsDemand};
+use crate::startup::{Bearer, Rules, TlsDemand};
 
 /// Anybody may knock at a Unix socket, as with PostgreSQL: it is the token that lets one in.
 const UNIX_MODE: u32 = 0o777;
@@ -34,6 +34,17 @@ pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
         tls: tls.as_ref().map(|tls| acceptor(tls, Protocol::PostgreSql)).transpose()?,
         demand: if settings.tls.as_ref().is_some_and(|tls| tls.required) { TlsDemand::Require } else { TlsDemand::Prefer },
         issuers: Arc::new(Issuers::new(&settings.issuers)),
+        bearer: bearer(settings),
         timeout: settings.listen.startup_timeout,
     })
+}
+
+/// What clients without a good token are told: where the first issuer tells how to get one (OpenID Connect Discovery section 4).
+fn bearer(settings: &Settings) -> Bearer {
+    let discovery = settings.issuers.first().map(|issuer| {
+        let place = format!("{}/.well-known/openid-configuration", issuer.issuer.trim_end_matches('/'));
+        let scope = &settings.identity.oauth_scope;
+        serde_json::json!({"status": "invalid_token", "openid-configuration": place, "scope": scope}).to_string()
+    });
+    Bearer { login: settings.identity.bearer, discovery: discovery.map(Arc::from) }
 }

@@ -65,6 +65,18 @@ impl Intake {
 
     /// The password message's text, without its end.
     pub(super) async fn password(&mut self) -> Result<Secret, StartupError> {
+        let body = self.response().await?;
+        match body.as_bytes().split_last() {
+            Some((0, text)) if !text.contains(&0) => {
+                let length = text.len();
+                Ok(body.part(0..length))
+            }
+            Some(_) | None => Err(StartupError::Malformed(Malformed::PasswordLength)),
+        }
+    }
+
+    /// The body of the next message, which has to be an answer to what was asked of the client.
+    pub(super) async fn response(&mut self) -> Result<Secret, StartupError> {
         self.fill(1).await?;
         match self.buffer.first() {
             Some(b'p') => {}
@@ -80,13 +92,7 @@ impl Intake {
         self.fill(header.whole()).await?;
         let mut body = self.buffer.split_to(header.whole());
         body.advance(HEADER);
-        match body.split_last() {
-            Some((0, text)) if !text.contains(&0) => {
-                body.truncate(text.len());
-                Ok(Secret(body))
-            }
-            Some(_) | None => Err(wrong()),
-        }
+        Ok(Secret(body))
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> Result<(), StartupError> {
@@ -149,6 +155,13 @@ pub(super) struct Secret(BytesMut);
 impl Secret {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Only this part of it; the rest is overwritten.
+    pub(super) fn part(mut self, within: std::ops::Range<usize>) -> Secret {
+        let part = self.0.get(within).map(BytesMut::from).unwrap_or_default();
+        self.0.fill(0);
+        Secret(part)
     }
 }
 

@@ -7,6 +7,7 @@
 //! token read over an open network, or memory taken by a length that a client declared.
 
 mod authenticate;
+mod bearer;
 mod intake;
 mod negotiate;
 mod packet;
@@ -23,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use self::intake::Failure;
 use self::negotiate::Asked;
 use crate::authn::{ANY_USER, Directory, Issuers, Throttle};
+use crate::config::BearerLogin;
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, Identity, Receipts, SessionId};
 use crate::policy::{Bearing, PrincipalId};
@@ -50,8 +52,19 @@ pub struct Rules {
     pub demand: TlsDemand,
     /// Whose JWTs are taken.
     pub issuers: Arc<Issuers>,
+    /// Whether tokens are asked for by SASL OAUTHBEARER.
+    pub bearer: Bearer,
     /// How long a client may take from connecting to having shown its token.
     pub timeout: Duration,
+}
+
+/// SASL OAUTHBEARER.
+#[derive(Clone, Debug, Default)]
+pub struct Bearer {
+    /// When it is used.
+    pub login: BearerLogin,
+    /// What a client without a good token is told: a JSON object of RFC 7628 section 3.2.2. `None`: there is no issuer, and no OAUTHBEARER.
+    pub discovery: Option<Arc<str>>,
 }
 
 /// Whether there is room for a client. Those who find none are still told so properly, and may still cancel.

@@ -56,6 +56,9 @@ const OUR_SCHEMAS: &str = "pgusher_";
 /// A service principal names the person it acts for in it, or gives that one's token.
 const ON_BEHALF_OF: &str = "pgusher.on_behalf_of";
 
+/// How the client wants to give its token.
+const AUTH: &str = "pgusher.auth";
+
 /// What a startup packet asks for.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Admitted {
@@ -63,6 +66,8 @@ pub(super) struct Admitted {
     pub settings: BTreeMap<String, String>,
     /// Whom to act for: a name, or a secret.
     pub on_behalf_of: Option<String>,
+    /// SASL OAUTHBEARER is wanted.
+    pub bearer: bool,
 }
 
 /// Checks the settings of a startup packet: those in `options` first, then the others, which count more.
@@ -80,6 +85,14 @@ pub(super) fn admit(options: Option<&str>, settings: &BTreeMap<String, String>) 
 fn admit_one(admitted: &mut Admitted, name: &str, value: &str) -> Result<(), ParameterError> {
     if name.eq_ignore_ascii_case(ON_BEHALF_OF) {
         admitted.on_behalf_of = Some(value.to_owned());
+        return Ok(());
+    }
+    if name.eq_ignore_ascii_case(AUTH) {
+        admitted.bearer = match value.to_ascii_lowercase().as_str() {
+            "oauthbearer" => true,
+            "password" => false,
+            _ => return Err(ParameterError::Value { name: Arc::from(AUTH), value: Arc::from(value) }),
+        };
         return Ok(());
     }
     let Some(spelling) = ALLOWED.iter().find(|allowed| allowed.eq_ignore_ascii_case(name)) else {

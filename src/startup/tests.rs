@@ -88,6 +88,7 @@ impl Scene {
                 database: Arc::from("shop"),
                 tls: None,
                 demand: TlsDemand::Prefer,
+                bearer: crate::startup::Bearer::default(),
                 timeout: Duration::from_secs(20),
                 issuers: Arc::default(),
             },

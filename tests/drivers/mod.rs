@@ -6,6 +6,7 @@
 mod asyncpg;
 mod dbt;
 mod jdbc;
+mod oauth;
 mod program;
 pub(crate) mod psql;
 mod psql_catalog;

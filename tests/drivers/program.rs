@@ -52,6 +52,8 @@ impl Report {
             .args(command)
             .envs(surroundings(&shop))
             .env("ANA_JWT", issuer.token("ana@example.com"))
+            .env("ANA_JWT_FOR_OTHERS", issuer.claiming("ana@example.com", serde_json::json!({"aud": "others"})))
+            .env("ISSUER", &issuer.url)
             .output()
             .expect("`timeout` of coreutils starts");
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -70,6 +70,7 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
         database: Arc::from("shop"),
         tls: None,
         demand: TlsDemand::Prefer,
+        bearer: crate::startup::Bearer::default(),
         timeout: Duration::from_secs(20),
         issuers: Arc::default(),
     };
