@@ -19,7 +19,7 @@ use super::fault::{self, Dialect, Fault};
 use super::query::Query;
 use super::route::Route;
 use super::{groups, scim, tokens};
-use crate::authn::{self, ANY_USER, Asked, Proven, Purpose, Refusal};
+use crate::authn::{self, ANY_USER, Asked, PREFIX, Proven, Purpose, Refusal};
 use crate::catalog::Footing;
 use crate::error::edge::StartupError;
 use crate::error::{Report, session};
@@ -168,7 +168,7 @@ async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Rou
         objects: None,
         rows: 0,
         bytes: 0,
-        text: Arc::from(format!("{} {}", parts.method, parts.uri)),
+        text: Arc::from(format!("{} {}", parts.method, recorded(parts.uri.path()))),
         kind: "http",
         outcome,
         sqlstate: Arc::from(sqlstate.code()),
@@ -184,6 +184,12 @@ async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Rou
 /// No audit, no answer.
 fn unrecorded() -> Fault {
     Fault::Unavailable(Report::from(&session::Refusal::Unrecorded))
+}
+
+/// A path as the record has it: without what somebody took for a token's id.
+fn recorded(path: &str) -> String {
+    let parts = path.split('/').map(|part| if part.contains(PREFIX) { "…" } else { part });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 async fn carry_out(call: &Call, route: Route) -> Result<Answer, Fault> {

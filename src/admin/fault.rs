@@ -158,7 +158,7 @@ impl Fault {
     fn scim_type(&self, status: StatusCode) -> Option<&'static str> {
         match self {
             Fault::InvalidScim(kind, _) => Some(kind),
-            Fault::Invalid(_) => Some("invalidValue"),
+            _ if status == StatusCode::BAD_REQUEST => Some("invalidValue"),
             _ if status == StatusCode::CONFLICT => Some("uniqueness"),
             _ => None,
         }

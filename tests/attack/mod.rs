@@ -20,6 +20,7 @@ mod error_texts;
 mod error_values;
 mod evasion;
 mod forged;
+mod http;
 mod identity;
 pub(crate) mod locks;
 mod names;

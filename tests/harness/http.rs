@@ -1,7 +1,7 @@
 //! A client of HTTP that sends exactly what it is told to.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{PATIENCE, Shop};
 /// Who calls, and where.
 #[derive(Clone, Debug)]
 pub struct Http {
-    port: u16,
+    address: SocketAddr,
     token: Option<String>,
 }
 
@@ -36,7 +36,8 @@ impl HttpAnswer {
         (self.status, self.json()["error_code"].as_str().unwrap_or_default().to_string())
     }
 
-    fn read(mut stream: impl Read) -> HttpAnswer {
+    /// Reads one until the server closes.
+    pub fn read(mut stream: impl Read) -> HttpAnswer {
         let mut bytes = Vec::new();
         // A server that closes on a client that still sends resets the connection: what came before counts.
         let _ = stream.read_to_end(&mut bytes);
@@ -60,7 +61,14 @@ impl Http {
 
     /// Nobody.
     pub fn nobody(shop: &Shop) -> Http {
-        Http { port: shop.proxy.http_port.expect("the shop speaks HTTP"), token: None }
+        let port = shop.proxy.http_port.expect("the shop speaks HTTP");
+        Http { address: SocketAddr::from(([127, 0, 0, 1], port)), token: None }
+    }
+
+    /// The same at another of the machine's addresses.
+    pub fn at(mut self, address: IpAddr) -> Http {
+        self.address.set_ip(address);
+        self
     }
 
     /// A GET.
@@ -98,7 +106,7 @@ impl Http {
 
     /// A connection.
     pub fn socket(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("HTTP is served");
+        let stream = TcpStream::connect(self.address).expect("HTTP is served");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         stream
     }

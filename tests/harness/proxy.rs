@@ -16,12 +16,13 @@ pub struct ProxySettings {
     mechanism: Mechanism,
     more: String,
     http: Option<String>,
+    everywhere: bool,
 }
 
 impl ProxySettings {
     /// The usual settings for a database.
     pub fn new(database: &str, mechanism: Mechanism) -> Self {
-        Self { database: database.into(), mechanism, more: String::new(), http: None }
+        Self { database: database.into(), mechanism, more: String::new(), http: None, everywhere: false }
     }
 
     /// The same with more lines of configuration at the end.
@@ -36,6 +37,12 @@ impl ProxySettings {
         self
     }
 
+    /// The same with HTTP on every address of the machine.
+    pub fn everywhere(mut self) -> Self {
+        self.everywhere = true;
+        self
+    }
+
     fn write(&self, upstream: &Upstream, (port, http_port): (u16, Option<u16>), directory: &Path) -> PathBuf {
         for login in ["session", "control"] {
             let path = directory.join(format!("{login}.password"));
@@ -45,7 +52,8 @@ impl ProxySettings {
         let (database, mechanism, more) = (&self.database, self.mechanism.as_str(), &self.more);
         let strict = self.mechanism.more();
         let upstream_port = upstream.port;
-        let http = http_port.map_or_else(|| "address = \"\"".to_string(), |port| format!("address = \"127.0.0.1:{port}\""));
+        let host = if self.everywhere { "0.0.0.0" } else { "127.0.0.1" };
+        let http = http_port.map_or_else(|| "address = \"\"".to_string(), |port| format!("address = \"{host}:{port}\""));
         let http_more = self.http.as_deref().unwrap_or_default();
         let text = format!(
             r#"[listen]
