@@ -266,7 +266,7 @@ impl Drop for Visit {
     }
 }
 
-/// Who calls. Nobody is made for a call; whoever acts for somebody else administrates nothing.
+/// Who calls. Nobody is made for a call. (A JWT that acts for somebody is good for SQL alone.)
 async fn login(
     api: &Api,
     peer: Peer,
@@ -314,7 +314,7 @@ async fn stand(api: &Api, proven: &Proven) -> Result<Option<(Subject, Arc<Footin
         let footing = api.store.footing().map_err(Fault::Unavailable)?;
         let subject = footing.policies.subject_bearing(proven.principal, &proven.bearing);
         Ok(subject.map(|subject| {
-            let admin = subject.admin && proven.admin && proven.actors.is_empty();
+            let admin = subject.admin && proven.admin;
             (Subject { admin, ..subject }, footing)
         }))
     };
