@@ -44,26 +44,46 @@ pub(super) struct Scribe {
     pub(super) literals: bool,
     pub(super) key: Option<Key>,
     pub(super) link: Link,
-    fingerprints: HashMap<Arc<str>, String>,
+    texts: HashMap<Arc<str>, Arc<Shown>>,
+}
+
+/// What of a text is recorded.
+struct Shown {
+    fingerprint: String,
+    /// Where that is another than the client's.
+    text: Option<String>,
+    /// The client's speaks of secrets, or literals are left out: values from it are not recorded either.
+    withheld: bool,
+}
+
+impl Shown {
+    fn of(text: &str, literals: bool) -> Self {
+        let scrubbed = scrub(text);
+        let withheld = !literals || matches!(scrubbed, Cow::Owned(_));
+        let shown = if literals { scrubbed } else { Cow::Owned(redacted(&scrubbed)) };
+        let text_shown = if let Cow::Owned(shown) = shown { Some(shown) } else { None };
+        Self { fingerprint: fingerprint(text), text: text_shown, withheld }
+    }
 }
 
 impl Scribe {
     pub(super) fn new(instance: String, literals: bool, key: Option<Key>, link: Link) -> Self {
-        Self { instance, literals, key, link, fingerprints: HashMap::new() }
+        Self { instance, literals, key, link, texts: HashMap::new() }
     }
 
     /// Writes the record of something; of what is no matter of the audit, none.
     pub(super) fn write(&mut self, lines: &mut Vec<u8>, at: SystemTime, matter: &Matter) {
-        let print = match matter {
-            Matter::Event(Event::Statement(statement)) => self.fingerprint(&statement.text),
-            Matter::Event(_) | Matter::Note(_) => String::new(),
+        let shown = match matter {
+            Matter::Event(Event::Statement(statement)) => Some(self.shown(&statement.text)),
+            Matter::Event(Event::Governed { command, .. }) => Some(self.shown(command)),
+            Matter::Event(_) | Matter::Note(_) => None,
         };
         let previous = hex::encode(self.link.hash);
         let instance = self.instance.clone();
         let blank = || Record { sequence: self.link.sequence + 1, time: moment(at), instance: &instance, ..Record::default() };
         let record = match matter {
             Matter::Note(note) => Record { previous: Some(&previous), ..note_record(blank(), note) },
-            Matter::Event(event) => match event_record(blank(), event, &print, self.literals) {
+            Matter::Event(event) => match event_record(blank(), event, shown.as_deref()) {
                 Some(record) => record,
                 None => return,
             },
@@ -79,18 +99,18 @@ impl Scribe {
         self.link.seal(self.key.as_ref(), lines, start);
     }
 
-    fn fingerprint(&mut self, text: &Arc<str>) -> String {
-        if let Some(known) = self.fingerprints.get(text) {
-            return known.clone();
+    fn shown(&mut self, text: &Arc<str>) -> Arc<Shown> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
         }
-        let print = fingerprint(text);
+        let shown = Arc::new(Shown::of(text, self.literals));
         if text.len() <= LONG {
-            if self.fingerprints.len() >= MOST {
-                self.fingerprints.clear();
+            if self.texts.len() >= MOST {
+                self.texts.clear();
             }
-            self.fingerprints.insert(text.clone(), print.clone());
+            self.texts.insert(Arc::clone(text), Arc::clone(&shown));
         }
-        print
+        shown
     }
 }
 
@@ -188,9 +208,9 @@ fn note_record<'a>(blank: Record<'a>, note: &Note) -> Record<'a> {
     }
 }
 
-fn event_record<'a>(blank: Record<'a>, event: &'a Event, print: &'a str, literals: bool) -> Option<Record<'a>> {
+fn event_record<'a>(blank: Record<'a>, event: &'a Event, shown: Option<&'a Shown>) -> Option<Record<'a>> {
     Some(match event {
-        Event::Statement(statement) => statement_record(of(blank, &statement.who), statement, print, literals),
+        Event::Statement(statement) => statement_record(of(blank, &statement.who), statement, shown?),
         Event::LoggedIn { who, created } => {
             Record { event: "login", outcome: Some("allowed"), created: created.then_some(true), ..of(blank, who) }
         }
@@ -203,7 +223,10 @@ fn event_record<'a>(blank: Record<'a>, event: &'a Event, print: &'a str, literal
             reason: Some(scrub(reason)),
             ..blank
         },
-        Event::Governed { who, command } => Record { event: "change", statement: Some(scrub(command)), ..of(blank, who) },
+        Event::Governed { who, command } => {
+            let text = shown?.text.as_deref().unwrap_or(command);
+            Record { event: "change", statement: Some(Cow::Borrowed(text)), ..of(blank, who) }
+        }
         Event::Revoked { who, reason } => Record { event: "revocation", reason: Some(scrub(reason)), ..of(blank, who) },
         Event::Accepted { .. } | Event::Closed { .. } | Event::Published { .. } | Event::Trouble { .. } => return None,
     })
@@ -222,21 +245,19 @@ fn of<'a>(blank: Record<'a>, who: &'a Identity) -> Record<'a> {
     }
 }
 
-fn statement_record<'a>(base: Record<'a>, of: &'a Statement, print: &'a str, literals: bool) -> Record<'a> {
+fn statement_record<'a>(base: Record<'a>, of: &'a Statement, shown: &'a Shown) -> Record<'a> {
     let objects = of.objects.as_deref().unwrap_or(&NOTHING);
-    let text = if literals { scrub(&of.text) } else { Cow::Owned(redacted(&of.text)) };
-    let hidden = matches!(scrub(&of.text), Cow::Owned(_));
-    let parameters = of.parameters.as_deref().filter(|_| literals && !hidden);
+    let parameters = of.parameters.as_deref().filter(|_| !shown.withheld);
     Record {
         event: "statement",
         kind: Some(of.kind).filter(|kind| !kind.is_empty()),
-        statement: Some(text),
+        statement: Some(Cow::Borrowed(shown.text.as_deref().unwrap_or(&of.text))),
         parameters: parameters.map(|values| values.iter().map(|value| value.as_deref().map(scrub)).collect()),
-        fingerprint: Some(print),
+        fingerprint: Some(&shown.fingerprint),
         outcome: Some(of.outcome.as_str()),
         sqlstate: Some(&of.sqlstate),
         // Upstream's message may quote a literal.
-        reason: of.reason.as_deref().map(|reason| if literals && !hidden { scrub(reason) } else { without_quotes(reason) }),
+        reason: of.reason.as_deref().map(|reason| if shown.withheld { without_quotes(reason) } else { scrub(reason) }),
         decision: &objects.reasons,
         reads: touched(&objects.reads),
         writes: touched(&objects.writes),
@@ -298,7 +319,7 @@ static NOTHING: Findings = Findings {
     reasons: Vec::new(),
 };
 
-/// Fingerprints that are remembered: so many, of texts so long at most.
+/// Texts that are remembered: so many, and so long at most.
 const MOST: usize = 1024;
 const LONG: usize = 16 * 1024;
 

@@ -109,6 +109,8 @@ struct Queue {
     lost: u64,
     /// The writer sleeps.
     idle: bool,
+    /// The writer is gone by mistake.
+    gone: bool,
     ended: bool,
 }
 
@@ -183,7 +185,7 @@ impl Recorder for Trail {
         let mut queue = shared.queue();
         let full = queue.waiting.len() + queue.taken >= shared.limit;
         let failing = shared.failing.load(Ordering::Relaxed);
-        if full && failing {
+        if queue.gone || (full && failing) {
             // Memory has an end. That something is missing will be on record, and nobody hears that it went well.
             queue.lost += 1;
             if let (Some(receipts), OnFailure::Refuse) = (receipts, shared.on_failure) {
@@ -230,6 +232,23 @@ struct Writer {
     lines: Vec<u8>,
 }
 
+/// A writer that is gone by mistake leaves nobody waiting, and lets nothing begin.
+struct Fall(Arc<Shared>);
+
+impl Drop for Fall {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.0.failing.store(true, Ordering::Release);
+        let mut queue = self.0.queue();
+        queue.gone = true;
+        for (receipts, _) in queue.waiting.drain(..).filter_map(|waiting| waiting.receipt) {
+            receipts.fail();
+        }
+    }
+}
+
 /// What of a batch is done.
 #[derive(Default)]
 struct Done {
@@ -239,6 +258,7 @@ struct Done {
 
 impl Writer {
     fn run(mut self) {
+        let _fall = Fall(Arc::clone(&self.shared));
         self.write(vec![Waiting::note(Note::Started)]);
         while let Some(mut batch) = self.next() {
             if self.file.as_ref().is_some_and(|file| file.is_full(self.sinks.rotate_bytes)) && self.rotated() {

@@ -121,7 +121,7 @@ impl Session {
             .with_owner(async |channel| environment.governor.govern(command, &ground.subject, &ground.path, channel).await)
             .await?
             .map_err(|report| Refusal::Told(Box::new(report)))?;
-        self.record_governance(text, started, reply.changed);
+        self.record_governance(text, started, &reply);
         if reply.changed {
             self.dirty = true;
             if !brief {

@@ -14,7 +14,7 @@ use super::run::{Rest, Session, Start, Who};
 use super::settings::{self, PathTracker};
 use crate::error::Report;
 use crate::error::session::SessionError;
-use crate::event::Event;
+use crate::event::{Event, Identity, Receipts};
 use crate::startup::Authenticated;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
@@ -41,7 +41,9 @@ pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
     };
     match acquired {
         Ok(connection) => serve(authenticated, environment.clone(), connection, enlisted).await,
-        Err(error) => turn_away(authenticated.stream, &error, &environment).await,
+        Err(error) => {
+            turn_away(authenticated.stream, &error, &environment, (&authenticated.identity, &authenticated.receipts)).await
+        }
     }
 }
 
@@ -63,15 +65,16 @@ pub(super) async fn serve(
     let (slot, path) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            turn_away(authenticated.stream, &error, &environment).await;
+            turn_away(authenticated.stream, &error, &environment, (&authenticated.identity, &authenticated.receipts)).await;
             return;
         }
     };
     enlisted.attached(slot);
+    let of = (authenticated.identity.clone(), authenticated.receipts.clone());
     let mut session = match begin(authenticated, &environment, upstream, (slot, path), &enlisted) {
         Ok(session) => session,
         Err((stream, error)) => {
-            turn_away(stream, &error, &environment).await;
+            turn_away(stream, &error, &environment, (&of.0, &of.1)).await;
             return;
         }
     };
@@ -177,8 +180,19 @@ fn begin(
 }
 
 /// Tells a client that has no session yet why it gets none.
-async fn turn_away(stream: ClientStream, error: &SessionError, environment: &Environment) {
+async fn turn_away(
+    stream: ClientStream,
+    error: &SessionError,
+    environment: &Environment,
+    (who, receipts): (&Arc<Identity>, &Receipts),
+) {
     log(error, environment);
+    let (session, address, user) = (who.session, who.address, who.principal.clone());
+    environment.events.emit_for(Event::LoginRefused { session, address, user, reason: error.to_string().into() }, receipts);
+    // It is turned away all the same when that cannot be written.
+    if !matches!(error, SessionError::Unrecorded) {
+        let _ = receipts.all().await;
+    }
     use tokio::io::AsyncWriteExt;
     let mut stream = stream;
     let mut out = bytes::BytesMut::new();

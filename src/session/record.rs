@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Reply;
 use super::expected::{Completion, Expected, Running};
 use super::run::{Rest, Session};
 use super::script::{Part, contains_folded};
@@ -71,8 +72,9 @@ impl Session {
     }
 
     /// Tells of a governance command that ran.
-    pub(super) fn record_governance(&mut self, text: &Arc<str>, started: Instant, changed: bool) {
-        if changed {
+    pub(super) fn record_governance(&mut self, text: &Arc<str>, started: Instant, reply: &Reply) {
+        self.tally.rows = reply.rows.len() as u64;
+        if reply.changed {
             let event = Event::Governed { who: self.identity.clone(), command: text.clone() };
             self.environment.events.emit_for(event, &self.exchange.receipts);
         }

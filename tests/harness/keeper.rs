@@ -48,16 +48,18 @@ impl Kept {
 
     /// Kills the program at once, as nothing it could do would prevent, and waits until it has gone.
     pub fn kill(&mut self) {
+        let killed = Command::new("kill").args(["-s", "KILL", &self.program()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the program can be killed");
+        let _ = self.keeper.wait();
+    }
+
+    /// The process id of pgusher, if that is the program.
+    pub fn program(&self) -> String {
         let keeper = self.keeper.id();
         let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
-        for child in children.split_whitespace() {
-            let name = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
-            if name.trim() == "pgusher" {
-                let killed = Command::new("kill").args(["-s", "KILL", child]).status();
-                assert!(killed.is_ok_and(|status| status.success()), "the program can be killed");
-            }
-        }
-        let _ = self.keeper.wait();
+        let called = |child: &str| std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap_or_default();
+        let found = children.split_whitespace().find(|child| called(child).trim() == "pgusher");
+        found.expect("pgusher runs").to_owned()
     }
 
     /// Ends the program and waits until it has gone.

@@ -151,6 +151,13 @@ impl Proxy {
         Proxy { port, http_port, directory, process }
     }
 
+    /// How much CPU it has used so far, in ticks of ten milliseconds.
+    pub fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.program())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(") ").next().expect("a line").split(' ').collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
     /// Kills it in the midst of whatever it does.
     pub fn kill(&mut self) {
         self.process.kill();

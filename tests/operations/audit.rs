@@ -243,3 +243,54 @@ fn records_are_found_and_shown() {
     let (text, _) = ProxySettings::run_audit(&["tail", "--file", &file, "-n", "2"]);
     assert_eq!(text.lines().count(), 2, "{text}");
 }
+
+/// What a record costs: `cargo test --test all -- --ignored --nocapture what_a_record_costs`. Prints medians of interleaved rounds.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_record_costs() {
+    const STATEMENTS: usize = 2000;
+    let modes = ["", "buffered", "written", "synced"];
+    let shops: Vec<(Shop, tempfile::TempDir)> = modes
+        .iter()
+        .map(|mode| {
+            let directory = tempfile::tempdir().expect("a scratch directory");
+            let trail = audit_settings(&directory.path().join("audit.jsonl"), &format!("durability = \"{mode}\""));
+            let level = "[limits]\nstatement_bytes = 1048576\n";
+            (Shop::configured(Mechanism::Rls, if mode.is_empty() { level } else { &trail }), directory)
+        })
+        .collect();
+    for clients in [1, 16] {
+        let mut rounds: Vec<Vec<(f64, f64)>> = vec![Vec::new(); modes.len()];
+        for _ in 0..5 {
+            for ((shop, _), results) in shops.iter().zip(&mut rounds) {
+                let sessions: Vec<Client> = (0..clients).map(|_| shop.ana()).collect();
+                let (ticks, began) = (shop.proxy.ticks(), Instant::now());
+                std::thread::scope(|scope| {
+                    for session in &sessions {
+                        scope.spawn(move || {
+                            let prepared = session.prepare("SELECT id, note FROM orders WHERE id = $1");
+                            for id in 0..STATEMENTS / clients {
+                                session.try_execute(&prepared, &[&(id as i64)]).expect("a row or none");
+                            }
+                        });
+                    }
+                });
+                let wall = began.elapsed().as_secs_f64() * 1e6 / STATEMENTS as f64;
+                let cpu = (shop.proxy.ticks() - ticks) as f64 * 1e4 / STATEMENTS as f64;
+                results.push((wall, cpu));
+            }
+        }
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        for (mode, results) in modes.iter().zip(&rounds) {
+            let wall = median(results.iter().map(|(wall, _)| *wall).collect());
+            let cpu = median(results.iter().map(|(_, cpu)| *cpu).collect());
+            println!(
+                "{clients:>2} clients, {:<8} {wall:>6.0} µs wall, {cpu:>6.0} µs CPU a statement",
+                if mode.is_empty() { "off" } else { mode }
+            );
+        }
+    }
+}
