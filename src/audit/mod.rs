@@ -10,11 +10,13 @@ mod log;
 pub mod read;
 mod record;
 mod redact;
+mod table;
 mod trail;
 pub mod verify;
 
 pub use chain::Key;
 pub use log::Log;
+pub use table::TableSettings;
 pub use trail::{Durability, OnFailure, Sinks, Trail, TrailError, TrailSettings, instance};
 
 /// How a moment is written: RFC 3339 in UTC, with microseconds.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::chain::{Key, Link};
 use super::file::Records;
 use super::record::{Matter, Note, Scribe};
+use super::table::{Table, TableSettings};
 use crate::event::{Event, Receipts, Recorder};
 
 /// When the client may hear of the end of its statement.
@@ -44,6 +45,8 @@ pub struct Sinks {
     pub rotate_keep: usize,
     /// Standard output.
     pub stdout: bool,
+    /// A table of the database, which follows the others.
+    pub table: Option<TableSettings>,
 }
 
 /// What a trail goes by.
@@ -87,6 +90,7 @@ pub enum TrailError {
 pub struct Trail {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    table: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -94,6 +98,8 @@ struct Shared {
     wake: Condvar,
     /// Records cannot be written at the moment.
     failing: AtomicBool,
+    /// Nor to the table.
+    table_failing: Arc<AtomicBool>,
     durability: Durability,
     on_failure: OnFailure,
     parameters: bool,
@@ -142,12 +148,16 @@ impl Trail {
             queue: Mutex::default(),
             wake: Condvar::new(),
             failing: AtomicBool::new(false),
+            table_failing: Arc::default(),
             durability,
             on_failure,
             parameters,
             limit: queue,
         });
+        let started = sinks.table.clone().map(|settings| Table::start(settings, Arc::clone(&shared.table_failing)));
+        let (table, following) = started.unzip();
         let writer = Writer {
+            table,
             shared: Arc::clone(&shared),
             scribe: Scribe::new(instance, literals, key, link),
             file,
@@ -156,11 +166,20 @@ impl Trail {
         };
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run()).map_err(TrailError::Thread)?;
-        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)) }))
+        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)), table: Mutex::new(following) }))
     }
 
-    /// Writes what waits and ends; blocks until then.
-    pub fn end(&self) {
+    /// Writes what waits and ends.
+    pub async fn end(self: Arc<Self>) {
+        let trail = Arc::clone(&self);
+        let _ = tokio::task::spawn_blocking(move || trail.end_writer()).await;
+        let following = self.table.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(following) = following {
+            let _ = tokio::time::timeout(LAST_ROWS, following).await;
+        }
+    }
+
+    fn end_writer(&self) {
         self.shared.queue().ended = true;
         self.shared.wake.notify_one();
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -184,7 +203,7 @@ impl Recorder for Trail {
         let at = SystemTime::now();
         let mut queue = shared.queue();
         let full = queue.waiting.len() + queue.taken >= shared.limit;
-        let failing = shared.failing.load(Ordering::Relaxed);
+        let failing = shared.is_failing();
         if queue.gone || (full && failing) {
             // Memory has an end. That something is missing will be on record, and nobody hears that it went well.
             queue.lost += 1;
@@ -209,7 +228,7 @@ impl Recorder for Trail {
     }
 
     fn admits(&self) -> bool {
-        !self.shared.failing.load(Ordering::Relaxed) || self.shared.on_failure == OnFailure::Continue
+        !self.shared.is_failing() || self.shared.on_failure == OnFailure::Continue
     }
 
     fn wants_parameters(&self) -> bool {
@@ -218,6 +237,10 @@ impl Recorder for Trail {
 }
 
 impl Shared {
+    fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed) || self.table_failing.load(Ordering::Relaxed)
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // A panic elsewhere leaves the queue as good as it was.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -228,6 +251,7 @@ struct Writer {
     shared: Arc<Shared>,
     scribe: Scribe,
     file: Option<Records>,
+    table: Option<Table>,
     sinks: Sinks,
     lines: Vec<u8>,
 }
@@ -329,6 +353,9 @@ impl Writer {
             self.pause();
             self.reopen();
         }
+        if let Some(table) = &self.table {
+            table.append(&self.lines, self.shared.on_failure == OnFailure::Refuse);
+        }
         for (receipts, number) in batch.into_iter().filter_map(|waiting| waiting.receipt) {
             receipts.settle(number);
         }
@@ -419,6 +446,9 @@ const PROBE: Duration = Duration::from_millis(100);
 
 /// How long a client may wait for the end of its statement while its record cannot be written.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the table may take to have the last records.
+const LAST_ROWS: Duration = Duration::from_secs(5);
 
 /// A larger buffer is not kept.
 const LINES: usize = 1 << 20;

@@ -68,7 +68,11 @@ fn audit(settings: &Audit) -> Result<String, String> {
         }
     }
     let file = settings.file.as_ref().map(|file| file.display().to_string());
-    let sinks: Vec<String> = file.into_iter().chain(settings.stdout.then(|| "standard output".to_owned())).collect();
+    let sinks: Vec<String> = file
+        .into_iter()
+        .chain(settings.stdout.then(|| "standard output".to_owned()))
+        .chain(settings.table.then(|| "pgusher.audit".to_owned()))
+        .collect();
     if sinks.is_empty() {
         return Ok("no sink is configured, the log tells of statements and nothing checks it ([audit] file)".to_owned());
     }

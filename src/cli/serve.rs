@@ -74,14 +74,14 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
     }
     served.pool.close();
     if let Some(trail) = trail {
-        let _ = tokio::task::spawn_blocking(move || trail.end()).await;
+        trail.end().await;
     }
     tracing::info!("ended");
     Ok(())
 }
 
 fn trail(settings: &Settings) -> Result<Option<Arc<Trail>>, Failure> {
-    let Some(trail) = wiring::trail(&settings.audit)? else {
+    let Some(trail) = wiring::trail(settings)? else {
         tracing::info!("no audit trail is configured: the log tells of statements");
         return Ok(None);
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::audit::{self, Durability, Key, OnFailure, Sinks, TrailSettings};
+use crate::audit::{self, Durability, Key, OnFailure, Sinks, TableSettings, TrailSettings};
 use crate::config::{self, Settings};
 use crate::policy::Mechanism;
 use crate::session::IdleLimits;
@@ -77,7 +77,8 @@ pub(super) fn store(settings: &Settings) -> Result<StoreSettings, Failure> {
 }
 
 /// What the audit trail goes by; `None` where there is none. Reads the key.
-pub(super) fn trail(settings: &config::Audit) -> Result<Option<TrailSettings>, Failure> {
+pub(super) fn trail(of: &Settings) -> Result<Option<TrailSettings>, Failure> {
+    let settings = &of.audit;
     if !settings.is_on() {
         return Ok(None);
     }
@@ -87,6 +88,10 @@ pub(super) fn trail(settings: &config::Audit) -> Result<Option<TrailSettings>, F
             rotate_bytes: settings.rotate_bytes,
             rotate_keep: settings.rotate_keep,
             stdout: settings.stdout,
+            table: match settings.table {
+                true => Some(TableSettings { upstream: upstream(of)?, account: control_account(of) }),
+                false => None,
+            },
         },
         durability: match settings.durability {
             config::AuditDurability::Buffered => Durability::Buffered,

@@ -15,6 +15,8 @@ pub struct Audit {
     pub rotate_keep: usize,
     /// Whether records go to standard output.
     pub stdout: bool,
+    /// Whether records go to a table of the database, too.
+    pub table: bool,
     /// When a client may hear of the end of its statement.
     pub durability: AuditDurability,
     /// What happens while records cannot be written.
@@ -60,6 +62,7 @@ pub(super) fn audit(written: &mut Written, base: &Path) -> Option<Audit> {
     let rotate_bytes = written.integer("audit.rotate_bytes", 0..=i64::MAX).and_then(|bytes| u64::try_from(bytes).ok());
     let rotate_keep = written.count("audit.rotate_keep", 0..=1_000_000);
     let stdout = written.flag("audit.stdout");
+    let table = written.flag("audit.table");
     let durability = written.choice(
         "audit.durability",
         &[("buffered", AuditDurability::Buffered), ("written", AuditDurability::Written), ("synced", AuditDurability::Synced)],
@@ -71,11 +74,15 @@ pub(super) fn audit(written: &mut Written, base: &Path) -> Option<Audit> {
     if literals == Some(false) && parameters == Some(true) {
         written.mistake("audit.parameters", "needs audit.literals = true");
     }
+    if table == Some(true) && file.is_none() && stdout == Some(false) {
+        written.mistake("audit.table", "needs audit.file or audit.stdout: the table follows them");
+    }
     Some(Audit {
         file,
         rotate_bytes: rotate_bytes?,
         rotate_keep: rotate_keep?,
         stdout: stdout?,
+        table: table?,
         durability: durability?,
         on_failure: on_failure?,
         literals: literals?,

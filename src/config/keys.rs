@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 64] = [
+pub const KEYS: [Key; 65] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -83,6 +83,7 @@ pub const KEYS: [Key; 64] = [
     key("audit.rotate_bytes", Some("104857600"), Restart),
     key("audit.rotate_keep", Some("0"), Restart),
     key("audit.stdout", Some("false"), Restart),
+    key("audit.table", Some("false"), Restart),
     key("audit.durability", Some("\"written\""), Restart),
     key("audit.on_failure", Some("\"refuse\""), Restart),
     key("audit.literals", Some("true"), Restart),

@@ -276,6 +276,11 @@ pub enum Command {
     },
     /// `SHOW SESSION`
     ShowSession,
+    /// `SHOW AUDIT [FOR p]`
+    ShowAudit {
+        /// Only this principal's.
+        principal: Option<String>,
+    },
     /// `SHOW ROW FILTERS [ON [TABLE] t]`
     ShowRowFilters {
         /// Only this table's.
@@ -313,6 +318,7 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         Command::ShowSession => {
             vec!["principal", "actors", "token_id", "scopes", "groups", "admin", "started_at", "expires_at", "pool"]
         }
+        Command::ShowAudit { .. } => vec!["time", "instance", "sequence", "event", "principal", "outcome", "sqlstate", "record"],
         Command::ShowRowFilters { .. } => vec!["schema", "table", "filter", "mechanism", "state"],
         Command::ShowMasks { .. } => vec!["schema", "table", "column", "mask", "state"],
         Command::ExplainAccess { .. } => vec!["subject", "needs", "on", "decision", "because"],
@@ -349,6 +355,7 @@ impl Command {
             | Command::ShowTokens { .. }
             | Command::ShowActors { .. }
             | Command::ShowSession
+            | Command::ShowAudit { .. }
             | Command::ShowRowFilters { .. }
             | Command::ShowMasks { .. } => "SHOW",
             Command::Msck { .. } => "MSCK",
@@ -418,6 +425,7 @@ impl Command {
             | Command::ShowTokens { .. }
             | Command::ShowActors { .. }
             | Command::ShowSession
+            | Command::ShowAudit { .. }
             | Command::ShowRowFilters { .. }
             | Command::ShowMasks { .. }
             | Command::ExplainAccess { .. } => false,

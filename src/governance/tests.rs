@@ -30,6 +30,8 @@ fn every_statement_of_the_dialect_is_understood() {
         ("SHOW ACTORS", "SHOW ACTORS"),
         ("SHOW ACTORS FOR ann", r#"SHOW ACTORS FOR "ann""#),
         ("SHOW SESSION;", "SHOW SESSION"),
+        ("SHOW AUDIT", "SHOW AUDIT"),
+        ("show audit for ann", r#"SHOW AUDIT FOR "ann""#),
         ("REVOKE SELECT ON VIEW v FROM ann, bob", r#"REVOKE SELECT ON VIEW "v" FROM "ann", "bob""#),
         ("SHOW GRANTS", "SHOW GRANTS"),
         ("SHOW GRANT ann ON t", r#"SHOW GRANTS "ann" ON TABLE "t""#),

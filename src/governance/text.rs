@@ -96,6 +96,10 @@ impl Display for Command {
                 optional(f, " FOR ", person.as_deref().map(quote_identifier))
             }
             Command::ShowSession => f.write_str("SHOW SESSION"),
+            Command::ShowAudit { principal } => {
+                f.write_str("SHOW AUDIT")?;
+                optional(f, " FOR ", principal.as_deref().map(quote_identifier))
+            }
             Command::ShowRowFilters { table } => {
                 f.write_str("SHOW ROW FILTERS")?;
                 optional(f, " ON TABLE ", table.as_ref())

@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 11;
+pub const SCHEMA_VERSION: i32 = 12;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -105,5 +105,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 8, name: "lapse", sql: include_str!("migrations/008_lapse.sql") },
     Migration { version: 9, name: "names of views", sql: include_str!("migrations/009_view_names.sql") },
     Migration { version: 10, name: "vouched", sql: include_str!("migrations/010_vouched.sql") },
-    Migration { version: SCHEMA_VERSION, name: "acting", sql: include_str!("migrations/011_acting.sql") },
+    Migration { version: 11, name: "acting", sql: include_str!("migrations/011_acting.sql") },
+    Migration { version: SCHEMA_VERSION, name: "audit", sql: include_str!("migrations/012_audit.sql") },
 ];

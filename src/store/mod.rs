@@ -17,6 +17,7 @@ mod loader;
 pub mod migrations;
 pub mod names;
 pub mod reconcile;
+pub mod records;
 mod watch;
 
 use std::collections::HashMap;

@@ -244,6 +244,38 @@ fn records_are_found_and_shown() {
     assert_eq!(text.lines().count(), 2, "{text}");
 }
 
+/// The table follows the file; who is no administrator does not read it, and nobody changes it. While it cannot be written, no statement begins.
+#[test]
+fn the_table_of_records_only_grows_and_is_read_by_administrators() {
+    let audited = Audited::shop(Mechanism::Rls, "table = true");
+    let (shop, truth) = (&audited.shop, audited.shop.truth());
+    let ana = shop.ana();
+    for number in 0..20 {
+        ana.rows(&format!("SELECT {number}, 'back\\slash\t'"));
+    }
+    let count = "SELECT count(*) FROM pgusher.audit WHERE record LIKE '%slash%'";
+    until("the table to have them", || (truth.one(count) == "20").then_some(()));
+    let lines = truth.column("SELECT record FROM pgusher.audit ORDER BY sequence");
+    let text = std::fs::read_to_string(&audited.file).expect("a readable file");
+    assert!(lines.iter().zip(text.lines()).all(|(row, line)| row == line), "the same, to the letter");
+    let admin = shop.admin();
+    let shown = admin.rows("SHOW AUDIT FOR \"ana@example.com\"");
+    assert!(shown.len() > 20 && shown.iter().all(|row| row[4] == "ana@example.com"), "{shown:?}");
+    ana.refused("SHOW AUDIT", "42501");
+    ana.refused("SELECT * FROM pgusher.audit", "42501");
+    for statement in ["UPDATE pgusher.audit SET record = ''", "DELETE FROM pgusher.audit", "TRUNCATE pgusher.audit"] {
+        truth.refused(statement, "55000");
+    }
+    truth.run("ALTER TABLE pgusher.audit RENAME TO elsewhere");
+    until("statements to be refused", || ana.try_rows("SELECT 'on the way'").err().filter(|refusal| refusal.code == "58030"));
+    truth.run("ALTER TABLE pgusher.elsewhere RENAME TO audit");
+    until("statements to go on", || ana.try_rows("SELECT 'goes on'").ok());
+    until("the table to have all", || {
+        let lines = audited.records().len().to_string();
+        (truth.one("SELECT count(*) FROM pgusher.audit") == lines).then_some(())
+    });
+}
+
 /// What a record costs: `cargo test --test all -- --ignored --nocapture what_a_record_costs`. Prints medians of interleaved rounds.
 #[test]
 #[ignore = "a measurement"]

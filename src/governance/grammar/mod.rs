@@ -62,6 +62,9 @@ fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         Ok(Command::ShowActors { person })
     } else if cursor.word("SESSION") {
         Ok(Command::ShowSession)
+    } else if cursor.word("AUDIT") {
+        let principal = if cursor.word("FOR") { Some(principals::name(cursor)?) } else { None };
+        Ok(Command::ShowAudit { principal })
     } else if cursor.words(&["ROW", "FILTERS"]) {
         Ok(Command::ShowRowFilters { table: policies::shown_table(cursor)? })
     } else if cursor.word("MASKS") || cursor.words(&["COLUMN", "MASKS"]) {

@@ -244,7 +244,8 @@ impl<'a> Words<'a> {
 }
 
 /// What SHOW shows of governance.
-const SHOWN: [&str; 18] = [
+const SHOWN: [&str; 19] = [
+    "audit",
     "actors",
     "grants",
     "grant",

@@ -8,6 +8,7 @@
 
 mod acting;
 mod arguments;
+mod audit;
 mod explain;
 mod filters;
 mod grants;
@@ -143,6 +144,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         Command::DropMask { table, column } => masks::drop(ground, channel, table, column).await,
         Command::Act { people, actors, granted } => acting::set(ground, channel, people, actors, *granted).await,
         Command::ShowActors { person } => return acting::show(ground, channel, person.as_deref()).await,
+        Command::ShowAudit { principal } => return audit::show(ground, channel, principal.as_deref()).await,
         Command::ShowSession => return acting::session(ground, channel).await,
         Command::CreateToken { principal, comment, lifetime, scopes } => {
             let wanted =

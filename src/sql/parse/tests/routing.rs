@@ -14,6 +14,7 @@ fn governance_is_known_by_its_first_words() {
         "SHOW EFFECTIVE GRANTS u ON t",
         "SHOW USERS",
         "SHOW ACTORS FOR a",
+        "SHOW AUDIT",
         "SHOW SESSION",
         "GRANT ACT FOR USER a TO b",
         "SHOW SERVICE PRINCIPALS",
