@@ -29,6 +29,7 @@ use crate::listener::Gate;
 use crate::policy::{PolicySnapshot, Subject};
 use crate::session::Governor;
 use crate::store::{Done, Errand, Store};
+use crate::upstream::BoxFuture;
 
 /// What the API works with.
 pub struct Api {
@@ -103,25 +104,28 @@ impl Call {
         self.errand(Errand::Planned(Box::new(plan))).await
     }
 
-    /// In a task of its own: what was changed is recorded even when the client has left meanwhile.
+    /// In a task of its own: what has begun comes to its end even when the client has left meanwhile. What changes is on record first.
     async fn errand(&self, errand: Errand) -> Result<Done, Fault> {
         let (api, subject) = (Arc::clone(&self.api), self.subject.clone());
         let (who, receipts) = (Arc::clone(&self.identity), self.receipts.clone());
         let task = tokio::spawn(async move {
-            let done = api.store.run_errand(errand, &subject, api.timeout).await?;
-            for (command, _) in done.iter().filter(|(_, reply)| reply.changed) {
-                let command = Arc::from(command.redacted());
-                api.gate.events.emit_for(Event::Governed { who: Arc::clone(&who), command }, &receipts);
-            }
-            Ok(done)
+            let events = api.gate.events.clone();
+            let record = move |done: &Done| -> BoxFuture<'static, Result<(), Report>> {
+                for (command, _) in done.iter().filter(|(_, reply)| reply.changed) {
+                    let command = Arc::from(command.redacted());
+                    events.emit_for(Event::Governed { who: Arc::clone(&who), command }, &receipts);
+                }
+                Box::pin(async move { receipts.all().await.map_err(|Unwritten| Report::from(&session::Refusal::Unrecorded)) })
+            };
+            api.store.run_errand(errand, &subject, api.timeout, Box::new(record)).await
         });
         let lost = |_| Report::error(SqlState::INTERNAL_ERROR, "the change was cut off");
-        task.await.map_err(lost)?.map_err(Fault::Governed)
+        task.await.map_err(lost)?.map_err(Fault::from)
     }
 
     /// The policies after a change.
     pub(super) fn renewed(&self) -> Result<Arc<Footing>, Fault> {
-        self.api.store.footing().map_err(Fault::Unavailable)
+        self.api.store.footing().map_err(Fault::unavailable)
     }
 }
 
@@ -183,7 +187,7 @@ async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Rou
 
 /// No audit, no answer.
 fn unrecorded() -> Fault {
-    Fault::Unavailable(Report::from(&session::Refusal::Unrecorded))
+    Fault::unavailable(Report::from(&session::Refusal::Unrecorded))
 }
 
 /// A path as the record has it: without what somebody took for a token's id.
@@ -277,7 +281,7 @@ async fn login(
     let rules = api.gate.rules.load_full();
     let asked = Asked { user: ANY_USER, purpose: Purpose::Administration, create: false };
     let proven = authn::prove(given, asked, &*api.gate.directory, &rules.issuers).await;
-    let refusal = match proven.map_err(|error| Fault::Unavailable(Report::from(&StartupError::Directory(error))))? {
+    let refusal = match proven.map_err(|error| Fault::unavailable(Report::from(&StartupError::Directory(error))))? {
         Ok(proven) => match stand(api, &proven).await? {
             Some(found) => {
                 let who = Arc::new(Identity {
@@ -311,7 +315,7 @@ async fn login(
 /// Whom decisions are made for, and on what. Who is in no footing yet was made a moment ago.
 async fn stand(api: &Api, proven: &Proven) -> Result<Option<(Subject, Arc<Footing>)>, Fault> {
     let find = || {
-        let footing = api.store.footing().map_err(Fault::Unavailable)?;
+        let footing = api.store.footing().map_err(Fault::unavailable)?;
         let subject = footing.policies.subject_bearing(proven.principal, &proven.bearing);
         Ok(subject.map(|subject| {
             let admin = subject.admin && proven.admin;
@@ -321,7 +325,7 @@ async fn stand(api: &Api, proven: &Proven) -> Result<Option<(Subject, Arc<Footin
     match find()? {
         Some(found) => Ok(Some(found)),
         None => {
-            api.store.refresh().await.map_err(Fault::Unavailable)?;
+            api.store.refresh().await.map_err(Fault::unavailable)?;
             find()
         }
     }

@@ -50,18 +50,23 @@ pub(super) enum Fault {
     /// What is asked about is not there.
     Missing(String),
     /// It cannot be told now.
-    Unavailable(Report),
+    Unavailable(Box<Report>),
     /// Governance refused it, or could not do it.
-    Governed(Report),
+    Governed(Box<Report>),
 }
 
 impl From<Report> for Fault {
     fn from(report: Report) -> Self {
-        Self::Governed(report)
+        Self::Governed(Box::new(report))
     }
 }
 
 impl Fault {
+    /// It cannot be told now, and why.
+    pub(super) fn unavailable(report: Report) -> Self {
+        Self::Unavailable(Box::new(report))
+    }
+
     /// The SQLSTATE of the same fault, for the audit.
     pub(super) fn sqlstate(&self) -> SqlState {
         match self {
@@ -179,7 +184,7 @@ fn governed(code: &SqlState, dialect: Dialect) -> (StatusCode, &'static str) {
         "42939" | "22023" | "42809" | "0LP01" => (StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE"),
         "55000" | "2BP01" => (StatusCode::BAD_REQUEST, "INVALID_STATE"),
         "0A000" => (StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED"),
-        "08001" | "08006" | "57014" | "57P01" | "57P03" | "53300" | "40001" | "40P01" => {
+        "08001" | "08006" | "57014" | "57P01" | "57P03" | "53300" | "40001" | "40P01" | "58030" => {
             (StatusCode::SERVICE_UNAVAILABLE, "TEMPORARILY_UNAVAILABLE")
         }
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answer, Call};
 use super::fault::Fault;
-use crate::error::GovernError;
+use crate::error::{GovernError, Report};
 use crate::governance::{Command, Member, MemberChange, unfit};
 use crate::policy::{PolicySnapshot, Principal, PrincipalId, PrincipalKind};
 
@@ -85,7 +85,7 @@ async fn change(call: &Call, change: MemberChange) -> Result<Answer, Fault> {
 fn list_members(call: &Call) -> Result<Answer, Fault> {
     let name = call.query.get("group_name")?.ok_or_else(|| Fault::Invalid("group_name is missing".to_owned()))?;
     let policies = call.policies();
-    let group = principal(policies, &Wanted::Group(name.to_owned())).map_err(told)?;
+    let group = principal(policies, &Wanted::Group(name.to_owned()))?;
     let mut members: Vec<&Principal> = members_of(policies, group.id);
     members.sort_by_key(|member| (member.kind == PrincipalKind::Group, member.name.clone()));
     let shown: Vec<Value> = members
@@ -101,7 +101,7 @@ fn list_members(call: &Call) -> Result<Answer, Fault> {
 fn list_parents(call: &Call) -> Result<Answer, Fault> {
     let given = |name| call.query.get(name).map(|value| value.map(str::to_owned));
     let wanted = one_of(given("user_name")?, given("group_name")?)?;
-    let member = principal(call.policies(), &wanted).map_err(told)?;
+    let member = principal(call.policies(), &wanted)?;
     Ok(Answer::ok(json!({"group_names": names(parents_of(call.policies(), member.id).into_iter())})))
 }
 
@@ -145,7 +145,7 @@ fn one_of(user: Option<String>, group: Option<String>) -> Result<Wanted, Fault> 
     }
 }
 
-fn principal<'a>(policies: &'a PolicySnapshot, wanted: &Wanted) -> Result<&'a Principal, crate::error::Report> {
+fn principal<'a>(policies: &'a PolicySnapshot, wanted: &Wanted) -> Result<&'a Principal, Report> {
     let (name, group) = match wanted {
         Wanted::User(name) => (name, false),
         Wanted::Group(name) => (name, true),
@@ -153,8 +153,4 @@ fn principal<'a>(policies: &'a PolicySnapshot, wanted: &Wanted) -> Result<&'a Pr
     let found = policies.principal_named(name).filter(|found| (found.kind == PrincipalKind::Group) == group);
     let kind = Some(if group { PrincipalKind::Group } else { PrincipalKind::User });
     found.ok_or_else(|| (&GovernError::UndefinedPrincipal { kind, name: name.clone() }).into())
-}
-
-fn told(report: crate::error::Report) -> Fault {
-    Fault::Governed(report)
 }

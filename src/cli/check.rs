@@ -3,9 +3,11 @@
 use serde_json::Value;
 
 use super::{Failure, wiring};
-use crate::config::{Audit, Settings};
+use crate::config::{Audit, Http, Settings, UpstreamEncryption};
+use crate::listener::http_acceptor;
 use crate::store::StoreError;
 use crate::store::channel::Control;
+use crate::upstream::connect::is_loopback;
 use crate::upstream::{Login, OwnerChannel, OwnerError, Pool};
 
 /// Tries everything, prints a line for each, and fails if one failed.
@@ -20,7 +22,11 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         }
     };
     note("TLS towards clients", wiring::rules(&settings).map(|rules| rules.tls.map_or("off", |_| "on").to_owned()).map_err(text));
+    note("TLS of HTTP", http(&settings));
     note("audit", audit(&settings.audit));
+    for weakness in weaknesses(&settings) {
+        println!("WEAK  {weakness}");
+    }
     let pool = Pool::new(wiring::pool(&settings)?);
     for (login, name) in [(Login::Session, &settings.upstream.session_user), (Login::Control, &settings.upstream.control_user)] {
         let connected = pool.acquire(login, &std::collections::BTreeMap::new()).await;
@@ -47,6 +53,42 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     } else {
         Ok(())
     }
+}
+
+/// Whether HTTP is encrypted; binds nothing, for the proxy may be running.
+fn http(settings: &Settings) -> Result<String, String> {
+    match &settings.http {
+        None => Ok("HTTP is off".to_owned()),
+        Some(http) => match http_acceptor(http).map_err(text)? {
+            Some(_) => Ok("on".to_owned()),
+            None => Ok("off".to_owned()),
+        },
+    }
+}
+
+/// What works and is weaker than it could be.
+fn weaknesses(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(Http { address, tls: None, .. }) = &settings.http
+        && !is_loopback(address.ip())
+    {
+        found.push(format!(
+            "http.address {address} is no loopback address, and there is no http.certificate: metrics are read by whoever gets there, tokens \
+             are refused but on loopback"
+        ));
+    }
+    if let Some(address) = settings.listen.addresses.iter().find(|address| !is_loopback(address.ip()))
+        && settings.tls.is_none()
+    {
+        found.push(format!(
+            "listen.addresses has {}, and there is no tls.certificate: nobody can log in over the network",
+            address.ip()
+        ));
+    }
+    if settings.upstream.tls == UpstreamEncryption::DangerousNoVerify {
+        found.push("upstream.tls is dangerous-no-verify: who stands in between can be the upstream".to_owned());
+    }
+    found
 }
 
 /// Where records go; what others may read is no good place.
@@ -185,3 +227,23 @@ const TRUE: [(&str, &str); 4] = [
         "SELECT CASE pg_catalog.current_setting('standard_conforming_strings') WHEN 'on' THEN '' ELSE 'off' END AS said",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weak(more: &str) -> Vec<String> {
+        let text = format!("upstream.database = \"d\"\n{more}");
+        weaknesses(&crate::config::read(&text, std::path::Path::new(""), std::iter::empty()).unwrap())
+    }
+
+    #[test]
+    fn weak_settings_are_told() {
+        assert_eq!(weak(""), Vec::<String>::new());
+        assert!(weak("http.address = \"0.0.0.0:6480\"")[0].starts_with("http.address 0.0.0.0:6480"));
+        let encrypted = "http = {address = \"0.0.0.0:6480\", certificate = \"c\", private_key = \"k\"}";
+        assert_eq!(weak(encrypted), Vec::<String>::new());
+        assert!(weak("listen.addresses = [\"*\"]")[0].starts_with("listen.addresses has 0.0.0.0"));
+        assert!(weak("upstream.tls = \"dangerous-no-verify\"")[0].starts_with("upstream.tls"));
+    }
+}

@@ -191,6 +191,9 @@ impl Served {
     }
 }
 
+/// HTTP that is served, and the task that does.
+type Serving = (Arc<Web>, JoinHandle<()>);
+
 /// Serves HTTP, where an address is set.
 fn http(
     settings: &Settings,
@@ -198,7 +201,7 @@ fn http(
     metrics: Arc<Metrics>,
     numbers: Arc<AtomicU64>,
     stopped: watch::Receiver<bool>,
-) -> Result<Option<(Arc<Web>, JoinHandle<()>)>, Failure> {
+) -> Result<Option<Serving>, Failure> {
     let Some(http) = &settings.http else { return Ok(None) };
     let web = Arc::new(Web::bind(http).map_err(|error| Failure::Setup(format!("http: {error}")))?);
     let api = Api {

@@ -18,7 +18,7 @@ pub use accept::{Gate, Listener};
 pub use door::BindError;
 pub use settings::rules;
 pub use tls::{Protocol, TlsSettingsError, acceptor};
-pub use web::{Web, WebError, is_private};
+pub use web::{Web, WebError, http_acceptor, is_private};
 
 /// Where to listen, and for how many.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -58,6 +58,12 @@ pub fn is_private(stream: &ClientStream, address: IpAddr) -> bool {
     }
 }
 
+/// Reads the certificate, if one is set.
+pub fn http_acceptor(http: &Http) -> Result<Option<TlsAcceptor>, TlsSettingsError> {
+    let settings = http.tls.clone().map(|(certificate, key)| TlsSettings { certificate, key });
+    settings.map(|tls| acceptor(&tls, Protocol::Http)).transpose()
+}
+
 impl Web {
     /// Binds, and reads the certificate. Must be called inside the runtime.
     pub fn bind(http: &Http) -> Result<Self, WebError> {
@@ -69,8 +75,7 @@ impl Web {
 
     /// Reads the certificate again.
     pub fn renew(&self, http: &Http) -> Result<(), TlsSettingsError> {
-        let settings = http.tls.clone().map(|(certificate, key)| TlsSettings { certificate, key });
-        self.tls.store(settings.map(|tls| acceptor(&tls, Protocol::Http)).transpose()?.map(Arc::new));
+        self.tls.store(http_acceptor(http)?.map(Arc::new));
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::error::Report;
 use crate::governance::Command;
 use crate::policy::{PolicySnapshot, Subject};
 use crate::session::Reply;
-use crate::upstream::OwnerChannel;
+use crate::upstream::{BoxFuture, OwnerChannel};
 
 /// What is to be carried out.
 pub enum Errand {
@@ -27,6 +27,9 @@ pub type Plan = Box<dyn FnOnce(&PolicySnapshot) -> Result<Vec<Command>, Report> 
 
 /// What was done.
 pub type Done = Vec<(Command, Reply)>;
+
+/// Puts on record what is about to be committed; where that fails, it is not.
+pub type Record = Box<dyn FnOnce(&Done) -> BoxFuture<'static, Result<(), Report>> + Send>;
 
 /// The connections.
 pub(super) struct Errands {
@@ -46,8 +49,8 @@ impl Default for Errands {
 impl Store {
     /// Carries out an errand for a subject and publishes what it changed. It is done as a whole or not at all: given up when it takes
     /// longer than `patience` until it can be committed. What was done is told even where publishing failed: the watch makes up for that.
-    pub async fn run_errand(&self, errand: Errand, subject: &Subject, patience: Duration) -> Result<Done, Report> {
-        let done = self.errand(errand, subject, patience).await.map_err(|refusal| *refusal)?;
+    pub async fn run_errand(&self, errand: Errand, subject: &Subject, patience: Duration, record: Record) -> Result<Done, Report> {
+        let done = self.errand(errand, subject, patience, record).await.map_err(|refusal| *refusal)?;
         if done.iter().any(|(_, reply)| reply.changed)
             && let Err(error) = self.reload().await
         {
@@ -56,7 +59,7 @@ impl Store {
         Ok(done)
     }
 
-    async fn errand(&self, errand: Errand, subject: &Subject, patience: Duration) -> Result<Done, Box<Report>> {
+    async fn errand(&self, errand: Errand, subject: &Subject, patience: Duration, record: Record) -> Result<Done, Box<Report>> {
         let until = tokio::time::Instant::now() + patience;
         let place = tokio::time::timeout_at(until, self.errands.places.acquire()).await;
         let _place = place.map_err(|_| late(patience))?.map_err(|_| told(StoreError::NotLoaded))?;
@@ -65,6 +68,7 @@ impl Store {
         let mut transaction = control.begin().await.map_err(told)?;
         let work = self.carry_out(errand, subject, patience, &mut transaction);
         let done = tokio::time::timeout_at(until, work).await.map_err(|_| late(patience))??;
+        record(&done).await.map_err(Box::new)?;
         transaction.commit().await.map_err(told)?;
         self.errands.idle.lock().unwrap_or_else(PoisonError::into_inner).push(control);
         Ok(done)

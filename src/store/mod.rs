@@ -40,7 +40,7 @@ use crate::upstream::owner::SigningKey;
 use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream};
 use directory::Tokens;
 use errand::Errands;
-pub use errand::{Done, Errand, Plan};
+pub use errand::{Done, Errand, Plan, Record};
 use loader::{Depth, Loader};
 use reconcile::Settings;
 

@@ -1,10 +1,11 @@
 //! The HTTP API: who may call what, and what becomes of it, also for open SQL sessions.
 
+use std::os::unix::fs::symlink;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN, Http, Issuer, Mechanism, Shop, patch, until};
+use crate::harness::{ADMIN, Http, Issuer, Mechanism, Shop, audit_settings, patch, records, until};
 
 const ANA: &str = "ana@example.com";
 const BOB: &str = "bob@example.com";
@@ -325,4 +326,39 @@ fn a_jwt_calls_as_its_principal_and_makes_no_tokens() {
     assert_eq!(Http::with(&shop, &stranger).get(&format!("{SCIM}/Me")).status, 401);
     let known = shop.admin().column("SHOW USERS");
     assert!(!known.contains(&"stranger@example.com".to_owned()), "nobody is made for a call: {known:?}");
+}
+
+#[test]
+fn a_call_is_on_record_and_without_a_record_nothing_is_changed() {
+    let directory = tempfile::tempdir().expect("a scratch directory");
+    let (file, real) = (directory.path().join("audit.jsonl"), directory.path().join("real.jsonl"));
+    std::fs::write(&real, "").expect("a file");
+    symlink(&real, &file).expect("a link");
+    let shop = Shop::set_up(Mechanism::Rls, |proxy| proxy.with_http("").with(&audit_settings(&file, "")));
+    let admin = Http::of(&shop, ADMIN);
+    let create = |name: &str| admin.post("/api/2.0/groups/create", json!({"group_name": name})).status;
+    assert_eq!(create("written"), 200);
+    let refused = Http::of(&shop, ANA).post("/api/2.0/groups/create", json!({"group_name": "not hers"}));
+    assert_eq!(refused.status, 403);
+    let all = records(&file);
+    let of = |event: &str, who: &str| {
+        let found = all.iter().find(|record| record["event"] == event && record["principal"] == who);
+        found.unwrap_or_else(|| panic!("no {event} of {who}: {all:#?}")).clone()
+    };
+    assert_eq!(of("change", ADMIN)["address"], "127.0.0.1");
+    assert!(of("change", ADMIN).to_string().contains("CREATE GROUP"), "{all:#?}");
+    let denied = of("statement", ANA);
+    assert_eq!((denied["outcome"].as_str(), denied["sqlstate"].as_str()), (Some("denied"), Some("42501")), "{denied:#}");
+    let link = directory.path().join("full");
+    symlink("/dev/full", &link).expect("a link");
+    std::fs::rename(&link, &file).expect("a link in its place");
+    std::fs::remove_file(&real).expect("the file goes");
+    assert_eq!(create("unwritten"), 503);
+    std::fs::write(&real, "").expect("a file");
+    symlink(&real, &link).expect("a link");
+    std::fs::rename(&link, &file).expect("a link in its place");
+    until("calls to go on", || (create("after") == 200).then_some(()));
+    let groups = admin.get("/api/2.0/groups/list").json();
+    let groups = groups["group_names"].as_array().expect("a list");
+    assert!(groups.contains(&json!("after")) && !groups.contains(&json!("unwritten")), "{groups:?}");
 }

@@ -198,7 +198,7 @@ async fn create(call: &Call, kind: ScimKind) -> Result<Answer, Fault> {
     })
     .await?;
     let footing = call.renewed()?;
-    let found = footing.policies.principal_named(&made).ok_or_else(|| Fault::Unavailable(unpublished()))?;
+    let found = footing.policies.principal_named(&made).ok_or_else(|| Fault::unavailable(unpublished()))?;
     shown(call, StatusCode::CREATED, resource::of(&footing.policies, found))
 }
 
