@@ -326,6 +326,10 @@ impl Writer {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%error, "the audit file could not be put aside");
+                if !self.sinks.file.as_ref().is_some_and(|path| file.is_at(path)) {
+                    // It was, and no other could be made.
+                    self.file = None;
+                }
                 false
             }
         }

@@ -315,6 +315,11 @@ impl Session {
             // That it was refused is on record.
             report.write(&mut self.exchange.outbox);
         } else {
+            if instead.is_none() {
+                self.told_fatal |= field(&fields, b'V').is_some_and(|severity| severity != "ERROR");
+                // Who reads the record may be under a mask, too.
+                self.sanitise(&mut fields);
+            }
             let (code, reason) = match &instead {
                 Some(report) => (report.code.code().to_owned(), Some(report.message.as_str().into())),
                 None => (field(&fields, b'C').unwrap_or_default().to_owned(), field(&fields, b'M').map(Into::into)),
@@ -326,8 +331,6 @@ impl Session {
             match instead {
                 Some(report) => report.write(&mut self.exchange.outbox),
                 None => {
-                    self.told_fatal |= field(&fields, b'V').is_some_and(|severity| severity != "ERROR");
-                    self.sanitise(&mut fields);
                     backend::write_error(&mut self.exchange.outbox, fields.iter().map(|(kind, text)| (*kind, text.as_str())));
                 }
             }

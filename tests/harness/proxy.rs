@@ -103,6 +103,15 @@ format = "text"
         self.run(upstream, "check", &[])
     }
 
+    /// Runs `pgusher check`, which must not be content; what it printed.
+    pub fn run_failing_check(&self, upstream: &Upstream) -> String {
+        let directory = scratch("check");
+        let config = self.write(upstream, (free_port(), None), &directory);
+        let output = Command::new(PROGRAM).arg("--config").arg(&config).arg("check").output().expect("pgusher starts");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Runs a command of `pgusher audit` with no configuration; what it printed, and whether it was content.
     pub fn run_audit(arguments: &[&str]) -> (String, bool) {
         let output = Command::new(PROGRAM).arg("audit").args(arguments).output().expect("pgusher starts");

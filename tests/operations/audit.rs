@@ -276,6 +276,18 @@ fn the_table_of_records_only_grows_and_is_read_by_administrators() {
     });
 }
 
+#[test]
+fn check_tells_where_records_go_and_who_else_may_read_them() {
+    let audited = Audited::shop(Mechanism::Rls, "");
+    let settings = |more: &str| ProxySettings::new(&audited.shop.database, Mechanism::Rls).with(more);
+    assert!(settings("").run_check(audited.shop.upstream).contains("audit: no sink is configured"));
+    let trail = audit_settings(&audited.file, "");
+    assert!(settings(&trail).run_check(audited.shop.upstream).contains(&format!("audit: {}", audited.file.display())));
+    std::fs::set_permissions(&audited.file, PermissionsExt::from_mode(0o644)).expect("our own file");
+    let text = settings(&trail).run_failing_check(audited.shop.upstream);
+    assert!(text.contains("FAIL  audit") && text.contains("others"), "{text}");
+}
+
 /// What a record costs: `cargo test --test all -- --ignored --nocapture what_a_record_costs`. Prints medians of interleaved rounds.
 #[test]
 #[ignore = "a measurement"]
