@@ -33,16 +33,18 @@ pub type Record = Box<dyn FnOnce(&Done) -> BoxFuture<'static, Result<(), Report>
 
 /// The connections.
 pub(super) struct Errands {
-    places: Semaphore,
+    /// Administrators have places of their own: others may have to wait for somebody, and an administrator may be about to end that.
+    administrators: Semaphore,
+    others: Semaphore,
     idle: Mutex<Vec<Control>>,
 }
 
-/// So many at once; nearly all of them wait for one another anyway.
+/// So many at once, of each; nearly all of them wait for one another anyway.
 const AT_ONCE: usize = 4;
 
 impl Default for Errands {
     fn default() -> Self {
-        Self { places: Semaphore::new(AT_ONCE), idle: Mutex::default() }
+        Self { administrators: Semaphore::new(AT_ONCE), others: Semaphore::new(AT_ONCE), idle: Mutex::default() }
     }
 }
 
@@ -61,7 +63,8 @@ impl Store {
 
     async fn errand(&self, errand: Errand, subject: &Subject, patience: Duration, record: Record) -> Result<Done, Box<Report>> {
         let until = tokio::time::Instant::now() + patience;
-        let place = tokio::time::timeout_at(until, self.errands.places.acquire()).await;
+        let places = if subject.admin { &self.errands.administrators } else { &self.errands.others };
+        let place = tokio::time::timeout_at(until, places.acquire()).await;
         let _place = place.map_err(|_| late(patience))?.map_err(|_| told(StoreError::NotLoaded))?;
         let line = tokio::time::timeout_at(until, self.errand_line()).await;
         let mut control = line.map_err(|_| late(patience))?.map_err(told)?;

@@ -309,6 +309,35 @@ fn tokens_are_in_no_log_no_answer_and_no_metric() {
 }
 
 #[test]
+fn nobody_holds_up_an_administrators_revocation() {
+    let shop = Shop::with_http("");
+    let (root, ana) = (Http::of(&shop, ADMIN), Http::of(&shop, ANA));
+    shop.admin().run("GRANT MANAGE ON TABLE regions TO \"ana@example.com\"");
+    let bobs = shop.make_token(BOB, "COMMENT 'to be revoked'");
+    let id = token_id(&root, "to be revoked");
+    let own: Vec<Value> =
+        (0..8).map(|_| ana.post("/api/2.0/token/create", json!({})).json()["token_info"]["token_id"].clone()).collect();
+    let holder = shop.ana();
+    holder.run("BEGIN");
+    holder.run("GRANT SELECT ON TABLE regions TO bi_tool");
+    let waiting: Vec<_> = own
+        .into_iter()
+        .map(|token| {
+            let ana = ana.clone();
+            std::thread::spawn(move || ana.post("/api/2.0/token/delete", json!({"token_id": token})).status)
+        })
+        .collect();
+    let blocked = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.schema_version'::regclass AND NOT granted";
+    let truth = shop.truth();
+    until("her calls to wait for her transaction", || (truth.one(blocked) >= "4".to_owned()).then_some(()));
+    let begun = Instant::now();
+    assert_eq!(root.call("DELETE", &format!("/api/2.0/token-management/tokens/{id}"), None).status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(Http::with(&shop, &bobs).get("/api/2.0/token/list").status, 401);
+    assert!(waiting.into_iter().all(|call| call.join().expect("no panic") == 200), "and what waited goes on");
+}
+
+#[test]
 fn whoever_fails_again_and_again_waits_and_nobody_else_does() {
     let shop = Shop::with_http("");
     let me = format!("{SCIM}/Me");
