@@ -58,5 +58,7 @@ pub fn settings(file: &std::path::Path, more: &str) -> String {
 pub fn records(file: &std::path::Path) -> Vec<Value> {
     let files = pgusher::audit::verify::files(file).expect("a readable directory");
     let text: String = files.iter().map(|file| std::fs::read_to_string(file).expect("a readable file")).collect();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    // Half a line is still being written.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
