@@ -329,7 +329,7 @@ fn nobody_holds_up_an_administrators_revocation() {
         .collect();
     let blocked = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.schema_version'::regclass AND NOT granted";
     let truth = shop.truth();
-    until("her calls to wait for her transaction", || (truth.one(blocked) >= "4".to_owned()).then_some(()));
+    until("her calls to wait for her transaction", || (truth.one(blocked).as_str() >= "4").then_some(()));
     let begun = Instant::now();
     assert_eq!(root.call("DELETE", &format!("/api/2.0/token-management/tokens/{id}"), None).status, 200);
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
