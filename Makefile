@@ -61,6 +61,11 @@ bench-metadata: setup-bench ## describing commands on 5,000 tables, direct and t
 	cargo build --locked --release
 	benches/metadata --pgusher target/release/pgusher
 
+.PHONY: bench-revocation
+bench-revocation: setup-bench ## how long until a revocation has reached a thousand sessions of two proxies (release build; about five minutes)
+	cargo build --locked --release
+	benches/revocation --pgusher target/release/pgusher
+
 setup-bench:
 	@scripts/setup bench
 

@@ -53,7 +53,7 @@ pub const KEYS: [Key; 65] = [
     key("limits.idle_in_transaction_timeout_ms", Some("0"), Applies),
     key("policies.row_filters", Some("\"rls\""), Restart),
     key("policies.strict", Some("false"), Restart),
-    key("policies.poll_interval_ms", Some("1000"), Restart),
+    key("policies.poll_interval_ms", Some("500"), Restart),
     key("policies.max_age_ms", Some("15000"), Restart),
     key("tokens.default_lifetime_days", Some("90"), Restart),
     key("tokens.max_lifetime_days", Some("730"), Restart),
