@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 65] = [
+pub const KEYS: [Key; 66] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -37,6 +37,7 @@ pub const KEYS: [Key; 65] = [
     key("tls.certificate", None, Applies),
     key("tls.private_key", None, Applies),
     key("tls.required", Some("false"), Applies),
+    key("tls.client_ca", None, Applies),
     key("upstream.host", Some("\"127.0.0.1\""), Restart),
     key("upstream.port", Some("5432"), Restart),
     key("upstream.database", None, Restart),

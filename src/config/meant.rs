@@ -66,6 +66,8 @@ pub struct ClientTls {
     pub private_key: PathBuf,
     /// Refuse clients without TLS (over TCP).
     pub required: bool,
+    /// Clients must show a certificate that one of these has signed; PEM.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// The PostgreSQL behind us.
@@ -275,8 +277,12 @@ fn client_tls(written: &mut Written, base: &Path) -> Option<ClientTls> {
     if required == Some(true) && certificate.is_none() && private_key.is_none() {
         written.mistake("tls.required", "needs tls.certificate and tls.private_key");
     }
+    let client_ca = written.path("tls.client_ca", base);
+    if client_ca.is_some() && required == Some(false) {
+        written.mistake("tls.client_ca", "needs tls.required: a client without TLS shows no certificate");
+    }
     let (certificate, private_key) = pair(written, ("tls.certificate", certificate), ("tls.private_key", private_key))?;
-    Some(ClientTls { certificate, private_key, required: required? })
+    Some(ClientTls { certificate, private_key, required: required?, client_ca })
 }
 
 /// A certificate and its key: both or none.

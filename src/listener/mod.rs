@@ -51,4 +51,6 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// The PEM file with its private key.
     pub key: PathBuf,
+    /// The PEM file with the authorities one of which must have signed a client's certificate; `None`: no client needs one.
+    pub client_ca: Option<PathBuf>,
 }

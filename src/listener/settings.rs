@@ -28,7 +28,11 @@ impl From<&Listen> for ListenSettings {
 
 /// The rules of startups; reads certificate and key.
 pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
-    let tls = settings.tls.as_ref().map(|tls| TlsSettings { certificate: tls.certificate.clone(), key: tls.private_key.clone() });
+    let tls = settings.tls.as_ref().map(|tls| TlsSettings {
+        certificate: tls.certificate.clone(),
+        key: tls.private_key.clone(),
+        client_ca: tls.client_ca.clone(),
+    });
     Ok(Rules {
         database: Arc::from(settings.upstream.database.as_str()),
         tls: tls.as_ref().map(|tls| acceptor(tls, Protocol::PostgreSql)).transpose()?,

@@ -5,7 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
 use tokio_rustls::TlsAcceptor;
@@ -66,6 +69,14 @@ pub enum TlsSettingsError {
          runs pgusher, or u=rw,g=r (0640) or less if owned by root"
     )]
     KeyExposed(PathBuf),
+    /// The authorities of clients' certificates cannot be used.
+    #[error("client authority file \"{path}\": {cause}")]
+    ClientAuthority {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
     /// Certificate and key do not fit, or cannot be used.
     #[error("certificate file \"{certificate}\" and its key: {cause}")]
     Pair {
@@ -76,19 +87,32 @@ pub enum TlsSettingsError {
     },
 }
 
-/// Reads certificate and key.
+/// Reads certificate and key, and whose certificates clients must show.
 pub fn acceptor(settings: &TlsSettings, protocol: Protocol) -> Result<TlsAcceptor, TlsSettingsError> {
     let chain = read_chain(&settings.certificate)?;
     let key = read_key(&settings.key)?;
     let fail = |cause| TlsSettingsError::Pair { certificate: settings.certificate.clone(), cause };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(fail)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
         .map_err(fail)?;
+    let builder = match &settings.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(fail)?;
     config.alpn_protocols = vec![protocol.name().to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Nobody without a certificate of one of these authorities is let through the handshake.
+fn client_verifier(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsSettingsError> {
+    let fail = |cause: String| TlsSettingsError::ClientAuthority { path: path.to_owned(), cause };
+    let mut roots = RootCertStore::empty();
+    for authority in read_chain(path)? {
+        roots.add(authority).map_err(|cause| fail(cause.to_string()))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|cause| fail(cause.to_string()))
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
@@ -116,7 +140,7 @@ mod tests {
 
     fn files(certificate: &str, key: &str, mode: u32) -> (tempfile::TempDir, TlsSettings) {
         let folder = tempfile::tempdir().unwrap();
-        let settings = TlsSettings { certificate: folder.path().join("c.pem"), key: folder.path().join("k.pem") };
+        let settings = TlsSettings { certificate: folder.path().join("c.pem"), key: folder.path().join("k.pem"), client_ca: None };
         write(&settings.certificate, certificate).unwrap();
         write(&settings.key, key).unwrap();
         set_permissions(&settings.key, Permissions::from_mode(mode)).unwrap();
@@ -157,7 +181,7 @@ mod tests {
         assert!(matches!(error("", &key, 0o600), TlsSettingsError::NoCertificate(_)));
         assert!(matches!(error(&certificate, "", 0o600), TlsSettingsError::Key { .. }));
         assert!(matches!(error(&certificate, &other_key, 0o600), TlsSettingsError::Pair { .. }));
-        let missing = TlsSettings { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into() };
+        let missing = TlsSettings { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into(), client_ca: None };
         assert!(acceptor(&missing, Protocol::PostgreSql).err().unwrap().to_string().contains("/nonexistent/c"));
     }
 }

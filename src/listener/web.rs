@@ -60,7 +60,7 @@ pub fn is_private(stream: &ClientStream, address: IpAddr) -> bool {
 
 /// Reads the certificate, if one is set.
 pub fn http_acceptor(http: &Http) -> Result<Option<TlsAcceptor>, TlsSettingsError> {
-    let settings = http.tls.clone().map(|(certificate, key)| TlsSettings { certificate, key });
+    let settings = http.tls.clone().map(|(certificate, key)| TlsSettings { certificate, key, client_ca: None });
     settings.map(|tls| acceptor(&tls, Protocol::Http)).transpose()
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::shop;
@@ -29,16 +29,30 @@ fn secured(shop: &Shop, more: &str) -> Secured {
     Secured { proxy, certificate: made.cert.der().clone(), _files: files }
 }
 
-fn handshake(
+fn handshake(secured: &Secured, socket: TcpStream, alpn: &[&[u8]]) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    handshake_as(secured, socket, alpn, None)
+}
+
+/// A certificate of a client's, and its key.
+type Shown = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+fn handshake_as(
     secured: &Secured,
     mut socket: TcpStream,
     alpn: &[&[u8]],
+    shown: Option<&Shown>,
 ) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(secured.certificate.clone()).expect("our own certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
-    let mut config = versions.with_root_certificates(roots).with_no_client_auth();
+    let versions = versions.with_root_certificates(roots);
+    let mut config = match shown {
+        None => versions.with_no_client_auth(),
+        Some((certificate, key)) => {
+            versions.with_client_auth_cert(vec![certificate.clone()], key.clone_key()).expect("a certificate and its key")
+        }
+    };
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
     let mut connection =
         ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").expect("a name")).expect("a connection");
@@ -120,4 +134,53 @@ fn without_tls_nobody_comes_in_where_it_is_required() {
             .err()
             .expect("refused");
     assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("FATAL", "28000"));
+}
+
+/// An authority: its certificate, and one for a client that it has signed.
+fn authority() -> (String, Shown) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    let issuer = rcgen::Issuer::new(parameters, key);
+    let own = rcgen::KeyPair::generate().expect("a key");
+    let signed = rcgen::CertificateParams::new(vec!["client".to_owned()])
+        .expect("parameters")
+        .signed_by(&own, &issuer)
+        .expect("a certificate");
+    (certificate.pem(), (signed.der().clone(), PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()))))
+}
+
+#[test]
+fn a_client_without_a_certificate_of_the_authority_gets_nowhere_with_a_good_token() {
+    let shop = shop();
+    let (ours, good) = authority();
+    let (_, strangers) = authority();
+    let folder = tempfile::tempdir().expect("a scratch directory");
+    let file = folder.path().join("clients.crt");
+    std::fs::write(&file, ours).expect("writable");
+    let secured = secured(shop, &format!("required = true\nclient_ca = \"{}\"", file.display()));
+    let asks = |shown: Option<&Shown>| {
+        let mut socket = socket(secured.proxy.port);
+        socket.write_all(&frame::ssl_request()).expect("the proxy reads");
+        socket.read_exact(&mut [0]).expect("an answer");
+        // By TLS 1.3 the client hears of it with the first answer only.
+        handshake_as(&secured, socket, &[], shown).map(|mut stream| {
+            let hello = frame::startup(3, 0, &[("user", "ana@example.com"), ("database", &shop.database)]);
+            let _ = stream.write_all(
+                &[hello, frame::password(shop.token("ana@example.com")), frame::query("SELECT current_user"), frame::terminate()]
+                    .concat(),
+            );
+            let mut all = Vec::new();
+            let _ = stream.read_to_end(&mut all);
+            String::from_utf8_lossy(&all).into_owned()
+        })
+    };
+    assert!(asks(Some(&good)).expect("TLS").contains("ana@example.com"));
+    for shown in [None, Some(&strangers)] {
+        assert_eq!(asks(shown).unwrap_or_default(), "", "nothing at all is said to it");
+    }
+    let mut plain = crate::harness::RawClient::connect(secured.proxy.port);
+    plain.send(&[frame::startup(3, 0, &[("user", "ana@example.com"), ("database", &shop.database)])]);
+    assert_eq!(plain.expect('E').refusal().code, "28000");
 }
