@@ -86,8 +86,11 @@ impl Call {
         &self.footing.policies
     }
 
-    /// The body's JSON.
+    /// The body's JSON, an object.
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Fault::Invalid("the request's body is no JSON object".to_owned()));
+        }
         serde_json::from_slice(&self.body).map_err(|error| Fault::Invalid(format!("the request's body makes no sense: {error}")))
     }
 

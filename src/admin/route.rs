@@ -4,7 +4,7 @@ use axum::http::Method;
 
 use super::fault::{Dialect, Fault};
 use super::groups::GroupCall;
-use super::scim::{ScimCall, ScimKind};
+use super::scim::{self, ScimCall, ScimKind};
 use super::tokens::TokenCall;
 use crate::policy::PrincipalId;
 
@@ -106,7 +106,7 @@ fn scim(method: &Method, rest: &[&str]) -> Found<ScimCall> {
         });
     };
     // An id that cannot be one is nobody's.
-    let id = PrincipalId(id.parse().unwrap_or(-1));
+    let id = scim::number(id).unwrap_or(PrincipalId(-1));
     Some(match *method {
         Method::GET => Ok(ScimCall::Get(kind, id)),
         Method::PUT => Ok(ScimCall::Replace(kind, id)),

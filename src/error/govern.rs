@@ -65,6 +65,12 @@ pub enum GovernError {
     /// A session by an issuer's JWT asked for a token, which would outlive it.
     #[error("permission denied to create token")]
     VouchedToken,
+    /// A session on behalf of somebody asked about that one's tokens.
+    #[error("permission denied for tokens")]
+    OthersTokens,
+    /// A session with a narrowed token is to revoke a wider one.
+    #[error("permission denied to revoke token")]
+    WiderToken,
     /// A session with a narrowed token asked for a wider one.
     #[error("permission denied to create token")]
     NarrowedToken,
@@ -312,6 +318,10 @@ impl From<&GovernError> for Report {
             GovernError::VouchedToken => report
                 .detail("A session by a JWT makes no tokens: they would outlive it.")
                 .hint("Log in with a token of pgusher's own."),
+            GovernError::OthersTokens => report
+                .detail("Whoever acts for somebody has nothing to do with that one's tokens.")
+                .hint("Log in as the principal itself."),
+            GovernError::WiderToken => report.detail("The token of this session is narrowed, and that one is not."),
             GovernError::NarrowedToken => {
                 report.detail("The token of this session is narrowed, and the new one would not be.").hint("Name the same SCOPES.")
             }
@@ -365,6 +375,8 @@ fn code(error: &GovernError) -> SqlState {
         | GovernError::OthersFunction { .. }
         | GovernError::VouchedToken
         | GovernError::NarrowedToken
+        | GovernError::OthersTokens
+        | GovernError::WiderToken
         | GovernError::SystemObject { .. }
         | GovernError::OwnerRights { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
         GovernError::UnsettledFunction { .. } => SqlState::INVALID_FUNCTION_DEFINITION,

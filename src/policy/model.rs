@@ -251,6 +251,8 @@ pub struct Bearing {
     pub narrowed: bool,
     /// The token is an issuer's: nothing may outlive it that only it gives.
     pub vouched: bool,
+    /// Somebody acts for the principal: by its own token's word, or by a token of that one's.
+    pub acted: bool,
     /// The token is somebody else's, who acts for the principal.
     pub acting: Option<Arc<Acting>>,
 }

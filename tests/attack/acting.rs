@@ -22,6 +22,8 @@ fn whoever_acts_for_an_administrator_administers_nothing() {
         "CREATE TOKEN FOR bi_tool",
         "ALTER TABLE orders DROP ROW FILTER",
         "SHOW TOKENS FOR \"ana@example.com\"",
+        "SHOW TOKENS",
+        &format!("REVOKE TOKEN '{}'", admin.rows("SHOW TOKENS")[0][0]),
     ] {
         assert!(client.try_rows(statement).is_err(), "{statement}");
     }

@@ -42,7 +42,13 @@ fn a_narrowed_token_makes_no_wider_one_whoever_has_it() {
     for clauses in ["", "SCOPES (sql, admin)", "SCOPES (admin)"] {
         narrowed.refused(&format!("CREATE TOKEN {clauses}"), "42501");
     }
-    narrowed.run("CREATE TOKEN SCOPES (sql)");
+    let own = narrowed.rows("CREATE TOKEN SCOPES (sql)")[0][0].clone();
+    // Nor does it lock its principal out.
+    let whole = shop.make_token("bob@example.com", "COMMENT 'whole'");
+    let listed = narrowed.rows("SHOW TOKENS").into_iter().find(|row| row[2] == "whole").expect("listed");
+    narrowed.refused(&format!("REVOKE TOKEN '{}'", listed[0]), "42501");
+    assert!(shop.try_connect("bob@example.com", &whole).is_ok());
+    narrowed.run(&format!("REVOKE TOKEN '{own}'"));
 }
 
 /// What only a JWT gives does not outlive it: no tokens, nothing given away by a group that it claims; who acts for somebody administers nothing.

@@ -229,6 +229,14 @@ fn users_live_through_scim_and_who_is_disabled_is_out_at_once() {
     let on = admin.call("PUT", &eve, Some(json!({"userName": "eve@example.com", "active": true})));
     assert_eq!((on.status, on.json()["active"].clone()), (200, json!(true)));
     assert_eq!(admin.call("PUT", &eve, Some(json!({"userName": "root@example.com"}))).status, 400, "names stay");
+    // The case of an attribute's name means nothing (RFC 7643 section 2.1); twice it is an error.
+    let off = admin.call("PUT", &eve, Some(json!({"USERNAME": "eve@example.com", "Active": false})));
+    assert_eq!((off.status, off.json()["active"].clone()), (200, json!(false)));
+    assert_eq!(admin.call("PUT", &eve, Some(json!({"userName": "eve@example.com", "active": true, "Active": false}))).status, 400);
+    assert_eq!(admin.call("PUT", &eve, Some(json!(["eve@example.com"]))).status, 400);
+    assert_eq!(admin.call("PUT", &eve, Some(json!({"userName": "eve@example.com", "active": true}))).json()["active"], true);
+    let plus = eve.replacen("/Users/", "/Users/+", 1);
+    assert_eq!(admin.call("GET", &plus, None).status, 404);
     let rights = admin.post(&users, json!({"userName": "f@example.com", "groups": [{"value": "1"}]}));
     assert_eq!((rights.status, rights.json()["scimType"].clone()), (400, json!("mutability")));
     let off = admin.post(&users, json!({"userName": "off@example.com", "active": false}));

@@ -8,8 +8,9 @@ mod patch;
 mod resource;
 
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
 use tokio_postgres::error::SqlState;
 
 use super::call::{Answer, Call};
@@ -87,12 +88,42 @@ impl ScimKind {
     }
 }
 
+/// An object with the names of its attributes in lower case: their case means nothing (RFC 7643 section 2.1). A name that stands there
+/// twice is an error.
+struct Folded(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Folded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Folded;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Folded, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if fields.insert(name.to_ascii_lowercase(), value).is_some() {
+                        return Err(A::Error::custom(format!("\"{name}\" stands there twice")));
+                    }
+                }
+                Ok(Folded(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
 /// What is read of a resource that is sent.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Sent {
+    #[serde(rename = "username")]
     user_name: Option<String>,
+    #[serde(rename = "applicationid")]
     application_id: Option<String>,
+    #[serde(rename = "displayname")]
     display_name: Option<String>,
     active: Option<bool>,
     #[serde(default)]
@@ -106,9 +137,18 @@ struct Sent {
 }
 
 /// A member, by its id.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 struct SentMember {
     value: String,
+}
+
+impl<'de> Deserialize<'de> for SentMember {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Folded::deserialize(deserializer)?.0.remove("value") {
+            Some(Value::String(value)) => Ok(Self { value }),
+            Some(_) | None => Err(D::Error::custom("a member's value is missing or no string")),
+        }
+    }
 }
 
 /// Carries out a call.
@@ -222,7 +262,9 @@ async fn change(call: &Call, kind: ScimKind, id: PrincipalId, changes: Vec<Chang
 
 /// What was sent, unless it asks for rights that are not given like that.
 fn sent(call: &Call) -> Result<Sent, Fault> {
-    let sent: Sent = call.body()?;
+    let Folded(fields) = call.body()?;
+    let sent: Sent = serde_json::from_value(Value::Object(fields))
+        .map_err(|error| Fault::InvalidScim("invalidSyntax", format!("the request's body makes no sense: {error}")))?;
     for (values, what, hint) in [
         (&sent.groups, "groups", "change the members of the group instead"),
         (&sent.roles, "roles", "there are none"),
@@ -254,9 +296,15 @@ fn find(policies: &PolicySnapshot, kind: ScimKind, id: PrincipalId) -> Result<&P
 
 /// The principal that an id names, as a member.
 fn member(policies: &PolicySnapshot, id: &str) -> Result<Member, Report> {
-    let found = id.parse().ok().and_then(|id| policies.principal(PrincipalId(id)));
+    let found = number(id).and_then(|id| policies.principal(id));
     let found = found.ok_or_else(|| Report::error(SqlState::INVALID_PARAMETER_VALUE, format!("no member has the id \"{id}\"")))?;
     Ok(Member { kind: found.kind, name: found.name.to_string() })
+}
+
+/// The principal's number that an id is: digits, and nothing else.
+pub(super) fn number(id: &str) -> Option<PrincipalId> {
+    let digits = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { id.parse().ok().map(PrincipalId) } else { None }
 }
 
 fn unpublished() -> Report {

@@ -42,6 +42,7 @@ struct TokenRow {
 }
 
 pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, wanted: Wanted<'_>) -> Result<Rows, GovernError> {
+    not_acting(ground)?;
     if ground.subject.bearing.vouched {
         return Err(GovernError::VouchedToken);
     }
@@ -72,6 +73,7 @@ pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
 }
 
 pub(super) async fn show(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, whose: &TokensOf) -> Result<Rows, GovernError> {
+    not_acting(ground)?;
     let of = |name| Ok::<_, GovernError>(format!("t.principal = {}", holder(ground, name, OTHERS)?.id.0));
     let condition = match whose {
         TokensOf::Own if ground.subject.principal == OPERATOR => "true".to_owned(),
@@ -92,14 +94,25 @@ pub(super) async fn show(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, wh
 
 /// A token of somebody else is as unknown as a missing one, but to administrators.
 pub(super) async fn revoke(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, id: &str) -> Result<(), GovernError> {
+    not_acting(ground)?;
     let id_text = quote_literal(id);
     let mine = if ground.subject.admin { String::new() } else { format!(" AND t.principal = {}", ground.subject.principal.0) };
     if listed(channel, &format!("t.id = {id_text}{mine}")).await?.is_empty() {
         return Err(GovernError::Undefined { object: Object::Other, what: format!("token \"{id}\" does not exist") });
     }
+    // Whoever holds a narrowed token of somebody's does not lock that one out.
+    let narrow = "t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes)";
+    if ground.narrowed && listed(channel, &format!("t.id = {id_text} AND {narrow}")).await?.is_empty() {
+        return Err(GovernError::WiderToken);
+    }
     let sql =
         format!("UPDATE pgusher.token SET revoked_at = pg_catalog.clock_timestamp() WHERE id = {id_text} AND revoked_at IS NULL");
     Ok(channel.execute(&sql).await?)
+}
+
+/// Whoever acts for somebody neither lists nor makes nor revokes that one's tokens.
+fn not_acting(ground: &Ground<'_>) -> Result<(), GovernError> {
+    if ground.subject.bearing.acted { Err(GovernError::OthersTokens) } else { Ok(()) }
 }
 
 /// Whose tokens it is about: one's own, or for administrators anybody's but a group's.
