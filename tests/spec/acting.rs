@@ -142,10 +142,11 @@ fn a_session_tells_what_it_is() {
     assert_eq!((&*own[3], &*own[5]), ("sql", "false"));
     // Everybody who acts, the latest first.
     admin.run("GRANT ACT FOR USER \"ana@example.com\" TO \"bob@example.com\"");
-    let bobs = issuer.claiming("bob@example.com", json!({"act": {"sub": "agent", "act": {"sub": "gateway"}}}));
+    assert!(shop.try_connect(ANA, &issuer.claiming(ANA, json!({"act": {"sub": "a\nb"}}))).is_err(), "no name of an actor");
+    let bobs = issuer.claiming("bob@example.com", json!({"act": {"sub": "CN=agent, O=x", "act": {"sub": "gateway"}}}));
     let client = acting(&shop, "bob@example.com", &bobs, ANA).expect("granted");
     let own = told(&client);
-    assert_eq!((&*own[0], &*own[1], &*own[3], &*own[5]), (ANA, "agent, gateway, bob@example.com", "sql", "false"));
+    assert_eq!((&*own[0], &*own[1], &*own[3], &*own[5]), (ANA, "\"CN=agent, O=x\", gateway, bob@example.com", "sql", "false"));
     assert_ne!(own[7], NULL, "it ends with the token");
     assert_eq!(client.one("SHOW search_path"), "\"$user\", public", "other SHOWs are PostgreSQL's");
     assert_eq!(client.one("SHOW SESSION AUTHORIZATION"), ANA);

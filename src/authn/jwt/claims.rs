@@ -167,7 +167,7 @@ fn actors(claims: &Map<String, Value>) -> Result<Vec<String>, Refusal> {
     let mut chain = Vec::new();
     let mut next = claims.get("act");
     while let Some(actor) = next {
-        let name = actor.get("sub").and_then(Value::as_str).filter(|name| !name.is_empty() && !name.contains('\0'));
+        let name = actor.get("sub").and_then(Value::as_str).filter(|name| !name.is_empty() && !name.chars().any(char::is_control));
         chain.push(name.ok_or(Refusal::Claim("act"))?.to_owned());
         if chain.len() > MOST_ACTORS {
             return Err(Refusal::Claim("act"));

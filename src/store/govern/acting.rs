@@ -82,7 +82,9 @@ pub(super) async fn session(ground: &Ground<'_>, channel: &mut dyn OwnerChannel)
         return Err(GovernError::Unsupported { what: "SHOW SESSION is for sessions, and this is none".to_owned(), hint: None });
     }
     let sql = format!(
-        "SELECT s.name AS principal, pg_catalog.array_to_string(s.actors, ', ') AS actors, s.token, \
+        "SELECT s.name AS principal, (SELECT coalesce(pg_catalog.string_agg( \
+           CASE WHEN a.name ~ '[,\"[:space:]]' THEN pg_catalog.quote_ident(a.name) ELSE a.name END, ', ' ORDER BY a.place), '') \
+           FROM pg_catalog.unnest(s.actors) WITH ORDINALITY AS a(name, place)) AS actors, s.token, \
          CASE WHEN s.actor IS NULL THEN pg_catalog.array_to_string(t.scopes, ', ') ELSE 'sql' END AS scopes, \
          pg_catalog.array_to_string(s.groups, ', ') AS groups, s.admin, {} AS started_at, \
          CASE WHEN s.expires_at < 'infinity' THEN {} END AS expires_at \
