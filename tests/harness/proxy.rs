@@ -155,7 +155,12 @@ impl Proxy {
         let mut process = Kept::start(&[PROGRAM, "--config", &config, "serve"], "TERM", Some(&directory), &log);
         until("pgusher to listen", || {
             assert!(process.running(), "pgusher ended at once:\n{}", tail(&log));
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+            // HTTP comes a moment after PostgreSQL's protocol.
+            [Some(port), http_port]
+                .iter()
+                .flatten()
+                .try_for_each(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).map(drop))
+                .ok()
         });
         Proxy { port, http_port, directory, process }
     }
