@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio_postgres::error::SqlState;
 
 use super::fault::{self, Dialect, Fault};
-use super::query::Query;
+use super::query::{Query, decode};
 use super::route::Route;
 use super::{groups, scim, tokens};
 use crate::authn::{self, ANY_USER, Asked, PREFIX, Proven, Purpose, Refusal};
@@ -193,11 +193,14 @@ fn unrecorded() -> Fault {
     Fault::unavailable(Report::from(&session::Refusal::Unrecorded))
 }
 
-/// A path as the record has it: without what somebody took for a token's id.
+/// A path as the record has it: without what somebody took for a token's id, however it is encoded.
 fn recorded(path: &str) -> String {
-    let parts = path.split('/').map(|part| if part.contains(PREFIX) { "…" } else { part });
+    let secret = |part: &str| decode(part).is_none_or(|part| part.contains(PREFIX) || part.contains(BEGINS_JWT));
+    let parts = path.split('/').map(|part| if secret(part) { "…" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
+
+const BEGINS_JWT: &str = "eyJ";
 
 async fn carry_out(call: &Call, route: Route) -> Result<Answer, Fault> {
     match route {

@@ -31,7 +31,8 @@ impl Query {
     }
 }
 
-fn decode(text: &str) -> Option<String> {
+/// A text without its `%` and `+`; `None` where they stand for nothing.
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -9,6 +9,34 @@ use std::path::{Path, PathBuf};
 
 use super::chain::{Key, Link, parts};
 
+/// What was found where records are to be kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    /// Where the chain stands; `None` where there was nothing.
+    pub(super) link: Option<Link>,
+    /// What is wrong with the file beside the records.
+    pub(super) head: Option<HeadTrouble>,
+}
+
+/// What can be wrong with the file that says where the chain ends: then nothing says what was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadTrouble {
+    /// There are records, and it is gone.
+    Missing,
+    /// It is not as it was written, or was written with another key.
+    Invalid,
+}
+
+impl HeadTrouble {
+    /// The word in the record.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            HeadTrouble::Missing => "missing",
+            HeadTrouble::Invalid => "invalid",
+        }
+    }
+}
+
 /// An open file.
 pub(super) struct Records {
     path: PathBuf,
@@ -26,13 +54,13 @@ pub(super) struct Records {
 
 impl Records {
     /// Opens or makes a file; where the chain stands, if it is to be found there.
-    pub(super) fn open(path: &Path, key: Option<&Key>) -> io::Result<(Self, Option<Link>)> {
+    pub(super) fn open(path: &Path, key: Option<&Key>) -> io::Result<(Self, Found)> {
         let file = private(path).append(true).open(path)?;
         let metadata = file.metadata()?;
         let mut records =
             Self { path: path.to_owned(), file, length: 0, first: 0, torn: false, stream: !metadata.is_file(), head: None };
         if records.stream {
-            return Ok((records, None));
+            return Ok((records, Found::default()));
         }
         match records.file.try_lock() {
             Ok(()) => {}
@@ -45,37 +73,31 @@ impl Records {
         head.read_to_string(&mut text)?;
         records.head = Some(head);
         let told = Link::from_head(&text, key);
-        let found = records.find_end(metadata.len())?;
-        // Where the file ends before the head says, something is missing: the chain goes on from the head, and that shows.
+        let found = match records.find_end(metadata.len())? {
+            Some(found) => Some(found),
+            // The file is new, or was taken away: those that were put aside say where the chain was.
+            None => last_aside(path)?,
+        };
+        let trouble = match told {
+            None if !text.trim().is_empty() => Some(HeadTrouble::Invalid),
+            None => found.map(|_| HeadTrouble::Missing),
+            Some(_) => None,
+        };
+        // Where the files end before the head says, or otherwise, something is missing: the chain goes on from the head, and that shows.
         let link = match (found, told) {
-            (Some(found), Some(told)) if told.sequence > found.sequence => Some(told),
+            (Some(found), Some(told)) if told.sequence >= found.sequence => Some(told),
             (Some(found), _) => Some(found),
             (None, told) => told,
         };
-        Ok((records, link))
+        Ok((records, Found { link, head: trouble }))
     }
 
     /// Looks for the last whole record; what is behind it, half a record of a process that was killed, is cut off.
     fn find_end(&mut self, length: u64) -> io::Result<Option<Link>> {
-        let mut window = WINDOW;
-        loop {
-            let from = length.saturating_sub(window);
-            let mut text = vec![0; usize::try_from(length - from).unwrap_or_default()];
-            self.file.read_exact_at(&mut text, from)?;
-            let end = text.iter().rposition(|byte| *byte == b'\n');
-            let start = end.and_then(|end| text.get(..end)?.iter().rposition(|byte| *byte == b'\n')).map(|at| at + 1);
-            match (start.or((from == 0).then_some(0)), end) {
-                (Some(start), Some(end)) => {
-                    self.cut(from + end as u64 + 1)?;
-                    let line = text.get(start..end).unwrap_or_default();
-                    let link = parts(line).and_then(|(_, hash)| Some(Link { sequence: sequence(line)?, hash }));
-                    self.first = self.read_first()?;
-                    return link.map(Some).ok_or_else(|| io::Error::other("its last line is no record"));
-                }
-                (Some(_), None) => return self.cut(0).map(|()| None),
-                (None, _) => window *= 2,
-            }
-        }
+        let (link, end) = last_record(&self.file, length)?;
+        self.cut(end)?;
+        self.first = self.read_first()?;
+        Ok(link)
     }
 
     fn read_first(&mut self) -> io::Result<u64> {
@@ -145,6 +167,10 @@ impl Records {
     pub(super) fn rotate(&mut self, keep: usize) -> io::Result<()> {
         self.file.sync_data()?;
         let aside = rotated(&self.path, self.first);
+        if aside.symlink_metadata().is_ok() {
+            // Records are never written over.
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", aside.display())));
+        }
         std::fs::rename(&self.path, &aside)?;
         let file = private(&self.path).append(true).open(&self.path)?;
         file.try_lock().map_err(|_| io::Error::other("another process writes to it"))?;
@@ -158,6 +184,49 @@ impl Records {
         }
         Ok(())
     }
+}
+
+/// The last whole record of a file and where it ends.
+fn last_record(file: &File, length: u64) -> io::Result<(Option<Link>, u64)> {
+    let mut window = WINDOW;
+    loop {
+        let from = length.saturating_sub(window);
+        let mut text = vec![0; usize::try_from(length - from).unwrap_or_default()];
+        file.read_exact_at(&mut text, from)?;
+        let end = text.iter().rposition(|byte| *byte == b'\n');
+        let start = end.and_then(|end| text.get(..end)?.iter().rposition(|byte| *byte == b'\n')).map(|at| at + 1);
+        match (start.or((from == 0).then_some(0)), end) {
+            (Some(start), Some(end)) => {
+                let line = text.get(start..end).unwrap_or_default();
+                let link = parts(line).and_then(|(_, hash)| Some(Link { sequence: sequence(line)?, hash }));
+                let link = link.ok_or_else(|| io::Error::other("its last line is no record"))?;
+                return Ok((Some(link), from + end as u64 + 1));
+            }
+            (Some(_), None) => return Ok((None, 0)),
+            (None, _) => window *= 2,
+        }
+    }
+}
+
+/// The last record of the newest file that was put aside.
+fn last_aside(path: &Path) -> io::Result<Option<Link>> {
+    let Some(newest) = aside_files(path)?.pop() else { return Ok(None) };
+    let file = File::open(&newest)?;
+    let length = file.metadata()?.len();
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", newest.display()));
+    Ok(last_record(&file, length).map_err(named)?.0)
+}
+
+/// Has the head say that the chain went on to here, though the records could not be written: then it shows that they are missing.
+pub(super) fn advance_head(path: &Path, link: &Link, key: Option<&Key>) -> io::Result<()> {
+    let head = beside(path);
+    let streams = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    if streams && !head.exists() {
+        return Ok(());
+    }
+    let file = private(&head).write(true).truncate(false).open(&head)?;
+    file.write_all_at(link.head(key).as_bytes(), 0)?;
+    file.sync_data()
 }
 
 /// For us alone.
@@ -178,6 +247,12 @@ pub(super) fn sequence(line: &[u8]) -> Option<u64> {
 /// Where the end of the chain is kept.
 pub(super) fn beside(path: &Path) -> PathBuf {
     with_ending(path, "head")
+}
+
+/// The number in the name of a file that was put aside; `None` for others.
+pub(super) fn number_aside(path: &Path) -> Option<u64> {
+    let ending = path.extension()?.to_str()?;
+    (ending.len() == 20 && ending.bytes().all(|b| b.is_ascii_digit())).then(|| ending.parse().ok())?
 }
 
 fn rotated(path: &Path, first: u64) -> PathBuf {

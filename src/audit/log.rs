@@ -39,9 +39,9 @@ fn tell(event: &Event) {
             tracing::info!(target: TARGET, event = "login_refused", session = session.0, user = &*user, address, reason = &*reason);
         }
         Event::LoggedIn { who, created } => {
-            let (principal, token, application) = (&*who.principal, &*who.token, &*who.application);
-            let actors = who.actors.join(" for ");
-            let session = who.session.0;
+            let (principal, token, application) = (&*who.principal, &*who.token, scrub(&who.application));
+            let actors = who.actors.iter().map(|actor| scrub(actor)).collect::<Vec<_>>().join(" for ");
+            let (session, application) = (who.session.0, &*application);
             tracing::info!(target: TARGET, event = "logged_in", session, principal, actors, token, created, application);
         }
         Event::Statement(ended) => statement(ended),

@@ -9,14 +9,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::chain::{Key, Link};
-use super::redact::{fingerprint, redacted, scrub};
-use crate::event::{Applied, Event, Findings, Identity, Object, Statement};
+use super::file::HeadTrouble;
+use super::redact::{fingerprint, is_parameterized, redacted, scrub, without_values};
+use crate::event::{Applied, Event, Findings, Identity, Object, Outcome, Statement};
 
 /// What the trail says of itself.
 #[derive(Clone, Debug)]
 pub(super) enum Note {
     /// The proxy began to write.
-    Started,
+    Started {
+        /// What is wrong with the file that says where the chain ended.
+        head: Option<HeadTrouble>,
+    },
     /// A file was full, and another follows.
     Rotated,
     /// Records could not be written for a while, and so many were not kept.
@@ -26,8 +30,11 @@ pub(super) enum Note {
         /// Since when.
         since: SystemTime,
     },
-    /// The proxy ends.
-    Stopped,
+    /// The proxy ends, and so many records could not be written.
+    Stopped {
+        /// How many.
+        lost: u64,
+    },
 }
 
 /// What a record is made of.
@@ -42,6 +49,8 @@ pub(super) enum Matter {
 pub(super) struct Scribe {
     pub(super) instance: String,
     pub(super) literals: bool,
+    /// Whether the values of parameters are recorded.
+    pub(super) parameters: bool,
     pub(super) key: Option<Key>,
     pub(super) link: Link,
     texts: HashMap<Arc<str>, Arc<Shown>>,
@@ -54,21 +63,24 @@ struct Shown {
     text: Option<String>,
     /// The client's speaks of secrets, or literals are left out: values from it are not recorded either.
     withheld: bool,
+    /// Values are bound to it that are not recorded.
+    bound: bool,
 }
 
 impl Shown {
-    fn of(text: &str, literals: bool) -> Self {
+    fn of(text: &str, literals: bool, parameters: bool) -> Self {
         let scrubbed = scrub(text);
         let withheld = !literals || matches!(scrubbed, Cow::Owned(_));
         let shown = if literals { scrubbed } else { Cow::Owned(redacted(&scrubbed)) };
         let text_shown = if let Cow::Owned(shown) = shown { Some(shown) } else { None };
-        Self { fingerprint: fingerprint(text), text: text_shown, withheld }
+        Self { fingerprint: fingerprint(text), text: text_shown, withheld, bound: !parameters && is_parameterized(text) }
     }
 }
 
 impl Scribe {
-    pub(super) fn new(instance: String, literals: bool, key: Option<Key>, link: Link) -> Self {
-        Self { instance, literals, key, link, texts: HashMap::new() }
+    /// `shown`: whether literals are, and the values of parameters.
+    pub(super) fn new(instance: String, shown: (bool, bool), key: Option<Key>, link: Link) -> Self {
+        Self { instance, literals: shown.0, parameters: shown.1, key, link, texts: HashMap::new() }
     }
 
     /// Writes the record of something; of what is no matter of the audit, none.
@@ -103,7 +115,7 @@ impl Scribe {
         if let Some(known) = self.texts.get(text) {
             return Arc::clone(known);
         }
-        let shown = Arc::new(Shown::of(text, self.literals));
+        let shown = Arc::new(Shown::of(text, self.literals, self.parameters));
         if text.len() <= LONG {
             if self.texts.len() >= MOST {
                 self.texts.clear();
@@ -125,14 +137,14 @@ struct Record<'a> {
     session: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    actors: &'a [Arc<str>],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actors: Vec<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    application: Option<&'a str>,
+    application: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +190,8 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
@@ -201,9 +215,11 @@ struct Policy<'a> {
 
 fn note_record<'a>(blank: Record<'a>, note: &Note) -> Record<'a> {
     match note {
-        Note::Started => Record { event: "started", version: Some(env!("CARGO_PKG_VERSION")), ..blank },
+        Note::Started { head } => {
+            Record { event: "started", version: Some(env!("CARGO_PKG_VERSION")), head: head.map(HeadTrouble::as_str), ..blank }
+        }
         Note::Rotated => Record { event: "rotated", ..blank },
-        Note::Stopped => Record { event: "stopped", ..blank },
+        Note::Stopped { lost } => Record { event: "stopped", lost: Some(*lost).filter(|lost| *lost > 0), ..blank },
         Note::Recovered { lost, since } => Record { event: "recovered", lost: Some(*lost), since: Some(moment(*since)), ..blank },
     }
 }
@@ -236,10 +252,10 @@ fn of<'a>(blank: Record<'a>, who: &'a Identity) -> Record<'a> {
     Record {
         session: Some(who.session.0),
         principal: Some(&who.principal),
-        actors: &who.actors,
+        actors: who.actors.iter().map(|actor| scrub(actor)).collect(),
         token: Some(&who.token),
         address: who.address,
-        application: Some(&who.application),
+        application: Some(scrub(&who.application)),
         database: Some(&who.database),
         ..blank
     }
@@ -256,8 +272,7 @@ fn statement_record<'a>(base: Record<'a>, of: &'a Statement, shown: &'a Shown) -
         fingerprint: Some(&shown.fingerprint),
         outcome: Some(of.outcome.as_str()),
         sqlstate: Some(&of.sqlstate),
-        // Upstream's message may quote a literal.
-        reason: of.reason.as_deref().map(|reason| if shown.withheld { without_quotes(reason) } else { scrub(reason) }),
+        reason: of.reason.as_deref().and_then(|reason| reason_shown(reason, of, shown)),
         decision: &objects.reasons,
         reads: touched(&objects.reads),
         writes: touched(&objects.writes),
@@ -281,12 +296,15 @@ fn policies(applied: &[Applied]) -> Vec<Policy<'_>> {
     applied.iter().map(|a| Policy { on: &a.on, by: &a.by }).collect()
 }
 
-/// A message without what stands in quotes.
-fn without_quotes(message: &str) -> Cow<'_, str> {
-    match (message.find(['"', '\'']), message.rfind(['"', '\''])) {
-        (Some(first), Some(last)) if first < last => Cow::Owned(format!("{}…{}", &message[..=first], &message[last..])),
-        _ => Cow::Borrowed(message),
+/// Upstream's message may quote a literal or a value.
+fn reason_shown<'a>(reason: &'a str, of: &Statement, shown: &Shown) -> Option<Cow<'a, str>> {
+    let failed = of.outcome == Outcome::Failed;
+    if !(shown.withheld || (shown.bound && failed)) {
+        return Some(scrub(reason));
     }
+    // What a function raises may hold values anywhere.
+    let raised = failed && !(of.sqlstate.starts_with(['0', '2', '3', '4', '5']) || of.sqlstate.starts_with("XX"));
+    (!raised).then(|| without_values(reason).into())
 }
 
 /// A moment: RFC 3339 in UTC, with microseconds.

@@ -39,6 +39,26 @@ pub(super) fn fingerprint(text: &str) -> String {
     hex::encode(hash.finalize().get(..8).unwrap_or_default())
 }
 
+/// Whether values are bound to a text.
+pub(super) fn is_parameterized(text: &str) -> bool {
+    Lexer::new(text).any(|token| token.kind == TokenKind::Parameter)
+}
+
+/// A message without what stands in quotes, from the first to the last of them, and without words that have a digit in them.
+pub(super) fn without_values(message: &str) -> String {
+    let unquoted = match (message.find(QUOTES), message.rfind(QUOTES)) {
+        (Some(first), Some(last)) if first < last => {
+            let (before, after) = (message.get(..=first).unwrap_or_default(), message.get(last..).unwrap_or_default());
+            Cow::Owned(format!("{before}…{after}"))
+        }
+        _ => Cow::Borrowed(message),
+    };
+    let shown = |word: &str| if word.contains(|c: char| c.is_numeric()) { "?".to_owned() } else { word.to_owned() };
+    unquoted.split(' ').map(shown).collect::<Vec<_>>().join(" ")
+}
+
+const QUOTES: [char; 2] = ['"', '\''];
+
 fn is_literal(kind: TokenKind) -> bool {
     match kind {
         TokenKind::Text
@@ -140,6 +160,18 @@ mod tests {
         assert_ne!(of, fingerprint("SELECT * FROM \"ORDERS\" WHERE id = 5 AND name = 'x'"));
         assert_ne!(of, fingerprint("SELECT * FROM orders WHERE id = 5 OR name = 'x'"));
         assert_eq!(of.len(), 16);
+    }
+
+    #[test]
+    fn a_message_without_values_has_no_number_and_no_quoted_part() {
+        for (message, expected) in [
+            ("value 4711 is out of range", "value ? is out of range"),
+            ("invalid input syntax for type integer: \"hun\"ter2\"", "invalid input syntax for type integer: \"…\""),
+            ("cannot do that with 2.5e3, or -17", "cannot do that with ? or ?"),
+            ("division by zero", "division by zero"),
+        ] {
+            assert_eq!(without_values(message), expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The trail: records wait in a queue, and one thread writes them, as many at once as there are. Whoever waits for one goes on when it
 //! is as durable as the configuration asks.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +9,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::chain::{Key, Link};
-use super::file::Records;
+use super::chain::Key;
+use super::file::{Found, HeadTrouble, Records, advance_head};
 use super::record::{Matter, Note, Scribe};
+use super::redact::scrub;
 use super::table::{Table, TableSettings};
-use crate::event::{Event, Receipts, Recorder};
+use crate::event::{Event, Outcome, Receipts, Recorder, Statement};
 
 /// When the client may hear of the end of its statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +110,13 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     /// Records that the writer has taken and not yet written.
     taken: usize,
+    /// How much memory all of them hold, about.
+    bytes: usize,
+    /// That of those which were taken.
+    taken_bytes: usize,
     /// Records that were not kept.
     lost: u64,
     /// The writer sleeps.
@@ -124,11 +130,13 @@ struct Waiting {
     at: SystemTime,
     matter: Matter,
     receipt: Option<(Receipts, u64)>,
+    /// How much memory it holds, about.
+    bytes: usize,
 }
 
 impl Waiting {
     fn note(note: Note) -> Self {
-        Self { at: SystemTime::now(), matter: Matter::Note(note), receipt: None }
+        Self { at: SystemTime::now(), matter: Matter::Note(note), receipt: None, bytes: 0 }
     }
 }
 
@@ -136,13 +144,18 @@ impl Trail {
     /// Opens the sinks and begins to write.
     pub fn start(settings: TrailSettings) -> Result<Arc<Self>, TrailError> {
         let TrailSettings { sinks, durability, on_failure, literals, parameters, key, queue, instance } = settings;
-        let mut link = Link::default();
+        let mut found = Found::default();
         let mut file = None;
         if let Some(path) = &sinks.file {
             let opened = Records::open(path, key.as_ref());
-            let (records, found) = opened.map_err(|cause| TrailError::File { path: path.clone(), cause })?;
-            link = found.unwrap_or_default();
-            file = Some(records);
+            let (records, told) = opened.map_err(|cause| TrailError::File { path: path.clone(), cause })?;
+            (file, found) = (Some(records), told);
+            if let Some(trouble) = found.head {
+                tracing::error!(
+                    head = trouble.as_str(),
+                    "what says where the audit trail ended is not there: records may be missing"
+                );
+            }
         }
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
@@ -159,10 +172,12 @@ impl Trail {
         let writer = Writer {
             table,
             shared: Arc::clone(&shared),
-            scribe: Scribe::new(instance, literals, key, link),
+            scribe: Scribe::new(instance, (literals, parameters), key, found.link.unwrap_or_default()),
             file,
+            head: found.head,
             sinks,
             lines: Vec::new(),
+            lost: 0,
         };
         let thread =
             std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run()).map_err(TrailError::Thread)?;
@@ -201,9 +216,11 @@ impl Recorder for Trail {
         }
         let shared = &*self.shared;
         let at = SystemTime::now();
-        let mut queue = shared.queue();
-        let full = queue.waiting.len() + queue.taken >= shared.limit;
         let failing = shared.is_failing();
+        let event = if failing { shortened(event) } else { event };
+        let bytes = size(&event);
+        let mut queue = shared.queue();
+        let full = queue.waiting.len() + queue.taken >= shared.limit || queue.bytes + bytes > MOST_BYTES;
         if queue.gone || (full && failing) {
             // Memory has an end. That something is missing will be on record, and nobody hears that it went well.
             queue.lost += 1;
@@ -219,7 +236,8 @@ impl Recorder for Trail {
             (Durability::Written | Durability::Synced, _) => true,
         };
         let receipt = receipts.filter(|_| waits).map(|receipts| (receipts.clone(), receipts.issue()));
-        queue.waiting.push(Waiting { at, matter: Matter::Event(event), receipt });
+        queue.bytes += bytes;
+        queue.waiting.push_back(Waiting { at, matter: Matter::Event(event), receipt, bytes });
         let wake = std::mem::take(&mut queue.idle);
         drop(queue);
         if wake {
@@ -254,6 +272,10 @@ struct Writer {
     table: Option<Table>,
     sinks: Sinks,
     lines: Vec<u8>,
+    /// What was wrong with the head when the file was opened.
+    head: Option<HeadTrouble>,
+    /// Records that had their numbers and were not written when the proxy ended.
+    lost: u64,
 }
 
 /// A writer that is gone by mistake leaves nobody waiting, and lets nothing begin.
@@ -283,23 +305,36 @@ struct Done {
 impl Writer {
     fn run(mut self) {
         let _fall = Fall(Arc::clone(&self.shared));
-        self.write(vec![Waiting::note(Note::Started)]);
+        let head = self.head;
+        self.write(vec![Waiting::note(Note::Started { head })]);
         while let Some(mut batch) = self.next() {
             if self.file.as_ref().is_some_and(|file| file.is_full(self.sinks.rotate_bytes)) && self.rotated() {
                 batch.insert(0, Waiting::note(Note::Rotated));
             }
             self.write(batch);
         }
-        self.write(vec![Waiting::note(Note::Stopped)]);
+        self.stop();
         if let Some(file) = &self.file {
             let _ = file.sync();
         }
     }
 
-    /// The records that wait, all of them; `None` at the end.
+    /// Writes the last record. What could not be written leaves a gap in the numbers, and this record says how much it is.
+    fn stop(&mut self) {
+        let uncounted = std::mem::take(&mut self.shared.queue().lost);
+        self.scribe.link.sequence += uncounted;
+        self.lost += uncounted;
+        if self.lost > 0 {
+            self.reopen();
+        }
+        self.write(vec![Waiting::note(Note::Stopped { lost: self.lost })]);
+    }
+
+    /// The records that wait, as many as go into one write; `None` at the end.
     fn next(&mut self) -> Option<Vec<Waiting>> {
         let shared = Arc::clone(&self.shared);
         let mut queue = shared.queue();
+        queue.bytes -= std::mem::take(&mut queue.taken_bytes);
         queue.taken = 0;
         while queue.waiting.is_empty() {
             if queue.ended {
@@ -315,8 +350,16 @@ impl Writer {
             std::thread::sleep(GATHER);
             queue = shared.queue();
         }
-        queue.taken = queue.waiting.len();
-        Some(std::mem::take(&mut queue.waiting))
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES
+            && let Some(next) = queue.waiting.pop_front()
+        {
+            bytes += next.bytes;
+            batch.push(next);
+        }
+        (queue.taken, queue.taken_bytes) = (batch.len(), bytes);
+        Some(batch)
     }
 
     /// A file that cannot be put aside is written on.
@@ -335,9 +378,9 @@ impl Writer {
         }
     }
 
-    /// Writes records, and does not rest until they are written, unless the proxy ends.
-    fn write(&mut self, mut batch: Vec<Waiting>) {
-        let before = self.scribe.link;
+    /// Writes records, and does not rest until they are written, unless the proxy ends: whether they are.
+    fn write(&mut self, mut batch: Vec<Waiting>) -> bool {
+        let before = self.scribe.link.sequence;
         self.compose(&batch);
         let mut done = Done::default();
         let mut failed: Option<(SystemTime, Instant)> = None;
@@ -350,9 +393,9 @@ impl Writer {
             self.wait_no_longer(&mut batch, since.elapsed() >= PATIENCE);
             if self.shared.queue().ended {
                 tracing::error!(records = batch.len(), "audit records are lost");
-                self.scribe.link = before;
                 self.wait_no_longer(&mut batch, true);
-                return;
+                self.give_up(before);
+                return false;
             }
             self.pause();
             self.reopen();
@@ -366,6 +409,16 @@ impl Writer {
         if let Some((since, _)) = failed {
             self.recovered(since);
         }
+        true
+    }
+
+    /// Leaves records out for good. Their numbers are not given to others.
+    fn give_up(&mut self, before: u64) {
+        self.lost += self.scribe.link.sequence - before;
+        let Some(path) = &self.sinks.file else { return };
+        if let Err(error) = advance_head(path, &self.scribe.link, self.scribe.key.as_ref()) {
+            tracing::error!(%error, "nor can it be written down that they are");
+        }
     }
 
     fn compose(&mut self, batch: &[Waiting]) {
@@ -373,7 +426,7 @@ impl Writer {
         if self.lines.capacity() > LINES {
             self.lines = Vec::new();
         }
-        for Waiting { at, matter, receipt: _ } in batch {
+        for Waiting { at, matter, receipt: _, bytes: _ } in batch {
             self.scribe.write(&mut self.lines, *at, matter);
         }
     }
@@ -438,9 +491,55 @@ impl Writer {
         let lost = std::mem::take(&mut self.shared.queue().lost);
         tracing::warn!(lost, "audit records are written again");
         self.shared.failing.store(false, Ordering::Release);
-        self.write(vec![Waiting::note(Note::Recovered { lost, since })]);
+        if !self.write(vec![Waiting::note(Note::Recovered { lost, since })]) {
+            self.shared.queue().lost += lost;
+        }
     }
 }
+
+/// How much memory an event holds, about.
+fn size(event: &Event) -> usize {
+    let held = match event {
+        Event::Statement(of) => {
+            let values = of.parameters.iter().flat_map(|values| values.iter().flatten()).map(String::len).sum::<usize>();
+            of.text.len() + of.reason.as_ref().map_or(0, |reason| reason.len()) + values
+        }
+        Event::Governed { command, .. } => command.len(),
+        Event::LoginRefused { user, reason, .. } => user.len() + reason.len(),
+        Event::Accepted { .. }
+        | Event::LoggedIn { .. }
+        | Event::Revoked { .. }
+        | Event::Closed { .. }
+        | Event::Published { .. }
+        | Event::Trouble { .. } => 0,
+    };
+    held + RECORD_BYTES
+}
+
+/// A statement that was refused because no record can be kept need not be kept whole: secrets go first, lest half of one stays.
+fn shortened(event: Event) -> Event {
+    match event {
+        Event::Statement(of) if of.outcome == Outcome::Refused && of.text.len() > SHORT => {
+            let scrubbed = scrub(&of.text);
+            let end = scrubbed.floor_char_boundary(SHORT);
+            let text = format!("{}…", scrubbed.get(..end).unwrap_or_default());
+            Event::Statement(Box::new(Statement { text: text.into(), ..*of }))
+        }
+        other => other,
+    }
+}
+
+/// So much memory may records hold before clients wait for them, or they are lost.
+const MOST_BYTES: usize = 64 << 20;
+
+/// What a record holds besides its texts, about.
+const RECORD_BYTES: usize = 512;
+
+/// How much is written at once, about.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// So much of a text stays while no record can be written.
+const SHORT: usize = 1024;
 
 /// How long records are gathered where nobody waits for them.
 const GATHER: Duration = Duration::from_millis(10);
@@ -462,3 +561,6 @@ pub fn instance() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{:08x}", host.trim(), rand::random::<u32>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -168,6 +168,12 @@ pub(super) enum AuditAction {
         /// The key of the chain; else the configured one
         #[arg(long, value_name = "FILE")]
         key_file: Option<PathBuf>,
+        /// Records before this number were put away on purpose
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        from: u64,
+        /// Nothing beside the files says where the trail ends: copies, or what standard output was kept in
+        #[arg(long)]
+        without_head: bool,
     },
     /// Show the last records
     Tail {

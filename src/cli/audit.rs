@@ -11,13 +11,13 @@ use serde_json::Value;
 use super::arguments::{AuditAction, Shown};
 use super::{Failure, settings, wiring};
 use crate::audit::read::{Query, line};
-use crate::audit::verify::{files, verify};
+use crate::audit::verify::{Expected, current, files, verify};
 use crate::audit::{Key, moment};
 
 /// Does what was asked.
 pub(super) fn run(action: AuditAction, config: Option<&Path>) -> Result<(), Failure> {
     match action {
-        AuditAction::Verify { files, key_file } => check(files, key_file, config),
+        AuditAction::Verify { files, key_file, from, without_head } => check(files, key_file, (from, without_head), config),
         AuditAction::Tail { lines, follow, shown } => tail(lines, follow, &shown, config),
         AuditAction::Search { principal, session, since, until, relation, outcome, event, text, shown } => {
             let moment = |when: Option<String>| when.as_deref().map(when_meant).transpose();
@@ -28,14 +28,25 @@ pub(super) fn run(action: AuditAction, config: Option<&Path>) -> Result<(), Fail
     }
 }
 
-fn check(named: Vec<PathBuf>, key_file: Option<PathBuf>, config: Option<&Path>) -> Result<(), Failure> {
-    let key = match (&key_file, named.is_empty()) {
+fn check(
+    named: Vec<PathBuf>,
+    key_file: Option<PathBuf>,
+    (from, without_head): (u64, bool),
+    config: Option<&Path>,
+) -> Result<(), Failure> {
+    let trail = if named.is_empty() { Some(settings(config)?.audit) } else { None };
+    let key = match (&key_file, &trail) {
         (Some(path), _) => Some(Key::read(path).map_err(Failure::Usage)?),
-        (None, true) => wiring::audit_key(&settings(config)?.audit)?,
-        (None, false) => None,
+        (None, Some(trail)) => wiring::audit_key(trail)?,
+        (None, None) => None,
     };
     let all = chosen(&named, config)?;
-    let verdict = verify(&all, key.as_ref()).map_err(unreadable)?;
+    let file = trail.as_ref().and_then(|trail| trail.file.as_deref());
+    let current = file.or_else(|| current(&all)).filter(|_| !without_head);
+    let keep = trail.as_ref().map_or(0, |trail| trail.rotate_keep);
+    let expected = Expected { key: key.as_ref(), current, from, keep };
+    let again = || file.map_or_else(|| Ok(named.clone()), files);
+    let verdict = verify(again, &expected).map_err(unreadable)?;
     for wrong in &verdict.breaks {
         println!("{wrong}");
     }
