@@ -521,7 +521,7 @@ fn shortened(event: Event) -> Event {
     match event {
         Event::Statement(of) if of.outcome == Outcome::Refused && of.text.len() > SHORT => {
             let scrubbed = scrub(&of.text);
-            let end = scrubbed.floor_char_boundary(SHORT);
+            let end = (0..=SHORT).rev().find(|at| scrubbed.is_char_boundary(*at)).unwrap_or_default();
             let text = format!("{}…", scrubbed.get(..end).unwrap_or_default());
             Event::Statement(Box::new(Statement { text: text.into(), ..*of }))
         }
