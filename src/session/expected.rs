@@ -61,6 +61,22 @@ pub(super) enum Expected {
     Refused(Box<Report>),
 }
 
+impl Expected {
+    /// The statement whose end is waited for.
+    pub(super) fn running(&self) -> Option<&Running> {
+        match self {
+            Self::Execute(running) | Self::Query(running) => Some(running),
+            Self::Parse { .. }
+            | Self::Bind { .. }
+            | Self::Describe { .. }
+            | Self::Close { .. }
+            | Self::Sync { .. }
+            | Self::Local { .. }
+            | Self::Refused(_) => None,
+        }
+    }
+}
+
 /// A statement, or several, in flight.
 #[derive(Clone, Debug)]
 pub(super) struct Running {

@@ -283,20 +283,8 @@ impl Session {
     fn commit_unknown(&self, error: SessionError) -> SessionError {
         use super::expected::Expected;
         use crate::sql::{Effect, Transaction};
-        let commits = self.expected.iter().any(|expected| match expected {
-            Expected::Execute(running) | Expected::Query(running) => running
-                .script
-                .iter()
-                .flat_map(|script| &script.parts)
-                .any(|part| matches!(part.rewritten.effect(), Effect::Transaction(Transaction::Commit { .. }))),
-            Expected::Parse { .. }
-            | Expected::Bind { .. }
-            | Expected::Describe { .. }
-            | Expected::Close { .. }
-            | Expected::Sync { .. }
-            | Expected::Local { .. }
-            | Expected::Refused(_) => false,
-        });
+        let mut parts = self.expected.iter().filter_map(Expected::running).flat_map(|r| &r.script).flat_map(|script| &script.parts);
+        let commits = parts.any(|part| matches!(part.rewritten.effect(), Effect::Transaction(Transaction::Commit { .. })));
         match error {
             SessionError::UpstreamLost(cause) if commits => SessionError::CommitUnknown(cause),
             error => error,

@@ -91,20 +91,7 @@ impl Session {
 
     /// Tells of what still ran when the session ended: it may have taken effect, and its client does not hear.
     pub(super) fn record_unfinished(&mut self, error: Option<&SessionError>) {
-        let unfinished: Vec<Running> = self
-            .expected
-            .iter()
-            .filter_map(|expected| match expected {
-                Expected::Execute(running) | Expected::Query(running) => Some(running.clone()),
-                Expected::Parse { .. }
-                | Expected::Bind { .. }
-                | Expected::Describe { .. }
-                | Expected::Close { .. }
-                | Expected::Sync { .. }
-                | Expected::Local { .. }
-                | Expected::Refused(_) => None,
-            })
-            .collect();
+        let unfinished: Vec<Running> = self.expected.iter().filter_map(Expected::running).cloned().collect();
         let (code, reason) = match error {
             Some(error) => (Report::from(error).code.code().to_owned(), error.to_string()),
             None => ("08006".to_owned(), "the client went away".to_owned()),

@@ -335,8 +335,8 @@ impl Session {
                 }
             }
         }
-        let shakes = matches!(self.expected.front(), Some(Expected::Execute(running) | Expected::Query(running))
-            if running.current().is_some_and(|part| part.shakes));
+        let running = self.expected.front().and_then(Expected::running);
+        let shakes = running.and_then(Running::current).is_some_and(|part| part.shakes);
         self.failed_upstream();
         // A procedure may have committed something before it failed.
         if shakes {
