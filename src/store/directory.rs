@@ -61,16 +61,26 @@ impl Tokens {
         }
     }
 
-    async fn find(&self, hash: &TokenHash) -> Result<Option<Credential>, StoreError> {
+    /// The row of a look-up, if there is one. A line that does not answer is given up.
+    async fn row(
+        &self,
+        statement: fn(&Line) -> &Statement,
+        terms: &[&(dyn ToSql + Sync)],
+        what: &str,
+    ) -> Result<Option<Row>, StoreError> {
         let line = self.line().await?;
-        let row = match timeout(LOOKUP_TIME, line.control.client().query_one(&line.lookup, &[&&hash[..]])).await {
-            Ok(row) => row.map_err(|e| owner_error(&e))?,
+        match timeout(LOOKUP_TIME, line.control.client().query_opt(statement(&line), terms)).await {
+            Ok(row) => Ok(row.map_err(|e| owner_error(&e))?),
             Err(_) => {
                 self.give_up(&line).await;
-                return Err(StoreError::Lost("a token was looked up for too long".to_owned()));
+                Err(StoreError::Lost(format!("{what} was looked up for too long")))
             }
-        };
-        Ok(self.credential(&row))
+        }
+    }
+
+    async fn find(&self, hash: &TokenHash) -> Result<Option<Credential>, StoreError> {
+        let row = self.row(|line| &line.lookup, &[&&hash[..]], "a token").await?;
+        Ok(row.and_then(|row| self.credential(&row)))
     }
 
     /// An issuer's JWT. One that was seen before is only looked up; what has to be written is written on a connection of its own, one
@@ -92,29 +102,14 @@ impl Tokens {
     async fn seen(&self, vouched: &Vouched) -> Result<(bool, Option<Credential>), StoreError> {
         let Vouched { hash, issuer, name, groups, expires, .. } = vouched;
         let (given, issuer, name) = (&hash[..], &**issuer, &**name);
-        let line = self.line().await?;
         let terms: [&(dyn ToSql + Sync); 5] = [&given, &issuer, &name, expires, groups];
-        match timeout(LOOKUP_TIME, line.control.client().query_opt(&line.vouched, &terms)).await {
-            Ok(row) => {
-                let row = row.map_err(|e| owner_error(&e))?;
-                Ok((row.is_some(), row.and_then(|row| self.credential(&row))))
-            }
-            Err(_) => {
-                self.give_up(&line).await;
-                Err(StoreError::Lost("a JWT was looked up for too long".to_owned()))
-            }
-        }
+        let row = self.row(|line| &line.vouched, &terms, "a JWT").await?;
+        Ok((row.is_some(), row.and_then(|row| self.credential(&row))))
     }
 
-    async fn acts(&self, terms: &[&(dyn ToSql + Sync); 4]) -> Result<Option<PrincipalId>, StoreError> {
-        let line = self.line().await?;
-        match timeout(LOOKUP_TIME, line.control.client().query_opt(&line.acts, terms)).await {
-            Ok(row) => Ok(row.map_err(|e| owner_error(&e))?.map(|row| PrincipalId(row.get(0)))),
-            Err(_) => {
-                self.give_up(&line).await;
-                Err(StoreError::Lost("a right to act was looked up for too long".to_owned()))
-            }
-        }
+    async fn acts(&self, terms: &[&(dyn ToSql + Sync)]) -> Result<Option<PrincipalId>, StoreError> {
+        let row = self.row(|line| &line.acts, terms, "a right to act").await?;
+        Ok(row.map(|row| PrincipalId(row.get(0))))
     }
 
     async fn keep(&self, vouched: &Vouched) -> Result<bool, StoreError> {
@@ -181,23 +176,14 @@ impl Directory for super::Store {
     fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a> {
         Box::pin(async move {
             let tokens = self.tokens();
-            let found = match tokens.find(&hash).await {
-                // The line may have died since the last login; a fresh one is tried once.
-                Err(error) if super::channel::lost(&error) => tokens.find(&hash).await,
-                found => found,
-            };
-            found.map_err(|e| DirectoryError(e.to_string()))
+            again(|| tokens.find(&hash)).await
         })
     }
 
     fn vouched<'a>(&'a self, vouched: &'a Vouched) -> Lookup<'a> {
         Box::pin(async move {
             let tokens = self.tokens();
-            let found = match tokens.vouched(vouched).await {
-                Err(error) if super::channel::lost(&error) => tokens.vouched(vouched).await,
-                found => found,
-            };
-            let found = found.map_err(|e| DirectoryError(e.to_string()))?;
+            let found = again(|| tokens.vouched(vouched)).await?;
             // Whoever was made for this login stands in no footing yet.
             let unknown =
                 |of: &Credential| self.published().is_ok_and(|footing| footing.policies.principal(of.principal).is_none());
@@ -212,13 +198,18 @@ impl Directory for super::Store {
         Box::pin(async move {
             let tokens = self.tokens();
             let terms: [&(dyn ToSql + Sync); 4] = [&actor.0, &person, &consent, &allowed];
-            let found = match tokens.acts(&terms).await {
-                Err(error) if super::channel::lost(&error) => tokens.acts(&terms).await,
-                found => found,
-            };
-            found.map_err(|e| DirectoryError(e.to_string()))
+            again(|| tokens.acts(&terms)).await
         })
     }
+}
+
+/// The line may have died since the last login: a fresh one is tried once.
+async fn again<T, F: Future<Output = Result<T, StoreError>>>(look: impl Fn() -> F) -> Result<T, DirectoryError> {
+    let found = match look().await {
+        Err(error) if super::channel::lost(&error) => look().await,
+        found => found,
+    };
+    found.map_err(|e| DirectoryError(e.to_string()))
 }
 
 /// How long a lookup may take before its connection is given up.
