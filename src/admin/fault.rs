@@ -114,7 +114,15 @@ impl Fault {
             Fault::Unavailable(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            _ => {}
+            Fault::NoPath
+            | Fault::Cleartext
+            | Fault::NoJson
+            | Fault::Invalid(_)
+            | Fault::InvalidScim(..)
+            | Fault::Scope(_)
+            | Fault::AdminOnly
+            | Fault::Missing(_)
+            | Fault::Governed(_) => {}
         }
         response
     }
