@@ -1,6 +1,7 @@
 //! The trail: records wait in a queue, and one thread writes them, as many at once as there are. Whoever waits for one goes on when it
 //! is as durable as the configuration asks.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::chain::Key;
 use super::file::{Found, HeadTrouble, Records, advance_head};
 use super::record::{Matter, Note, Scribe};
-use super::redact::scrub;
+use super::redact::{scrub, without_values};
 use super::table::{Table, TableSettings};
 use crate::event::{Event, Outcome, Receipts, Recorder, Statement};
 
@@ -521,9 +522,15 @@ fn shortened(event: Event) -> Event {
     match event {
         Event::Statement(of) if of.outcome == Outcome::Refused && of.text.len() > SHORT => {
             let scrubbed = scrub(&of.text);
+            // What told that it speaks of a secret may stand behind the cut: its reason quotes nothing of it, either.
+            let reason = match scrubbed {
+                Cow::Owned(_) => of.reason.as_deref().map(|reason| without_values(reason).into()),
+                Cow::Borrowed(_) => of.reason.clone(),
+            };
+            let parameters = of.parameters.clone().filter(|_| matches!(scrubbed, Cow::Borrowed(_)));
             let end = (0..=SHORT).rev().find(|at| scrubbed.is_char_boundary(*at)).unwrap_or_default();
             let text = format!("{}…", scrubbed.get(..end).unwrap_or_default());
-            Event::Statement(Box::new(Statement { text: text.into(), ..*of }))
+            Event::Statement(Box::new(Statement { text: text.into(), reason, parameters, ..*of }))
         }
         other => other,
     }

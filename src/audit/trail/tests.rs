@@ -75,6 +75,17 @@ fn records(path: &Path) -> Vec<Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Waits until a text is in one of the files.
+fn reached(path: &Path, text: &str) {
+    let end = Instant::now() + Duration::from_secs(20);
+    // A file may be put aside between the two looks.
+    let there = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|records| records.contains(text));
+    while !verify::files(path).is_ok_and(|files| files.iter().any(there)) {
+        assert!(Instant::now() < end, "waited in vain for {text}");
+        std::thread::yield_now();
+    }
+}
+
 fn scratch() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
@@ -179,11 +190,12 @@ fn rotating(path: &Path, keep: usize) -> TrailSettings {
 #[test]
 fn rotation_explains_what_it_removed_and_no_more() {
     let (_directory, path) = scratch();
-    for _ in 0..4 {
+    for round in 0..4 {
         let trail = Trail::start(rotating(&path, 2)).unwrap();
         for number in 0..3 {
-            trail.record(said(&format!("SELECT {number}")), None);
-            std::thread::sleep(GATHER * 3);
+            let text = format!("SELECT {round}, {number}");
+            trail.record(said(&text), None);
+            reached(&path, &text);
         }
         trail.end_writer();
     }
@@ -199,8 +211,9 @@ fn the_chain_goes_on_from_the_newest_file_aside_and_none_is_written_over() {
     let (_directory, path) = scratch();
     let trail = Trail::start(rotating(&path, 0)).unwrap();
     for number in 0..4 {
-        trail.record(said(&format!("SELECT {number}")), None);
-        std::thread::sleep(GATHER * 3);
+        let text = format!("SELECT {number}");
+        trail.record(said(&text), None);
+        reached(&path, &text);
     }
     trail.end_writer();
     std::fs::remove_file(&path).unwrap();
@@ -309,4 +322,18 @@ fn a_reason_tells_no_value_that_is_left_out_elsewhere() {
     let bound = || failed("SELECT $1::int", "22P02", "invalid input syntax for type integer: \"hunter\"");
     assert_eq!(record_of(bound(), (true, false))["reason"], "invalid input syntax for type integer: \"…\"");
     assert!(record_of(bound(), (true, true))["reason"].to_string().contains("hunter"), "parameters are recorded");
+}
+
+#[test]
+fn a_text_that_is_cut_before_its_secret_leaves_none_in_its_reason() {
+    let text = format!("SELECT {}, 'hunter2' AS password", "1 + ".repeat(400));
+    let refused = Statement {
+        outcome: Outcome::Refused,
+        reason: Some("syntax error at or near \"hunter2\"".into()),
+        parameters: Some(Arc::from(vec![Some("hunter2".to_owned())])),
+        ..statement(&text)
+    };
+    let Event::Statement(kept) = shortened(Event::Statement(Box::new(refused))) else { panic!("a statement stays one") };
+    assert!(kept.text.len() < text.len() && !kept.text.contains("password"));
+    assert_eq!((kept.reason.as_deref().map(|reason| reason.contains("hunter2")), &kept.parameters), (Some(false), &None));
 }
