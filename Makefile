@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 DIR ?=
 PORT ?=
+ARGS ?=
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,13 @@ bench-revocation: setup-bench ## how long until a revocation has reached a thous
 setup-bench:
 	@scripts/setup bench
 
-bench: setup-bench ## direct, pgusher and PgBouncer side by side (release build; about five minutes)
-	cargo build --locked --release
-	benches/run --pgusher target/release/pgusher
+RELEASE = cargo build --locked --release --bin pgusher --example relay --example crowd
+
+bench: setup-bench ## direct, a bare relay, PgBouncer and pgusher side by side, into docs/benchmarks.md (release build; about an hour; ARGS="--only points")
+	$(RELEASE)
+	benches/run --report docs/benchmarks.md $(ARGS)
+
+.PHONY: soak
+soak: setup-bench ## 200 clients do everything at random for ten minutes, every answer checked (release build; ARGS="--soak-seconds 60")
+	$(RELEASE)
+	benches/run --only soak --report docs/benchmarks.md $(ARGS)

@@ -1,0 +1,11 @@
+"""The parts of the bench; `benches/run` puts them together."""
+
+DATABASE = "bench"
+USER = "bench@example.com"  # the role of direct connections and poolers, and the principal at pgusher
+PASSWORD = "bench"
+SCALE = 10  # pgbench's: a million accounts
+ROWS = 100000 * SCALE
+MODES = ("simple", "extended", "prepared")
+
+# The same million rows under different protection.
+PLAIN, FILTERED, MASKED, NATIVE, BARRIER = "pgbench_accounts", "accounts_filtered", "accounts_masked", "accounts_native", "accounts_barrier"

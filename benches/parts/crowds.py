@@ -1,0 +1,176 @@
+"""Many clients at once: idle ones, and a thousand principals over few upstream connections whose every answer is checked."""
+
+import json
+import pathlib
+import re
+import resource
+import subprocess
+import sys
+import threading
+import time
+
+from . import DATABASE
+from .machine import Watch, free_port, settle
+from .statements import medians
+from .wire import Reader
+
+EACH = 100  # rows of each principal
+
+
+def raise_limits():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def idle(bench, options):
+    """MiB of a fresh proxy, KiB that each idle client adds to it after its login and after a statement."""
+    found = {}
+    pooled = bench.pool_mode == "transaction"
+    for target in bench.proxies()[1:]:
+        if not target.process:
+            continue
+        most = options.idle if target.name == "PgBouncer, transaction" or pooled and target.name == "pgusher" else min(options.idle, bench.most - 50)
+        fresh = target.process.resident()
+        sessions = [Reader(target.port, target.password) for _ in range(most)]
+        settle(target.process)
+        after_login = target.process.resident()
+        for session in sessions:
+            session.fetch("SELECT 1")
+            session.buffer = None
+        settle(target.process)
+        after_statement = target.process.resident()
+        for session in sessions:
+            session.close()
+        settle(target.process)
+        found[target.name] = {
+            "clients": most, "fresh": fresh, "login": 1024 * (after_login - fresh) / most, "statement": 1024 * (after_statement - fresh) / most, "after": target.process.resident()}
+        print(f"idle clients: {target.name} done", file=sys.stderr, flush=True)
+    return found
+
+
+def fill_people(bench, count):
+    """A table whose rows belong to principals in turn, and a token for each of them: how many, and the file that the crowd reads."""
+    if getattr(bench, "people", None):
+        return bench.people
+    bench.sql(f"""
+        CREATE TABLE owned (id bigint PRIMARY KEY, owner text NOT NULL, value text NOT NULL);
+        INSERT INTO owned SELECT n, 'p' || lpad((n % {count})::text, 5, '0'), n::text FROM generate_series(0, {count * EACH - 1}) AS n;
+        CREATE TABLE secrets (id int);
+        ALTER TABLE owned OWNER TO bench_owner;
+        ALTER TABLE secrets OWNER TO bench_owner;
+        VACUUM (FREEZE, ANALYZE) owned;""")
+    names = [f"p{number:05}" for number in range(count)]
+    people = bench.govern("CREATE GROUP crowd;\n" + "".join(f'CREATE USER "{name}";\nALTER GROUP crowd ADD USER "{name}";\nCREATE TOKEN FOR "{name}";\n' for name in names))
+    tokens = re.findall(r"pgu_[\w-]+", people)
+    if len(tokens) != count:
+        raise SystemExit(f"{len(tokens)} tokens for {count} principals")
+    bench.govern("GRANT SELECT, MODIFY ON TABLE owned TO crowd;\nALTER TABLE owned SET ROW FILTER (owner = current_user());")
+    path = bench.directory / "tokens.txt"
+    path.write_text("".join(f"{name} {token}\n" for name, token in zip(names, tokens)))
+    path.chmod(0o600)
+    bench.people = count, path
+    return bench.people
+
+
+def crowd_command(bench, options, work, port, tokens, count, sessions, seconds, *more):
+    return [str(pathlib.Path(options.crowd).resolve()), work, "--port", str(port), "--database", DATABASE, "--tokens", str(tokens), "--rows", str(count * EACH),
+            "--sessions", str(sessions), "--seconds", str(seconds), *more]
+
+
+def many(bench, options):
+    """The same clients as one principal and as many, over `upstream` connections: prepared reads under a row filter that leaves each their own rows."""
+    count, tokens = fill_people(bench, options.principals)
+    pooled = bench.pool_mode == "transaction"
+    upstream = 20 if pooled else count + 5
+    port_config = bench.directory / "crowd.toml"
+    port = free_port()
+    port_config.write_text(bench.configuration(port, connections=upstream))
+    proxy = bench.serve("crowd", port_config, port)
+    samples = {}
+    for number in range(options.rounds):
+        for key, principals in (("one principal", 1), ("as many principals", count)):
+            samples.setdefault(key, []).append(crowd(bench, options, proxy, tokens, count, principals))
+        print(f"many principals: round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
+    proxy.stop()
+    return {key: medians(rounds) | {"clients": count, "upstream": upstream} for key, rounds in samples.items()}
+
+
+def crowd(bench, options, proxy, tokens, count, principals):
+    """One round; CPU is counted while everybody is connected and asks."""
+    command = crowd_command(bench, options, "throughput", proxy.port, tokens, count, count, options.seconds, "--principals", str(principals))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    told, marks = [], {}
+
+    def listen():
+        for line in process.stderr:
+            told.append(line)
+            if line.strip() in ("ready", "done"):
+                marks[line.strip()] = (proxy.cpu(), bench.postgres.family_cpu(), connections(bench))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    text = process.stdout.read()
+    process.wait()
+    listener.join()
+    if process.returncode or len(marks) != 2:
+        raise SystemExit(f"the crowd: {''.join(told)[-3000:]}")
+    found = json.loads(text)
+    spent = [after - before for before, after in zip(marks["ready"][:2], marks["done"][:2])]
+    return {"tps": found["tps"], "ms": found["ms"], "proxy": 1e6 * spent[0] / found["answers"], "server": 1e6 * spent[1] / found["answers"], "connections": marks["done"][2]}
+
+
+def connections(bench):
+    """Upstream connections of ordinary sessions."""
+    return int(bench.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgusher_session'"))
+
+
+def soak(bench, options):
+    """Clients that do everything at random, while memory, upstream connections and file descriptors are watched."""
+    sessions, seconds = options.soak_clients, options.soak_seconds
+    count, tokens = fill_people(bench, options.soak_principals)
+    proxy = bench.pgusher
+    watch, began, samples = Watch(proxy), time.monotonic(), []
+    command = crowd_command(bench, options, "soak", proxy.port, tokens, count, sessions, seconds, "--seed", str(options.seed))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None:
+        try:
+            process.wait(min(5, max(1, seconds / 60)))
+        except subprocess.TimeoutExpired:
+            pass
+        files = len(list(pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir()))
+        threads = len(list(pathlib.Path(f"/proc/{proxy.pid}/task").iterdir()))
+        samples.append({"at": time.monotonic() - began, "resident": proxy.resident(), "connections": connections(bench), "files": files, "threads": threads})
+        if time.monotonic() - began > seconds + 120:
+            process.kill()
+            raise SystemExit("the soak does not end")
+    done = json.loads(process.stdout.read())
+    settle(proxy)
+    deadline = time.monotonic() + 30
+    while (left := connections(bench)) > bench.most and time.monotonic() < deadline:
+        time.sleep(0.2)
+    found = {
+        "seconds": seconds, "clients": sessions, "principals": count, "done": done, "samples": samples, "highest": watch.start_mib + watch.growth(), "start": watch.start_mib,
+        "end": proxy.resident(), "connections_left": left, "files_left": len(list(pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir())), "alive": proxy.process.poll() is None,
+    }
+    found["faults"] = faults(bench, found)
+    return found
+
+
+def faults(bench, found):
+    """What the soak must not find."""
+    told = []
+    wrong = found["done"].get("wrong", 0)
+    if wrong:
+        told.append(f"{wrong} wrong answers")
+    if not found["alive"]:
+        told.append("pgusher has ended")
+    later = [sample["resident"] for sample in found["samples"] if sample["at"] > found["seconds"] / 3]
+    first, last = max(later[:len(later) // 2] or [0]), max(later[len(later) // 2:] or [0])
+    if last > 1.1 * first + 5:
+        told.append(f"memory grows: {first:.1f} MiB in the second third, {last:.1f} MiB in the last")
+    if max(sample["connections"] for sample in found["samples"]) > bench.most:
+        told.append("more upstream connections than configured")
+    if found["files_left"] > 100 + found["connections_left"]:
+        told.append(f"{found['files_left']} files are open in the end")
+    return told
