@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pgusher::policy::{
-    Grant, Holder, Level, PolicyParts, PolicySnapshot, Principal, PrincipalId, PrincipalKind, Privilege, Requirement, Securable, Subject,
-    decide,
+    Grant, Holder, Level, PolicyParts, PolicySnapshot, Principal, PrincipalId, PrincipalKind, Privilege, Requirement, Securable,
+    Subject, decide,
 };
 
 const USERS: i64 = 100_000;
@@ -36,7 +36,11 @@ fn main() {
     println!("making the parts: {:.2} s, {:.0} MiB", began.elapsed().as_secs_f64(), resident() - before);
     let (copy, before, began) = (parts.clone(), resident(), Instant::now());
     let snapshot = PolicySnapshot::new(1, copy);
-    println!("snapshot of {USERS} principals, {GRANTS} grants: {:.2} s, {:.0} MiB", began.elapsed().as_secs_f64(), resident() - before);
+    println!(
+        "snapshot of {USERS} principals, {GRANTS} grants: {:.2} s, {:.0} MiB",
+        began.elapsed().as_secs_f64(),
+        resident() - before
+    );
     let began = Instant::now();
     let subjects = subjects(&snapshot);
     println!("who is a principal, with its groups: {:.2} µs", began.elapsed().as_secs_f64() * 1e6 / subjects.len() as f64);
@@ -66,7 +70,8 @@ fn parts() -> PolicyParts {
     }
     for number in 0..GRANTS {
         // Four of five are groups'.
-        let principal = if number % 5 == 0 { 10 + random.below(USERS as u64) as i64 } else { FIRST_GROUP + random.below(GROUPS as u64) as i64 };
+        let principal =
+            if number % 5 == 0 { 10 + random.below(USERS as u64) as i64 } else { FIRST_GROUP + random.below(GROUPS as u64) as i64 };
         let privilege = if number % 3 == 0 { Privilege::Modify } else { Privilege::Select };
         let table = 20_000 + random.below(u64::from(TABLES)) as u32;
         parts.grants.push(Grant { principal: PrincipalId(principal), privilege, securable: Securable::Relation(table) });
@@ -83,7 +88,12 @@ fn subjects(snapshot: &PolicySnapshot) -> Vec<Subject> {
 fn decisions(snapshot: &PolicySnapshot, subjects: &[Subject]) {
     let mut random = Numbers(13);
     let wants: Vec<(&Subject, [Requirement; 1])> = (0..100_000)
-        .map(|_| (&subjects[random.below(subjects.len() as u64) as usize], [requirement(20_000 + random.below(u64::from(TABLES)) as u32)]))
+        .map(|_| {
+            (
+                &subjects[random.below(subjects.len() as u64) as usize],
+                [requirement(20_000 + random.below(u64::from(TABLES)) as u32)],
+            )
+        })
         .collect();
     let mut samples: Vec<f64> = Vec::new();
     let mut allowed = 0_u32;

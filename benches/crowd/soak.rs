@@ -141,7 +141,8 @@ impl Visitor<'_> {
         if changed.map_err(told)? != 1 {
             return Err("not one row was changed".into());
         }
-        self.owners(&format!("SELECT id, owner FROM owned WHERE value = '{value}' AND id BETWEEN {first} AND {first} + 9"), 1..=1).await?;
+        self.owners(&format!("SELECT id, owner FROM owned WHERE value = '{value}' AND id BETWEEN {first} AND {first} + 9"), 1..=1)
+            .await?;
         self.run(if random.random() { "COMMIT" } else { "ROLLBACK" }).await
     }
 

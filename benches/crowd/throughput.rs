@@ -21,7 +21,8 @@ pub async fn run(crowd: Arc<Crowd>, sessions: usize, length: Duration) -> String
         }
         tasks.push(tokio::spawn(async move {
             let mut random = crowd.random(number);
-            let (client, _task) = crowd.connect(who).await.unwrap_or_else(|error| panic!("client {number} cannot connect: {error:?}"));
+            let (client, _task) =
+                crowd.connect(who).await.unwrap_or_else(|error| panic!("client {number} cannot connect: {error:?}"));
             let statement = client.prepare(WINDOW).await.expect("it is prepared");
             ready.wait().await;
             while !over.load(Ordering::Relaxed) {
