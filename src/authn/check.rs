@@ -19,17 +19,31 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The scope that a narrowed token needs for it. Narrower ones (`sql:read`) are refused until they can be enforced.
+    /// The scope that a narrowed token needs for it.
     pub fn scope(self) -> &'static str {
         match self {
-            Purpose::Sql => "sql",
+            Purpose::Sql => SQL_SCOPE,
             Purpose::Administration => ADMIN_SCOPE,
+        }
+    }
+
+    /// The scope that is enough for a part of it.
+    fn lesser(self) -> Option<&'static str> {
+        match self {
+            Purpose::Sql => Some(READING_SCOPE),
+            Purpose::Administration => None,
         }
     }
 }
 
+/// The scope that lets a token run SQL.
+pub const SQL_SCOPE: &str = "sql";
+
+/// The scope that lets a token run SQL that only reads.
+pub const READING_SCOPE: &str = "sql:read";
+
 /// The scope that lets a token use its principal's admin rights.
-const ADMIN_SCOPE: &str = "admin";
+pub const ADMIN_SCOPE: &str = "admin";
 
 /// Why a credential was not accepted: for the log and the audit, never for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -101,8 +115,9 @@ pub fn check(found: Option<Credential>, user: &str, purpose: Purpose, now: Syste
     let disabled = !credential.enabled;
     let other = (user != &*credential.name) & (user != ANY_USER);
     let narrowed = !credential.scopes.is_empty();
-    let scope = narrowed & !credential.scopes.iter().any(|s| &**s == purpose.scope());
-    let left_aside = narrowed & !credential.scopes.iter().any(|s| &**s == ADMIN_SCOPE);
+    let has = |scope: &str| credential.scopes.iter().any(|s| &**s == scope);
+    let (whole, part) = (!narrowed | has(purpose.scope()), purpose.lesser().is_some_and(has));
+    let left_aside = narrowed & !has(ADMIN_SCOPE);
     let admin = credential.admin & !left_aside;
     let refusals = [
         (unknown, Refusal::Unknown),
@@ -110,7 +125,7 @@ pub fn check(found: Option<Credential>, user: &str, purpose: Purpose, now: Syste
         (expired, Refusal::Expired),
         (disabled, Refusal::Disabled),
         (other, Refusal::OtherPrincipal),
-        (scope, Refusal::Scope(purpose)),
+        (!whole & !part, Refusal::Scope(purpose)),
     ];
     match refusals.into_iter().find(|(holds, _)| *holds) {
         Some((_, refusal)) => Err(refusal),
@@ -123,6 +138,7 @@ pub fn check(found: Option<Credential>, user: &str, purpose: Purpose, now: Syste
             bearing: Bearing {
                 claimed: credential.claimed,
                 narrowed: left_aside,
+                reading: !whole,
                 vouched: credential.vouched,
                 acted: !credential.actors.is_empty(),
                 acting: None,
@@ -138,15 +154,17 @@ pub fn check(found: Option<Credential>, user: &str, purpose: Purpose, now: Syste
 impl Proven {
     /// The session of a person for whom this principal acts: the person's rights, but for admin rights, until either token ends.
     pub fn acting_for(self, (person, name): (PrincipalId, &str), shown: Option<Proven>, allowed: bool) -> Proven {
-        let Self { principal: actor, name: actor_name, token, expires, mut actors, .. } = self;
+        let Self { principal: actor, name: actor_name, token, expires, bearing, mut actors, .. } = self;
         actors.push(actor_name);
-        let (consent, claimed, until) = match shown {
+        let (consent, claimed, until, reading) = match shown {
             Some(shown) => {
                 actors.extend(shown.actors);
-                (Some(shown.token), shown.bearing.claimed, shown.expires)
+                (Some(shown.token), shown.bearing.claimed, shown.expires, shown.bearing.reading)
             }
-            None => (None, Arc::default(), None),
+            None => (None, Arc::default(), None, false),
         };
+        // What either token is only for, the session is only for.
+        let reading = reading || bearing.reading;
         let acting = Some(Arc::new(Acting { actor, consent, allowed }));
         Proven {
             principal: person,
@@ -154,7 +172,7 @@ impl Proven {
             token,
             expires: expires.into_iter().chain(until).min(),
             admin: false,
-            bearing: Bearing { claimed, narrowed: true, vouched: true, acted: true, acting },
+            bearing: Bearing { claimed, narrowed: true, reading, vouched: true, acted: true, acting },
             actors,
             created: false,
             may_act: None,
@@ -253,10 +271,26 @@ mod tests {
     fn a_narrowed_token_needs_the_sql_scope_and_keeps_admin_rights_only_by_the_admin_scope() {
         let narrowed = |scopes: &[&str]| Credential { scopes: scopes.iter().map(|s| Arc::from(*s)).collect(), ..good() };
         assert_eq!(refusal(narrowed(&["data"])), Refusal::Scope(Purpose::Sql));
-        assert_eq!(refusal(narrowed(&["sql:read"])), Refusal::Scope(Purpose::Sql));
+        assert_eq!(refusal(narrowed(&["admin"])), Refusal::Scope(Purpose::Sql));
         assert!(!check(Some(narrowed(&["sql"])), "token", Purpose::Sql, now()).unwrap().admin);
         assert!(check(Some(narrowed(&["sql", "admin"])), "token", Purpose::Sql, now()).unwrap().admin);
     }
+
+    #[test]
+    fn a_token_for_reading_is_known_as_one_unless_it_has_the_whole_scope_too() {
+        let proven = |scopes: &[&str]| {
+            let scopes = scopes.iter().map(|s| Arc::from(*s)).collect();
+            check(Some(Credential { scopes, ..good() }), "token", Purpose::Sql, now()).unwrap()
+        };
+        assert!(proven(&["sql:read"]).bearing.reading && proven(&["admin", "sql:read"]).bearing.reading);
+        assert!(!proven(&["sql:read", "sql"]).bearing.reading && !proven(&[]).bearing.reading);
+        let (whole, part) = (proven(&[]), proven(&["sql:read"]));
+        let person = (PrincipalId(8), "bob");
+        assert!(part.clone().acting_for(person, None, true).bearing.reading);
+        assert!(whole.clone().acting_for(person, Some(part), true).bearing.reading, "the person's own token says it");
+        assert!(!whole.clone().acting_for(person, Some(whole), true).bearing.reading);
+    }
+
     #[test]
     fn a_narrowed_token_administrates_only_by_the_admin_scope_and_is_told_so_only_when_it_is_good() {
         let narrowed = |scopes: &[&str]| Credential { scopes: scopes.iter().map(|s| Arc::from(*s)).collect(), ..good() };

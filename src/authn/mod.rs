@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use check::{ANY_USER, Proven, Purpose, Refusal, check};
+pub use check::{ADMIN_SCOPE, ANY_USER, Proven, Purpose, READING_SCOPE, Refusal, SQL_SCOPE, check};
 pub use jwt::{Issuers, JwtRefusal, KeySetError, SourceError, Vouched};
 pub use prove::{Asked, act, prove};
 pub use throttle::{Throttle, network};

@@ -256,8 +256,15 @@ struct FunctionRow {
     t: Vec<Arc<str>>,
     d: bool,
     l: Name,
+    /// Temporary functions are not looked at: they may do anything.
+    #[serde(default = "volatile")]
+    v: bool,
     r: Option<Arc<str>>,
     e: bool,
+}
+
+fn volatile() -> bool {
+    true
 }
 
 impl FunctionRow {
@@ -280,6 +287,7 @@ impl FunctionRow {
             arg_types: self.t,
             security_definer: self.d,
             language: self.l,
+            volatile: self.v,
             result_type: self.r.unwrap_or_else(|| Arc::from("void")),
             returns_set: self.e,
         })
@@ -400,7 +408,10 @@ const FUNCTIONS: &str = r"SELECT p.oid::pg_catalog.int8 AS o, p.pronamespace::pg
   p.prosecdef AS d, coalesce((SELECT min(b.lanname)
       FROM pg_catalog.pg_aggregate AS g JOIN pg_catalog.pg_proc AS f ON f.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn,
         g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn) JOIN pg_catalog.pg_language AS b ON b.oid = f.prolang
-      WHERE g.aggfnoid = p.oid AND b.lanname NOT IN ('c', 'internal')), l.lanname) AS l, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
+      WHERE g.aggfnoid = p.oid AND b.lanname NOT IN ('c', 'internal')), l.lanname) AS l,
+  p.provolatile = 'v' OR EXISTS (SELECT FROM pg_catalog.pg_aggregate AS g JOIN pg_catalog.pg_proc AS f ON f.oid IN (g.aggtransfn, g.aggfinalfn,
+      g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)
+    WHERE g.aggfnoid = p.oid AND f.provolatile = 'v') AS v, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
 WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
   AND p.pronamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_temp\_%')

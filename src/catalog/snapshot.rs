@@ -195,6 +195,8 @@ pub struct Function {
     pub security_definer: bool,
     /// Its language; an aggregate's is that of the functions that it calls.
     pub language: Name,
+    /// It, or a part of it if it is an aggregate, may do anything: VOLATILE.
+    pub volatile: bool,
     /// Its result type as SQL.
     pub result_type: Arc<str>,
     /// Returns a set.

@@ -5,6 +5,7 @@
 use tokio_postgres::error::SqlState;
 
 use super::{Report, StoreError};
+use crate::authn::SQL_SCOPE;
 use crate::policy::{PrincipalKind, Privilege};
 
 /// Why a governance command could not be carried out.
@@ -74,6 +75,9 @@ pub enum GovernError {
     /// A session with a narrowed token asked for a wider one.
     #[error("permission denied to create token")]
     NarrowedToken,
+    /// A session whose token is for reading asked for a change.
+    #[error("permission denied: the token lacks the scope \"{SQL_SCOPE}\"")]
+    Scope,
     /// The subject was dropped or disabled meanwhile.
     #[error("the session's principal may no longer act")]
     SubjectGone,
@@ -322,6 +326,7 @@ impl From<&GovernError> for Report {
                 .detail("Whoever acts for somebody has nothing to do with that one's tokens.")
                 .hint("Log in as the principal itself."),
             GovernError::WiderToken => report.detail("The token of this session is narrowed, and that one is not."),
+            GovernError::Scope => super::sql::lacks_scope(report.message),
             GovernError::NarrowedToken => {
                 report.detail("The token of this session is narrowed, and the new one would not be.").hint("Name the same SCOPES.")
             }
@@ -375,6 +380,7 @@ fn code(error: &GovernError) -> SqlState {
         | GovernError::OthersFunction { .. }
         | GovernError::VouchedToken
         | GovernError::NarrowedToken
+        | GovernError::Scope
         | GovernError::OthersTokens
         | GovernError::WiderToken
         | GovernError::SystemObject { .. }

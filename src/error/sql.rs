@@ -8,6 +8,7 @@ mod tests;
 use tokio_postgres::error::SqlState;
 
 use super::Report;
+use crate::authn::READING_SCOPE;
 use crate::policy::{Level, Privilege};
 use crate::sql::authorize::Lack;
 use crate::sql::parse::hint;
@@ -105,8 +106,16 @@ impl From<&AuthorizeError> for Report {
     fn from(error: &AuthorizeError) -> Self {
         match error {
             AuthorizeError::Denied { lacks, .. } => denied(lacks),
+            AuthorizeError::Scope => lacks_scope(error.to_string()),
         }
     }
+}
+
+/// A statement or command that a token for reading is too narrow for.
+pub(super) fn lacks_scope(message: String) -> Report {
+    Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message).detail(format!(
+        "It has \"{READING_SCOPE}\", which is for statements that only read and for functions that are not VOLATILE."
+    ))
 }
 
 /// The first thing that is missing makes the message; all of them make the detail.

@@ -249,6 +249,8 @@ pub struct Bearing {
     pub claimed: Arc<[PrincipalId]>,
     /// Its principal's admin rights are left aside.
     pub narrowed: bool,
+    /// The token is for reading only (the scope `sql:read`).
+    pub reading: bool,
     /// The token is an issuer's: nothing may outlive it that only it gives.
     pub vouched: bool,
     /// Somebody acts for the principal: by its own token's word, or by a token of that one's.

@@ -12,6 +12,7 @@ use super::run::Session;
 use super::state::State;
 use crate::error::session::Refusal;
 use crate::governance::Command;
+use crate::upstream::housekeeping::Housekeeping;
 use crate::wire::backend::{self, Status};
 
 /// Replies of which a row limit left rows to be asked for.
@@ -115,7 +116,9 @@ impl Session {
         if brief && self.block {
             return Err(Refusal::InBlock("REVOKE TOKEN").into());
         }
-        self.begin(opened).await?;
+        // Even what only looks at policies leaves a row behind: the spent signature. What changes them is held to the client's settings.
+        let begin = if command.changes() { Housekeeping::Begin } else { Housekeeping::BeginWriting };
+        self.begin_by(begin, opened).await?;
         let (environment, ground) = (self.environment.clone(), self.ground());
         let reply = self
             .with_owner(async |channel| environment.governor.govern(command, &ground.subject, &ground.path, channel).await)

@@ -55,10 +55,15 @@ impl Session {
 
     /// Begins a transaction unless one is open.
     pub(super) async fn begin(&mut self, opened: &mut bool) -> Result<(), Stop> {
+        self.begin_by(Housekeeping::Begin, opened).await
+    }
+
+    /// The same, by one of the statements that begin one.
+    pub(super) async fn begin_by(&mut self, statement: Housekeeping<'_>, opened: &mut bool) -> Result<(), Stop> {
         if self.block {
             return if self.status == Status::Failed { Err(Refusal::Failed.into()) } else { Ok(()) };
         }
-        self.must(Housekeeping::Begin).await?;
+        self.must(statement).await?;
         self.block = true;
         *opened = true;
         Ok(())
@@ -152,6 +157,7 @@ impl Session {
             | Housekeeping::Execute { .. }
             | Housekeeping::Define { .. }
             | Housekeeping::Begin
+            | Housekeeping::BeginWriting
             | Housekeeping::Commit
             | Housekeeping::Rollback
             | Housekeeping::BecomeOwner
@@ -186,6 +192,7 @@ impl Session {
                 | Housekeeping::Execute { .. }
                 | Housekeeping::Define { .. }
                 | Housekeeping::Begin
+                | Housekeeping::BeginWriting
                 | Housekeeping::Rollback
                 | Housekeeping::BecomeOwner
                 | Housekeeping::BecomeOwnerOutside

@@ -253,6 +253,9 @@ fn told(reason: &Allowed, footing: &Footing) -> String {
 fn denied(refusal: &Refusal) -> Option<Findings> {
     let lacks = match refusal {
         Refusal::Authorize(AuthorizeError::Denied { lacks, .. }) => lacks,
+        Refusal::Authorize(AuthorizeError::Scope) => {
+            return Some(Findings { reasons: vec![AuthorizeError::Scope.to_string()], ..Findings::default() });
+        }
         Refusal::Elsewhere { refusal, .. } => return denied(refusal),
         _ => return None,
     };

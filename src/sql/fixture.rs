@@ -75,6 +75,7 @@ fn function(oid: Oid, schema: Oid, name: &str, args: &[&str], language: &str) ->
         arg_types: args.iter().map(|_| Arc::from("text")).collect(),
         security_definer: false,
         language: Name::exact(language),
+        volatile: true,
         result_type: "text".into(),
         returns_set: false,
     }

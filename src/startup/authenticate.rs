@@ -23,6 +23,9 @@ use crate::wire::ClientStream;
 /// AuthenticationCleartextPassword.
 const ASK: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
 
+/// What sessions by a token for reading set upstream, whatever the client asks for: PostgreSQL, too, refuses what such a session would write.
+const READING: (&str, &str) = ("default_transaction_read_only", "on");
+
 impl Negotiated {
     pub(super) async fn authenticate(self, rules: &Rules, directory: &dyn Directory) -> Result<Authenticated, Failure> {
         let Negotiated { accepted, mut intake, startup } = self;
@@ -52,7 +55,7 @@ impl Negotiated {
             if database != rules.database {
                 return Err(StartupError::Database(Arc::clone(&database)));
             }
-            let Admitted { settings, on_behalf_of, .. } = admitted?;
+            let Admitted { mut settings, on_behalf_of, .. } = admitted?;
             let proven = match on_behalf_of {
                 Some(person) => {
                     let actor = Arc::clone(&proven.name);
@@ -61,6 +64,9 @@ impl Negotiated {
                 }
                 None => proven,
             };
+            if proven.bearing.reading {
+                settings.insert(READING.0.to_owned(), READING.1.to_owned());
+            }
             Ok((proven, settings))
         }
         .await;

@@ -47,6 +47,8 @@ pub enum Housekeeping<'a> {
     },
     /// BEGIN
     Begin,
+    /// BEGIN READ WRITE
+    BeginWriting,
     /// COMMIT
     Commit,
     /// ROLLBACK
@@ -72,6 +74,7 @@ impl Housekeeping<'_> {
             Self::Define { by: Executor::Ddl, .. } => "SELECT pgusher.define($1, $2, $3)",
             Self::Define { by: Executor::Owner, .. } => "SELECT pgusher.maintain($1, $2, $3)",
             Self::Begin => "BEGIN",
+            Self::BeginWriting => "BEGIN READ WRITE",
             Self::Commit => "COMMIT",
             Self::Rollback => "ROLLBACK",
             Self::BecomeOwner => "SET LOCAL ROLE pgusher_owner",
@@ -91,6 +94,7 @@ impl Housekeeping<'_> {
             }
             Self::Define { by: _, payload, statement, signature } => &[payload, statement, signature],
             Self::Begin
+            | Self::BeginWriting
             | Self::Commit
             | Self::Rollback
             | Self::BecomeOwner
@@ -111,6 +115,7 @@ impl Housekeeping<'_> {
             Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
             Self::Define { .. } => &[TEXT, TEXT, TEXT],
             Self::Begin
+            | Self::BeginWriting
             | Self::Commit
             | Self::Rollback
             | Self::BecomeOwner

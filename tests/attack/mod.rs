@@ -29,6 +29,7 @@ mod pipelines;
 mod predicates;
 mod printers;
 mod rights;
+mod scopes;
 mod side_doors;
 mod startup;
 mod statistics;

@@ -176,7 +176,7 @@ fn walk(file: &Path, footing: &Footing, subject: &Subject, tally: &mut Tally) {
                         }
                     }
                     // Nobody granted anything here.
-                    Err(AuthorizeError::Denied { .. }) => {}
+                    Err(AuthorizeError::Denied { .. } | AuthorizeError::Scope) => {}
                 },
                 Err(error) if is_missing(&error) => {
                     tally.missing += 1;

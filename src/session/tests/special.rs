@@ -72,7 +72,7 @@ async fn a_governance_command_that_fails_rolls_back() {
 async fn governance_goes_by_the_extended_protocol_too_with_row_limits() {
     let mut scene = scene_of(fixture::admin());
     scene.send([parse("g", "SHOW USERS"), describe('S', "g"), bind("", "g"), describe('P', ""), execute("", 2), flush()]).await;
-    scene.housekeeping(BEGIN[0], None, 'T').await;
+    scene.housekeeping("BEGIN READ WRITE", None, 'T').await;
     scene.client_gets(&["1", "t", "T", "2", "T", "D", "D", "s"]).await;
     scene.send([execute("", 2), sync()]).await;
     scene.housekeeping("COMMIT", None, 'I').await;

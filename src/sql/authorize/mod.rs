@@ -4,6 +4,7 @@
 //! on. Never: SQL.
 
 use super::Resolved;
+use crate::authn::SQL_SCOPE;
 use crate::catalog::{CatalogSnapshot, Footing};
 use crate::name::Name;
 use crate::policy::{Allowed, Denied, Level, Missing, Privilege, Securable, Subject, decide};
@@ -19,6 +20,9 @@ pub enum AuthorizeError {
         /// The same in words, in the same order.
         lacks: Vec<Lack>,
     },
+    /// The session's token is for reading, and the statement does more.
+    #[error("permission denied: the token lacks the scope \"{SQL_SCOPE}\"")]
+    Scope,
 }
 
 /// A privilege that is missing, in words.
@@ -51,8 +55,11 @@ pub struct Permitted {
     pub(in crate::sql) reasons: Vec<Allowed>,
 }
 
-/// Decides on a statement's requirements.
+/// Decides on a statement's requirements, after the scope of the session's token: a grant does not widen that.
 pub fn authorize(resolved: Resolved, footing: &Footing, subject: &Subject) -> Result<Permitted, AuthorizeError> {
+    if subject.bearing.reading && resolved.active {
+        return Err(AuthorizeError::Scope);
+    }
     match decide(&footing.policies, subject, &resolved.requirements) {
         Ok(reasons) => Ok(Permitted { resolved, reasons }),
         Err(denied) => {

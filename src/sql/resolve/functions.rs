@@ -212,6 +212,7 @@ impl Walk<'_> {
 
     /// `pg_notify(channel, …)`: a channel that is not written out is looked at when the call runs.
     fn notify_function(&mut self, call: &mut FuncCall) -> Result<(), ResolveError> {
+        self.active = true;
         if let Some(channel) = call.args.first().and_then(literal) {
             return self.channel(&channel).map(|_| ());
         }

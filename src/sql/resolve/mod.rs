@@ -28,6 +28,7 @@ mod narrow;
 mod parameters;
 mod plain;
 mod policy;
+mod reading;
 mod relations;
 mod requirements;
 mod returning;
@@ -70,6 +71,8 @@ pub struct Resolved {
     pub(in crate::sql) effect: Effect,
     /// The changes of the client's text that give that tree.
     pub(in crate::sql) edits: Edits,
+    /// It does more than read.
+    pub(in crate::sql) active: bool,
     /// Texts that go with the statement, each with the tree that it must have.
     pub(in crate::sql) companions: Vec<(Arc<str>, Node)>,
 }
@@ -119,9 +122,10 @@ pub fn resolve(
     }
     walk.look_ahead(&parsed.tree)?;
     let effect = if temporary { walk.define_temporary(kind, &mut parsed.tree)? } else { walk.statement(kind, &mut parsed.tree)? };
-    let requirements = walk.requirements.take().into();
+    let requirements: Arc<[Requirement]> = walk.requirements.take().into();
+    let active = walk.active || !reading::only_reads(kind, &effect, &requirements, &footing.catalog);
     let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));
-    Ok(Resolved { parsed, requirements, touched, effect, edits, companions })
+    Ok(Resolved { parsed, requirements, touched, effect, edits, active, companions })
 }
 
 impl Walk<'_> {

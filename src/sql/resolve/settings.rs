@@ -6,6 +6,7 @@ use pg_query::protobuf::{FuncCall, Node, SelectStmt, SetOperation, VariableSetKi
 use super::ResolveError;
 use super::names::{is_hidden, is_ours, offset, string};
 use super::parameters::{self, Rule};
+use super::reading;
 use super::walk::Walk;
 use crate::name::Name;
 use crate::sql::Effect;
@@ -15,6 +16,7 @@ impl Walk<'_> {
     pub(super) fn set(&mut self, statement: &mut VariableSetStmt) -> Result<Effect, ResolveError> {
         let VariableSetStmt { kind, name, args, jumble_args: _, is_local, location } = statement;
         let parameter = name.to_ascii_lowercase();
+        self.active |= reading::lets_write(&parameter);
         match VariableSetKind::try_from(*kind) {
             Ok(VariableSetKind::VarSetValue) => {
                 let values = args
@@ -27,6 +29,7 @@ impl Walk<'_> {
                     })
                     .collect::<Result<Vec<_>, _>>()?;
                 check(&parameter, &values)?;
+                self.active = self.active && !matches!(values.as_slice(), [value] if is_on(value));
                 Ok(Effect::Set { parameter, value: Some(values), local: *is_local })
             }
             Ok(VariableSetKind::VarSetDefault) => {
@@ -39,6 +42,7 @@ impl Walk<'_> {
             }
             Ok(VariableSetKind::VarResetAll) => Ok(Effect::Reset { parameter: None }),
             Ok(VariableSetKind::VarSetMulti) if matches!(name.as_str(), "TRANSACTION" | "SESSION CHARACTERISTICS") => {
+                self.active |= reading::asks_to_write(args);
                 Ok(Effect::None)
             }
             Ok(VariableSetKind::VarSetMulti) => Err(ResolveError::unsupported(format!("SET {name}"), None)),
@@ -75,6 +79,7 @@ impl Walk<'_> {
                 position: offset(call.location),
             });
         }
+        self.active |= call.args.first().and_then(literal).is_none_or(|name| reading::lets_write(&name.to_ascii_lowercase()));
         Ok(())
     }
 
@@ -183,10 +188,14 @@ fn check(parameter: &str, values: &[String]) -> Result<(), ResolveError> {
             _ => wrong(&values.join(", "), "Only UTF8 is supported."),
         },
         Rule::On => match values {
-            [value] if matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1") => Ok(()),
+            [value] if is_on(value) => Ok(()),
             _ => wrong(&values.join(", "), "It is kept on."),
         },
     }
+}
+
+fn is_on(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
 }
 
 fn is_utf8(value: &str) -> bool {

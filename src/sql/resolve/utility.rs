@@ -9,6 +9,7 @@ use pg_query::protobuf::{
 };
 
 use super::ResolveError;
+use super::reading;
 use super::walk::Walk;
 use crate::name::Name;
 use crate::sql::{Discard, Effect, Remembered, Transaction};
@@ -18,8 +19,9 @@ const CURSOR_HOLD: i32 = 0x0020;
 
 impl Walk<'_> {
     pub(super) fn transaction(&mut self, statement: &TransactionStmt) -> Result<Effect, ResolveError> {
-        let TransactionStmt { kind, options: _, savepoint_name, gid: _, chain, location: _ } = statement;
+        let TransactionStmt { kind, options, savepoint_name, gid: _, chain, location: _ } = statement;
         let name = || Name::exact(savepoint_name);
+        self.active |= reading::asks_to_write(options);
         Ok(Effect::Transaction(match TransactionStmtKind::try_from(*kind) {
             Ok(TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart) => Transaction::Begin,
             Ok(TransactionStmtKind::TransStmtCommit) => Transaction::Commit { chain: *chain },

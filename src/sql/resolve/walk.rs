@@ -111,6 +111,8 @@ pub(in crate::sql) struct Walk<'a> {
     pub(super) making: Option<QualifiedName>,
     /// Who runs a definition when the session is no administrator's.
     pub(super) by: Executor,
+    /// Something in it writes, tells others, or asks to be let write, without a requirement that says so.
+    pub(super) active: bool,
     /// Where calls of `set_config` stand whose arguments have been checked.
     pub(super) set_configs: Vec<i32>,
     /// The name that is replaced may take an alias (COPY and utility statements take none).
@@ -146,6 +148,7 @@ impl<'a> Walk<'a> {
             builtins_only: false,
             making: None,
             by: Executor::Ddl,
+            active: false,
             set_configs: Vec::new(),
             policy_table: None,
             hidden: Vec::new(),

@@ -78,7 +78,7 @@ impl Rewritten {
 /// Makes the edits and runs the guard.
 pub fn rewrite(permitted: Permitted) -> Result<Rewritten, RewriteError> {
     let Permitted { resolved, reasons } = permitted;
-    let Resolved { parsed, requirements, touched, effect, edits, companions } = resolved;
+    let Resolved { parsed, requirements, touched, effect, edits, active: _, companions } = resolved;
     let spliced = edits.apply(&parsed.sql)?;
     guard::prove(&spliced.text, &parsed.tree)?;
     for (text, tree) in &companions {

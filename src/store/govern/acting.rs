@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Ground, OPERATOR, Rows, fetch, moment};
+use crate::authn::{READING_SCOPE, SQL_SCOPE};
 use crate::error::GovernError;
 use crate::governance::Member;
 use crate::upstream::OwnerChannel;
@@ -81,11 +82,12 @@ pub(super) async fn session(ground: &Ground<'_>, channel: &mut dyn OwnerChannel)
     if ground.subject.principal == OPERATOR {
         return Err(GovernError::Unsupported { what: "SHOW SESSION is for sessions, and this is none".to_owned(), hint: None });
     }
+    let acting = if ground.subject.bearing.reading { READING_SCOPE } else { SQL_SCOPE };
     let sql = format!(
         "SELECT s.name AS principal, (SELECT coalesce(pg_catalog.string_agg( \
            CASE WHEN a.name ~ '[,\"[:space:]]' THEN pg_catalog.quote_ident(a.name) ELSE a.name END, ', ' ORDER BY a.place), '') \
            FROM pg_catalog.unnest(s.actors) WITH ORDINALITY AS a(name, place)) AS actors, s.token, \
-         CASE WHEN s.actor IS NULL THEN pg_catalog.array_to_string(t.scopes, ', ') ELSE 'sql' END AS scopes, \
+         CASE WHEN s.actor IS NULL THEN pg_catalog.array_to_string(t.scopes, ', ') ELSE '{acting}' END AS scopes, \
          pg_catalog.array_to_string(s.groups, ', ') AS groups, s.admin, {} AS started_at, \
          CASE WHEN s.expires_at < 'infinity' THEN {} END AS expires_at \
          FROM pgusher.session AS s JOIN pgusher.token AS t ON t.id = s.token \

@@ -94,6 +94,9 @@ pub async fn carry_out(
     known: Option<&Known>,
     channel: &mut dyn OwnerChannel,
 ) -> Result<Reply, GovernError> {
+    if command.changes() && subject.bearing.reading {
+        return Err(GovernError::Scope);
+    }
     // A new token changes nothing for anybody else, so it waits for nobody and nobody is told.
     let shakes = command.changes() && !matches!(command, Command::CreateToken { .. });
     if shakes {

@@ -136,6 +136,7 @@ fn function(oid: Oid, name: &str, arguments: &[&str], result: &str) -> Function 
         arg_types: arguments.iter().map(|t| Arc::from(*t)).collect(),
         security_definer: false,
         language: Name::exact("plpgsql"),
+        volatile: true,
         result_type: Arc::from(result),
         returns_set: false,
     }
@@ -349,7 +350,7 @@ fn a_token_is_shown_once_and_only_its_hash_is_sent() {
     assert!(!sql.contains(&token[4..]) && sql.contains("'it''s'") && sql.contains("interval '172800 seconds'"), "{sql}");
     assert!(sql.contains(&hex::encode(crate::authn::hash(token.as_bytes()))), "{sql}");
     assert_refused(ANN, "CREATE TOKEN LIFETIME '3 years'", "22023", "token lifetime is too long");
-    assert_refused(ANN, "CREATE TOKEN SCOPES (sql:read)", "0A000", "token scope \"sql:read\" is not supported");
+    assert_refused(ANN, "CREATE TOKEN SCOPES (data)", "0A000", "token scope \"data\" is not supported");
     assert_refused(ROOT, "CREATE TOKEN FOR emea", "42809", "\"emea\" is not a user");
     assert_refused(0, "CREATE TOKEN", "22023", "the operator has no tokens");
 }

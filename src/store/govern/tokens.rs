@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Ground, OPERATOR, Rows, fetch, moment};
-use crate::authn::Token;
+use crate::authn::{ADMIN_SCOPE, READING_SCOPE, SQL_SCOPE, Token};
 use crate::error::{GovernError, Object};
 use crate::governance::TokensOf;
 use crate::name::quote_literal;
@@ -25,7 +25,7 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The scopes that are enforced; a token may not be given one that would promise more than is kept.
-const SCOPES: [&str; 2] = ["sql", "admin"];
+const SCOPES: [&str; 3] = [SQL_SCOPE, READING_SCOPE, ADMIN_SCOPE];
 
 const OTHERS: &str = "list tokens of others";
 
@@ -140,9 +140,13 @@ fn holder<'a>(ground: &'a Ground<'_>, name: Option<&str>, what: &str) -> Result<
 fn scopes(ground: &Ground<'_>, wanted: &[String]) -> Result<String, GovernError> {
     if let Some(scope) = wanted.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
         let what = format!("token scope \"{scope}\" is not supported");
-        return Err(GovernError::Unsupported { what, hint: Some("The scopes are sql and admin.") });
+        let hint = match scope.as_str() {
+            "data" => "It is for an HTTP API of rows, which there is not. The scopes are sql, sql:read and admin.",
+            _ => "The scopes are sql, sql:read and admin.",
+        };
+        return Err(GovernError::Unsupported { what, hint: Some(hint) });
     }
-    if ground.narrowed && (wanted.is_empty() || wanted.iter().any(|scope| scope == "admin")) {
+    if ground.narrowed && (wanted.is_empty() || wanted.iter().any(|scope| scope == ADMIN_SCOPE)) {
         return Err(GovernError::NarrowedToken);
     }
     let items = wanted.iter().map(|scope| quote_literal(scope)).collect::<Vec<_>>().join(", ");
