@@ -1,8 +1,8 @@
 //! Whether a statement only reads: what a token of the scope `sql:read` is good for. It goes by kinds, effects and requirements that are listed;
 //! whatever is not, does more. Pure.
 
-use pg_query::protobuf::{Node, a_const};
 use pg_query::NodeEnum as Kind;
+use pg_query::protobuf::{Node, a_const};
 
 use crate::catalog::CatalogSnapshot;
 use crate::policy::{Privilege, Requirement, Securable};
