@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::event::{Event, Interpreter, Outcome, SessionId};
+use crate::session::Figures;
 
 /// Upper bounds of the statement duration's buckets, in microseconds.
 const BUCKETS: [u64; 12] = [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 1_000_000, 10_000_000, 60_000_000];
@@ -130,6 +131,21 @@ pub fn gauge(out: &mut String, name: &str, help: &str, value: i64) {
 fn counter(out: &mut String, name: &str, help: &str, value: &AtomicU64) {
     head(out, name, help, "counter");
     line(out, name, &value.load(Ordering::Relaxed));
+}
+
+/// What the cache of analysed statements did, and what it holds.
+pub fn statement_cache(out: &mut String, figures: &Figures) {
+    let name = "pgusher_statement_lookups_total";
+    head(out, name, "Texts of statements, by where their analysis came from.", "counter");
+    for (found, count) in [("session", figures.remembered), ("shared", figures.hits), ("analysed", figures.misses)] {
+        line(out, &format!("{name}{{from=\"{found}\"}}"), &count);
+    }
+    let name = "pgusher_statement_cache_evicted_total";
+    head(out, name, "Texts thrown out of the shared cache to make room.", "counter");
+    line(out, name, &figures.evicted);
+    let number = |value| i64::try_from(value).unwrap_or(i64::MAX);
+    gauge(out, "pgusher_statement_cache_entries", "Texts in the shared cache.", number(figures.entries));
+    gauge(out, "pgusher_statement_cache_bytes", "About how many bytes they take.", number(figures.bytes));
 }
 
 fn head(out: &mut String, name: &str, help: &str, kind: &str) {

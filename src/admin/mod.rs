@@ -31,7 +31,7 @@ pub use call::Api;
 use crate::event::Events;
 use crate::listener::{Web, is_private};
 use crate::metrics::{Metrics, gauge};
-use crate::session::Governor;
+use crate::session::{Governor, Readings};
 use crate::upstream::{Login, Pool};
 use crate::wire::ClientStream;
 use call::Peer;
@@ -55,6 +55,8 @@ pub struct Pages {
     pub governor: Arc<dyn Governor>,
     /// The upstream connections.
     pub pool: Arc<Pool>,
+    /// Texts that were analysed before, where statements are.
+    pub readings: Option<Arc<Readings>>,
     /// The API, where there is one.
     pub api: Option<Arc<Api>>,
 }
@@ -106,6 +108,9 @@ async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
     let help = "Upstream connections that may still be opened.";
     gauge(&mut text, "pgusher_upstream_session_connections_free", help, free(Login::Session));
     gauge(&mut text, "pgusher_upstream_control_connections_free", help, free(Login::Control));
+    if let Some(readings) = &pages.readings {
+        crate::metrics::statement_cache(&mut text, &readings.figures());
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 

@@ -81,7 +81,8 @@ async fn ask(address: SocketAddr, path: &str) -> String {
 #[tokio::test]
 async fn the_pages_say_whether_the_process_lives_is_ready_and_what_it_counted() {
     let plane = Arc::new(Plane(AtomicBool::new(false)));
-    let pages = Pages { metrics: Arc::new(Metrics::default()), governor: plane.clone(), pool: Arc::new(pool()), api: None };
+    let pages =
+        Pages { metrics: Arc::new(Metrics::default()), governor: plane.clone(), pool: Arc::new(pool()), readings: None, api: None };
     let http = Http {
         address: "127.0.0.1:0".parse().unwrap(),
         tls: None,

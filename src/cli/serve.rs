@@ -22,7 +22,7 @@ use crate::config::{self, Settings};
 use crate::event::Events;
 use crate::listener::{Gate, ListenSettings, Listener, Web};
 use crate::metrics::Metrics;
-use crate::session::{self, Environment};
+use crate::session::{self, Environment, Readings};
 use crate::store::Store;
 use crate::upstream::{Pool, Registry};
 
@@ -101,6 +101,7 @@ impl Served {
             registry: Arc::clone(&registry),
             events: events.clone(),
             key: Arc::new(ArcSwap::from_pointee(store.signing_key())),
+            readings: Arc::new(Readings::new(wiring::readings(settings))),
             limits: wiring::limits(settings),
             idle: wiring::idle(settings),
             analyses: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
@@ -180,6 +181,7 @@ impl Served {
             registry: Arc::clone(&old.registry),
             events: old.events.clone(),
             key: Arc::clone(&old.key),
+            readings: Arc::clone(&old.readings),
             limits: wiring::limits(&new),
             idle: wiring::idle(&new),
             analyses: Arc::clone(&old.analyses),
@@ -211,7 +213,14 @@ fn http(
         body_bytes: http.body_bytes,
         timeout: http.request_timeout,
     };
-    let pages = Pages { metrics, governor: served.store.clone(), pool: Arc::clone(&served.pool), api: Some(Arc::new(api)) };
+    let readings = Arc::clone(&served.environment.load().readings);
+    let pages = Pages {
+        metrics,
+        governor: served.store.clone(),
+        pool: Arc::clone(&served.pool),
+        readings: Some(readings),
+        api: Some(Arc::new(api)),
+    };
     let (serving, events) = (Arc::clone(&web), served.gate.events.clone());
     let task = tokio::spawn(async move { admin::serve(&serving, pages, &events, stopped).await });
     Ok(Some((web, task)))

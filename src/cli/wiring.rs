@@ -6,7 +6,7 @@ use super::Failure;
 use crate::audit::{self, Durability, Key, OnFailure, Sinks, TableSettings, TrailSettings};
 use crate::config::{self, Settings};
 use crate::policy::Mechanism;
-use crate::session::IdleLimits;
+use crate::session::{Bounds, IdleLimits};
 use crate::sql::Limits;
 use crate::startup::Rules;
 use crate::store::{StoreSettings, govern, reconcile};
@@ -40,6 +40,11 @@ pub(super) fn rules(settings: &Settings) -> Result<Rules, Failure> {
 /// The limits of analysis.
 pub(super) fn limits(settings: &Settings) -> Limits {
     Limits { statement_bytes: settings.limits.statement_bytes, ..Limits::default() }
+}
+
+/// How much is kept of texts that were analysed.
+pub(super) fn readings(settings: &Settings) -> Bounds {
+    Bounds { entries: settings.limits.cached_statements, bytes: settings.limits.cached_statement_bytes }
 }
 
 /// How long sessions may idle.

@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 66] = [
+pub const KEYS: [Key; 68] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -50,6 +50,8 @@ pub const KEYS: [Key; 66] = [
     key("upstream.control_connections", Some("20"), Restart),
     key("upstream.acquire_timeout_ms", Some("10000"), Restart),
     key("limits.statement_bytes", Some("1048576"), Applies),
+    key("limits.cached_statements", Some("10000"), Restart),
+    key("limits.cached_statement_bytes", Some("67108864"), Restart),
     key("limits.idle_timeout_ms", Some("0"), Applies),
     key("limits.idle_in_transaction_timeout_ms", Some("0"), Applies),
     key("policies.row_filters", Some("\"rls\""), Restart),

@@ -117,6 +117,10 @@ pub enum UpstreamEncryption {
 pub struct Limits {
     /// The most bytes of one statement text.
     pub statement_bytes: usize,
+    /// The most texts whose analysis is kept, for all sessions together.
+    pub cached_statements: usize,
+    /// About how many bytes those may take.
+    pub cached_statement_bytes: usize,
     /// Ends a session that idles; `None` never.
     pub idle_timeout: Option<Duration>,
     /// Ends a session that idles in a transaction; `None` never.
@@ -346,10 +350,14 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
 
 fn limits(written: &mut Written) -> Option<Limits> {
     let statement_bytes = written.count("limits.statement_bytes", 1024..=64 << 20);
+    let cached_statements = written.count("limits.cached_statements", 0..=100_000_000);
+    let cached_statement_bytes = written.count("limits.cached_statement_bytes", 0..=1 << 40);
     let idle_timeout = written.milliseconds("limits.idle_timeout_ms", 0..=30 * DAY_MS);
     let in_transaction = written.milliseconds("limits.idle_in_transaction_timeout_ms", 0..=30 * DAY_MS);
     Some(Limits {
         statement_bytes: statement_bytes?,
+        cached_statements: cached_statements?,
+        cached_statement_bytes: cached_statement_bytes?,
         idle_timeout: Some(idle_timeout?).filter(|t| !t.is_zero()),
         idle_in_transaction_timeout: Some(in_transaction?).filter(|t| !t.is_zero()),
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
-use super::Governor;
+use super::{Governor, Readings};
 use crate::event::Events;
 use crate::sql::Limits;
 use crate::upstream::owner::SigningKey;
@@ -33,6 +33,8 @@ pub struct Environment {
     pub events: Events,
     /// The key that identities are signed with; may be replaced while we run.
     pub key: Arc<ArcSwap<SigningKey>>,
+    /// Texts that were analysed before.
+    pub readings: Arc<Readings>,
     /// The limits of analysis.
     pub limits: Limits,
     /// How long a session may do nothing.

@@ -200,7 +200,11 @@ impl Session {
             self.cache.clear();
             self.cache_epoch = self.epoch;
         }
-        self.cache.find(text).cloned()
+        let known = self.cache.find(text).cloned();
+        if known.is_some() {
+            self.environment.readings.remembered();
+        }
+        known
     }
 
     /// Analyses a text; [`Session::stand`] comes first.
@@ -221,7 +225,9 @@ impl Session {
     async fn outline_once(&mut self, text: &Arc<str>) -> Result<Outline, Stop> {
         let ground = self.ground();
         if text.len() <= LONG {
-            return Ok(outline(text, &ground, &self.names, &self.environment.limits)?);
+            let published = self.environment.governor.footing().ok();
+            let (readings, limits) = (&self.environment.readings, &self.environment.limits);
+            return Ok(readings.outline(text, &ground, published.as_ref(), &self.names, limits).await?);
         }
         let (text, objects, limits) = (text.clone(), self.names.objects(), self.environment.limits.clone());
         self.elsewhere(move || outline(&text, &ground, &objects, &limits)).await

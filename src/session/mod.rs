@@ -49,6 +49,7 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
+pub use cache::{Bounds, Figures, Readings};
 pub use environment::{Environment, IdleLimits};
 pub use greet::run;
 

@@ -10,7 +10,7 @@ use crate::governance::{self, Command};
 use crate::name::Name;
 use crate::policy::{Securable, Subject};
 use crate::sql::parse::{Route, route, split_statements};
-use crate::sql::{self, Effect, Limits, Parsed, Remembered, Rewritten, SessionObjects, Touched, Transaction};
+use crate::sql::{self, Analysis, Effect, Limits, Parsed, Remembered, Rewritten, SessionObjects, Touched, Transaction};
 use crate::upstream::housekeeping::RESERVED;
 use crate::upstream::send::JOINT;
 
@@ -38,6 +38,13 @@ pub(super) struct Part {
     pub(super) shakes: bool,
     /// What its record says of objects, once it was asked.
     pub(super) objects: OnceLock<Arc<Findings>>,
+}
+
+impl Part {
+    /// A statement that was not put into a script yet.
+    pub(super) fn new(text: Arc<str>, offset: usize, rewritten: Rewritten, shakes: bool) -> Self {
+        Self { text, offset, start: 0, rewritten, shakes, objects: OnceLock::new() }
+    }
 }
 
 impl Script {
@@ -121,11 +128,16 @@ pub(super) fn outline(text: &Arc<str>, ground: &Ground, objects: &dyn SessionObj
 pub(super) fn analyse(parsed: Parsed, ground: &Ground, objects: &dyn SessionObjects) -> Result<Part, Refusal> {
     let (text, offset) = (parsed.text().clone(), parsed.offset());
     let resolved = sql::resolve(parsed, &ground.footing, &ground.path, &ground.subject, objects)?;
-    let permitted = sql::authorize(resolved, &ground.footing, &ground.subject)?;
-    let rewritten = sql::rewrite(permitted)?;
+    let rewritten = decide(Arc::new(sql::analysis(resolved)), ground)?;
     reserve(rewritten.effect())?;
     let shakes = shakes(&rewritten) || ground.footing.catalog.temporaries().has_functions();
-    Ok(Part { text, offset, start: 0, rewritten, shakes, objects: OnceLock::new() })
+    Ok(Part::new(text, offset, rewritten, shakes))
+}
+
+/// Decides on a statement that was analysed on the same footing and path.
+pub(super) fn decide(analysis: Arc<Analysis>, ground: &Ground) -> Result<Rewritten, Refusal> {
+    let permitted = sql::authorize(analysis, &ground.footing, &ground.subject)?;
+    Ok(sql::rewrite(permitted)?)
 }
 
 fn governance_commands(text: &str) -> Result<Vec<(Arc<str>, Command)>, Refusal> {

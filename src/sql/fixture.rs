@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
-    Effect, Limits, Permitted, Remembered, ResolveError, RewriteError, Rewritten, SessionObjects, Touched, parse, resolve, rewrite,
+    Effect, Limits, Permitted, Remembered, ResolveError, RewriteError, Rewritten, SessionObjects, Touched, analysis, parse,
+    resolve, rewrite,
 };
 use crate::catalog::{
     Arbiter, CatalogParts, CatalogSnapshot, Column, Footing, Function, FunctionKind, Governed, GovernedTable, Operator, PrimaryKey,
@@ -306,7 +307,8 @@ pub(crate) fn analyse_as(sql: &str, subject: &Subject, footing: &Footing, path: 
     let mut statements = parse(sql, &Limits::default()).unwrap_or_else(|error| panic!("{sql}: {error}"));
     assert_eq!(statements.len(), 1, "{sql}");
     let resolved = resolve(statements.remove(0), footing, path, subject, &Held).map_err(Refused::Resolve)?;
-    let rewritten: Rewritten = rewrite(Permitted { resolved, reasons: Vec::new() }).map_err(Refused::Rewrite)?;
+    let rewritten: Rewritten =
+        rewrite(Permitted { analysis: Arc::new(analysis(resolved)), reasons: Vec::new() }).map_err(Refused::Rewrite)?;
     let requirements = rewritten.remembered().requirements;
     let needs = requirements
         .iter()

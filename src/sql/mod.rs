@@ -1,7 +1,8 @@
 //! From a client's text to text that may be sent upstream.
 //!
-//! parse → resolve → authorize → rewrite, each a plain function from the previous stage's type to the next:
-//! text → [`Parsed`] → [`Resolved`] → [`Permitted`] → [`Rewritten`]. Pure and synchronous: text in, text out, no I/O.
+//! parse → resolve → analysis → authorize → rewrite, each a plain function from the previous stage's type to the next:
+//! text → [`Parsed`] → [`Resolved`] → [`Analysis`] → [`Permitted`] → [`Rewritten`]. Pure and synchronous: text in, text out, no I/O.
+//! An [`Analysis`] is of nobody in particular and may be used again; a decision is somebody's.
 //! The witnesses have private fields and one constructor each; `upstream::send` takes only [`Rewritten`] or `Housekeeping`.
 
 pub mod authorize;
@@ -14,7 +15,7 @@ pub mod rewrite;
 pub use authorize::{AuthorizeError, Permitted, authorize};
 pub use parse::{Limits, ParseError, Parsed, StatementKind, parse};
 pub use resolve::{Mistake, ResolveError, Resolved, check_declared, resolve};
-pub use rewrite::{RewriteError, Rewritten, rewrite};
+pub use rewrite::{Analysis, RewriteError, Rewritten, analysis, rewrite};
 
 use std::sync::Arc;
 

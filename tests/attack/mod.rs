@@ -30,6 +30,7 @@ mod predicates;
 mod printers;
 mod rights;
 mod scopes;
+mod sharing;
 mod side_doors;
 mod startup;
 mod statistics;

@@ -18,7 +18,9 @@ use pgusher::catalog::{CatalogSnapshot, Footing, SearchPath};
 use pgusher::name::Name;
 use pgusher::policy::{Bearing, PolicySnapshot, PrincipalId, Subject};
 use pgusher::sql::parse::{Limits, StatementKind};
-use pgusher::sql::{AuthorizeError, Remembered, ResolveError, SessionObjects, Touched, authorize, parse, resolve, rewrite};
+use pgusher::sql::{
+    AuthorizeError, Remembered, ResolveError, SessionObjects, Touched, analysis, authorize, parse, resolve, rewrite,
+};
 
 use crate::harness::{Client, Mechanism, ProxySettings, Upstream, program, scratch};
 
@@ -169,7 +171,7 @@ fn walk(file: &Path, footing: &Footing, subject: &Subject, tally: &mut Tally) {
             }
             let text = one.text().to_string();
             match resolve(one, footing, &path, subject, &Everything) {
-                Ok(resolved) => match authorize(resolved, footing, subject) {
+                Ok(resolved) => match authorize(Arc::new(analysis(resolved)), footing, subject) {
                     Ok(permitted) => {
                         if let Err(error) = rewrite(permitted) {
                             tally.unproved.push(format!("{name}: {text}: {error}"));

@@ -1,13 +1,13 @@
 use super::Report;
 use crate::catalog::SearchPath;
 use crate::sql::fixture::{Held, alice, footing};
-use crate::sql::{Limits, authorize, parse, resolve};
+use crate::sql::{Limits, analysis, authorize, parse, resolve};
 
 fn report(sql: &str) -> Report {
     let (footing, subject) = (footing(), alice());
     let parsed = parse(sql, &Limits::default()).unwrap().remove(0);
     let resolved = resolve(parsed, &footing, &SearchPath::default(), &subject, &Held).unwrap();
-    Report::from(&authorize(resolved, &footing, &subject).unwrap_err())
+    Report::from(&authorize(std::sync::Arc::new(analysis(resolved)), &footing, &subject).unwrap_err())
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::policy::{PolicyParts, PolicySnapshot, Subject};
 use crate::session::exchange::{Clock, Exchange};
 use crate::session::run::{Session, Start, Who};
 use crate::session::settings::PathTracker;
-use crate::session::{Environment, Governor, IdleLimits, Reply};
+use crate::session::{Bounds, Environment, Governor, IdleLimits, Readings, Reply};
 use crate::sql::{Limits, fixture};
 use crate::upstream::owner::SigningKey;
 use crate::upstream::send::Link;
@@ -144,6 +144,7 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         registry: Registry::new(upstream),
         events: Events::new(vec![Box::new(Telling(fake.clone()))]),
         key: Arc::new(ArcSwap::from_pointee(SigningKey::new(b"key"))),
+        readings: Arc::new(Readings::new(Bounds { entries: 1000, bytes: 1 << 20 })),
         limits: Limits::default(),
         idle,
         analyses: Arc::new(tokio::sync::Semaphore::new(2)),

@@ -1,9 +1,11 @@
-//! [`Resolved`] → [`Permitted`], or the reasons why not.
+//! [`Analysis`] → [`Permitted`], or the reasons why not.
 //!
 //! In: a statement's requirements, the policies, the principal. Out: the proof, or what is missing in words that a person can act
 //! on. Never: SQL.
 
-use super::Resolved;
+use std::sync::Arc;
+
+use super::Analysis;
 use crate::authn::SQL_SCOPE;
 use crate::catalog::{CatalogSnapshot, Footing};
 use crate::name::Name;
@@ -51,17 +53,17 @@ pub struct Lack {
 /// The proof that a decision allowed this statement.
 #[derive(Debug)]
 pub struct Permitted {
-    pub(in crate::sql) resolved: Resolved,
+    pub(in crate::sql) analysis: Arc<Analysis>,
     pub(in crate::sql) reasons: Vec<Allowed>,
 }
 
 /// Decides on a statement's requirements, after the scope of the session's token: a grant does not widen that.
-pub fn authorize(resolved: Resolved, footing: &Footing, subject: &Subject) -> Result<Permitted, AuthorizeError> {
-    if subject.bearing.reading && resolved.active {
+pub fn authorize(analysis: Arc<Analysis>, footing: &Footing, subject: &Subject) -> Result<Permitted, AuthorizeError> {
+    if subject.bearing.reading && analysis.active() {
         return Err(AuthorizeError::Scope);
     }
-    match decide(&footing.policies, subject, &resolved.requirements) {
-        Ok(reasons) => Ok(Permitted { resolved, reasons }),
+    match decide(&footing.policies, subject, analysis.requirements()) {
+        Ok(reasons) => Ok(Permitted { analysis, reasons }),
         Err(denied) => {
             let lacks = denied.missing.iter().map(|missing| lack(missing, footing, subject)).collect();
             Err(AuthorizeError::Denied { denied, lacks })

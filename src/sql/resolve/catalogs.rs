@@ -14,7 +14,7 @@ use super::ties::{self, Named};
 use super::walk::{Purpose, Walk};
 use crate::catalog::Relation;
 use crate::name::{Name, QualifiedName};
-use crate::policy::{Oid, Privilege, Securable, holds};
+use crate::policy::Oid;
 
 /// What a statement is to the catalogs, found before it is walked.
 #[derive(Debug, Default)]
@@ -157,19 +157,7 @@ impl Walk<'_> {
 
     /// Whether the principal sees the relation of a number, as far as catalog and policies say.
     fn sees(&self, number: Oid) -> bool {
-        let (Some(subject), footing) = (self.ground.subject, self.ground.footing) else { return false };
-        let owned = footing.catalog.relation(number).and_then(|relation| relation.owned_by);
-        [Some(number), owned].into_iter().flatten().filter_map(|oid| footing.catalog.relation(oid)).any(|relation| {
-            footing.catalog.schema(relation.schema).is_some_and(|schema| match (schema.ours, schema.system) {
-                (true, _) => false,
-                (false, true) => matches!(schema.name.as_str(), "pg_catalog" | "information_schema"),
-                (false, false) => {
-                    [Privilege::Select, Privilege::Modify, Privilege::ReadMetadata, Privilege::Manage].iter().any(|held| {
-                        holds(&footing.policies, subject, *held, Securable::Relation(relation.oid), Some(schema.oid)).is_some()
-                    })
-                }
-            })
-        })
+        self.ground.onlooker.is_some_and(|onlooker| onlooker.sees(self.ground.footing, number))
     }
 
     /// Whether catalogs are shown as the session's principal sees them: not in what administrators define, and not in policies.

@@ -4,6 +4,7 @@
 //! as it is to reach upstream, and the same changes as edits of the client's text. Never: decisions, I/O. Whatever is not
 //! understood is refused.
 
+pub(in crate::sql) mod asked;
 pub mod builtins;
 mod catalog_relations;
 mod catalogs;
@@ -59,6 +60,7 @@ use crate::policy::{Requirement, Subject};
 pub use error::{Mistake, ResolveError};
 pub use naming::check_declared;
 
+use asked::{Onlooker, Seen, Watched};
 use walk::{Ground, Purpose, Walk};
 
 /// A statement with what it needs and what will be changed in it.
@@ -75,6 +77,10 @@ pub struct Resolved {
     pub(in crate::sql) active: bool,
     /// Texts that go with the statement, each with the tree that it must have.
     pub(in crate::sql) companions: Vec<(Arc<str>, Node)>,
+    /// What was asked about the principal.
+    pub(in crate::sql) seen: Vec<Seen>,
+    /// Prepared statements or cursors of the session were asked for.
+    pub(in crate::sql) refers: bool,
 }
 
 impl Resolved {
@@ -94,8 +100,8 @@ impl Resolved {
     }
 }
 
-/// Resolves one statement. The subject matters only for whether administrators' statement kinds are open to it, and for
-/// whether it is told reasons that are meant for administrators.
+/// Resolves one statement. The subject matters only for whether it is an administrator's, and for what is kept in [`Resolved`]: whether
+/// it sees the relations that the text gives by their numbers.
 pub fn resolve(
     mut parsed: Parsed,
     footing: &Footing,
@@ -105,7 +111,8 @@ pub fn resolve(
 ) -> Result<Resolved, ResolveError> {
     let kind = parsed.kind();
     let sql = parsed.sql.clone();
-    let ground = Ground::of(footing, search_path, subject, objects);
+    let (onlooker, watched) = (Onlooker::new(subject), Watched::new(objects));
+    let ground = Ground { footing, path: search_path, admin: subject.admin, onlooker: Some(&onlooker), objects: &watched };
     let mut walk = Walk::new(ground, Purpose::Statement, &sql);
     let temporary = walk.is_temporary(&parsed.tree);
     match parsed.classified() {
@@ -125,7 +132,8 @@ pub fn resolve(
     let requirements: Arc<[Requirement]> = walk.requirements.take().into();
     let active = walk.active || !reading::only_reads(kind, &effect, &requirements, &footing.catalog);
     let (touched, edits, companions) = (walk.touched, std::mem::take(&mut walk.edits), std::mem::take(&mut walk.companions));
-    Ok(Resolved { parsed, requirements, touched, effect, edits, active, companions })
+    let (refers, seen) = (watched.asked(), onlooker.told());
+    Ok(Resolved { parsed, requirements, touched, effect, edits, active, companions, seen, refers })
 }
 
 impl Walk<'_> {

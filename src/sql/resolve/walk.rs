@@ -9,13 +9,14 @@ use pg_query::NodeEnum as Kind;
 use pg_query::protobuf::{Node, SqlValueFunction};
 
 use super::ResolveError;
+use super::asked::Onlooker;
 use super::children::{Part, children};
 use super::requirements::Requirements;
 use super::scope::Scopes;
 use super::spans::Tokens;
 use crate::catalog::{Footing, SearchPath};
 use crate::name::QualifiedName;
-use crate::policy::{Holder, Oid, Subject};
+use crate::policy::{Holder, Oid};
 use crate::sql::rewrite::splice::Edits;
 use crate::sql::{Executor, Remembered, SessionObjects, Touched};
 
@@ -43,21 +44,10 @@ pub(in crate::sql) struct Ground<'a> {
     pub(in crate::sql) path: &'a SearchPath,
     /// An administrator's session: utility statements are open, and reasons are told.
     pub(in crate::sql) admin: bool,
-    /// Who asks; nobody for a definition of ours.
-    pub(in crate::sql) subject: Option<&'a Subject>,
+    /// What may be asked about the principal; nothing for a definition of ours.
+    pub(in crate::sql) onlooker: Option<&'a Onlooker<'a>>,
     /// The session's prepared statements and cursors.
     pub(in crate::sql) objects: &'a dyn SessionObjects,
-}
-
-impl<'a> Ground<'a> {
-    pub(in crate::sql) fn of(
-        footing: &'a Footing,
-        path: &'a SearchPath,
-        subject: &'a Subject,
-        objects: &'a dyn SessionObjects,
-    ) -> Self {
-        Self { footing, path, admin: subject.admin, subject: Some(subject), objects }
-    }
 }
 
 /// Of a definition: there are no prepared statements and cursors.

@@ -100,7 +100,7 @@ fn analysed(
     let table = footing.catalog.qualified(relation).ok_or(SHAPE)?;
     let (before, after) = ("SELECT (", format!("\n) FROM {}", table.quoted()));
     let Parsed { mut tree, sql, .. } = alone(&format!("{before}{text}{after}"), SHAPE)?;
-    let ground = Ground { footing, path, admin: true, subject: None, objects: &NoObjects };
+    let ground = Ground { footing, path, admin: true, onlooker: None, objects: &NoObjects };
     let mut walk = Walk::new(ground, Purpose::Policy, &sql);
     walk.over_table(relation);
     walk.hidden = hidden.to_vec();

@@ -20,7 +20,7 @@ pub fn governed_definition(
     let shape = DefinitionError::Shape("a view's definition must be a single query");
     let Parsed { mut tree, sql, .. } = alone(definition, shape.clone())?;
     let path = SearchPath { schemas: Vec::new() };
-    let ground = Ground { footing, path: &path, admin: true, subject: None, objects: &NoObjects };
+    let ground = Ground { footing, path: &path, admin: true, onlooker: None, objects: &NoObjects };
     let mut walk = Walk::new(ground, Purpose::ViewTwin(read_target), &sql);
     match tree.node.as_mut() {
         Some(Kind::SelectStmt(select)) => walk.select(select)?,

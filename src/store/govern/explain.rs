@@ -1,5 +1,7 @@
 //! EXPLAIN ACCESS: what a statement needs, what gives it or that nothing does, and what filters and masks it would meet.
 
+use std::sync::Arc;
+
 use super::filters::source_text;
 use super::show::place;
 use super::{Ground, Rows};
@@ -47,7 +49,7 @@ pub(super) fn explain(ground: &Ground<'_>, principal: Option<&str>, statement: &
     }
     // What is sent shows filters' and masks' places, so only administrators see it.
     if ground.subject.admin
-        && let Ok(permitted) = sql::authorize(resolved, &ground.footing, &subject)
+        && let Ok(permitted) = sql::authorize(Arc::new(sql::analysis(resolved)), &ground.footing, &subject)
     {
         let sent = sql::rewrite(permitted).map_err(|error| refused(Report::from(&error)))?;
         rows.push(row(&subject.name, "", "", "sent", Some(sent.text().to_string())));

@@ -132,13 +132,15 @@ fn nothing_is_rewritten_without_the_guard() {
     use crate::catalog::SearchPath;
     use crate::sql::fixture::{alice, footing};
     use crate::sql::resolve::walk::NoObjects;
-    use crate::sql::{Limits, Permitted, Resolved, parse, resolve, rewrite};
+    use crate::sql::{Limits, Permitted, Resolved, analysis, parse, resolve, rewrite};
     let resolved = |sql: &str| {
         let statement = parse(sql, &Limits::default()).unwrap().remove(0);
         resolve(statement, &footing(), &SearchPath::default(), &alice(), &NoObjects).unwrap()
     };
-    let done =
-        |resolved: Resolved| rewrite(Permitted { resolved, reasons: Vec::new() }).map(|rewritten| rewritten.text().to_string());
+    let done = |resolved: Resolved| {
+        let permitted = Permitted { analysis: std::sync::Arc::new(analysis(resolved)), reasons: Vec::new() };
+        rewrite(permitted).map(|rewritten| rewritten.text().to_string())
+    };
     assert!(done(resolved("SELECT 1 FROM orders")).is_ok());
     let mut smuggled = resolved("SELECT 1 FROM orders");
     smuggled.edits.replace(7..8, "pw FROM secret --");

@@ -1,0 +1,173 @@
+use std::collections::HashSet;
+
+use super::*;
+use crate::name::Name;
+use crate::policy::{PrincipalId, Securable};
+use crate::sql::AuthorizeError;
+use crate::sql::fixture::{self, Held, admin, alice};
+
+const ROOMY: Bounds = Bounds { entries: 1600, bytes: 16 << 20 };
+
+fn ground(footing: &Arc<Footing>, subject: Subject, path: &[&str]) -> Ground {
+    let schemas = path.iter().map(|name| Name::exact(name)).collect();
+    Ground { footing: footing.clone(), subject, path: SearchPath { schemas } }
+}
+
+/// Somebody without a grant.
+fn olga() -> Subject {
+    let groups = Arc::new(HashSet::from([PrincipalId(1)]));
+    Subject { principal: PrincipalId(5), name: "olga".into(), groups, ..alice() }
+}
+
+fn ask(readings: &Readings, text: &str, ground: &Ground, published: Option<&Arc<Footing>>) -> Result<String, Refusal> {
+    let (text, limits) = (Arc::from(text), Limits::default());
+    let asked = readings.outline(&text, ground, published, &Held, &limits);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    match runtime.block_on(asked)? {
+        Outline::Together(script) => Ok(script.parts.iter().map(|part| &**part.rewritten.text()).collect::<Vec<_>>().join("; ")),
+        Outline::Empty | Outline::Governance(_) | Outline::OneByOne(_) => Ok(String::new()),
+    }
+}
+
+fn counts(readings: &Readings) -> (u64, u64) {
+    let figures = readings.figures();
+    (figures.hits, figures.misses)
+}
+
+#[test]
+fn a_text_is_analysed_once_and_decided_on_for_each() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let (alice, olga) = (ground(&footing, alice(), &["public"]), ground(&footing, olga(), &["public"]));
+    let sent = ask(&readings, "SELECT id FROM orders", &alice, Some(&footing)).unwrap();
+    assert_eq!(ask(&readings, "SELECT id FROM orders", &alice, Some(&footing)).unwrap(), sent);
+    assert_eq!(counts(&readings), (1, 1));
+    let denied = ask(&readings, "SELECT id FROM orders", &olga, Some(&footing));
+    let Err(Refusal::Authorize(AuthorizeError::Denied { denied, .. })) = denied else { panic!("{denied:?}") };
+    assert_eq!(denied.missing[0].requirement.securable, Securable::Relation(fixture::ORDERS));
+    assert_eq!(counts(&readings), (2, 1));
+}
+
+#[test]
+fn what_is_denied_to_the_first_is_there_for_the_next() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let ask = |subject| ask(&readings, "SELECT id FROM orders", &ground(&footing, subject, &["public"]), Some(&footing));
+    assert!(ask(olga()).is_err());
+    assert!(ask(alice()).is_ok());
+    assert!(ask(olga()).is_err());
+}
+
+#[test]
+fn another_search_path_is_another_text() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let ask = |path: &[&str]| ask(&readings, "SELECT id FROM orders", &ground(&footing, admin(), path), Some(&footing)).unwrap();
+    let first = ask(&["public"]);
+    assert_ne!(ask(&["archive", "public"]), first);
+    assert_eq!(ask(&["public"]), first);
+    assert_eq!(counts(&readings), (1, 2));
+}
+
+#[test]
+fn administrators_and_others_share_nothing() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let ask =
+        |subject| ask(&readings, "SELECT id::regclass::text FROM orders", &ground(&footing, subject, &["public"]), Some(&footing));
+    let whole = ask(admin()).unwrap();
+    let other = ask(alice()).unwrap();
+    assert_ne!(other, whole);
+    assert_eq!((ask(admin()).unwrap(), ask(alice()).unwrap()), (whole, other));
+    assert_eq!(counts(&readings), (2, 2));
+}
+
+/// A row of a catalog is read as it is where its number is known to be seen.
+#[test]
+fn what_one_principal_sees_is_not_taken_for_seen_by_another() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let text = format!("SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = '{}'", fixture::ORDERS);
+    let ask = |subject| ask(&readings, &text, &ground(&footing, subject, &["public"]), Some(&footing)).unwrap();
+    let (hers, others) = (ask(alice()), ask(olga()));
+    assert!(!hers.contains("pgusher") && others.contains("pgusher"), "{hers}\n{others}");
+    assert_eq!((ask(alice()), ask(olga())), (hers, others));
+    assert_eq!(counts(&readings), (2, 2));
+}
+
+/// Of an open transaction, with temporary objects, or an older one: all bear the same versions.
+#[test]
+fn only_the_published_footing_is_shared_on() {
+    let readings = Readings::new(ROOMY);
+    let (published, own) = (Arc::new(fixture::footing()), Arc::new(fixture::footing()));
+    assert_eq!(published.versions(), own.versions());
+    let ask =
+        |footing, published| ask(&readings, "SELECT id FROM orders", &ground(footing, alice(), &["public"]), published).unwrap();
+    ask(&own, Some(&published));
+    ask(&own, None);
+    assert_eq!(readings.figures(), Figures::default());
+    ask(&published, Some(&published));
+    ask(&own, Some(&published));
+    assert_eq!(counts(&readings), (0, 1));
+}
+
+#[test]
+fn a_newer_footing_throws_out_everything() {
+    let readings = Readings::new(ROOMY);
+    let (old, new) = (Arc::new(fixture::footing()), Arc::new(fixture::footing()));
+    for text in ["SELECT 1", "SELECT 2", "SELECT 3"] {
+        ask(&readings, text, &ground(&old, alice(), &["public"]), Some(&old)).unwrap();
+    }
+    assert_eq!(readings.figures().entries, 3);
+    ask(&readings, "SELECT 1", &ground(&new, alice(), &["public"]), Some(&new)).unwrap();
+    let Figures { entries, bytes, .. } = readings.figures();
+    assert_eq!((entries, counts(&readings)), (1, (0, 4)));
+    assert!(bytes > 0 && bytes < 2000, "{bytes}");
+    assert_eq!(Arc::strong_count(&old), 1, "it keeps no footing alive");
+}
+
+#[test]
+fn what_looks_at_a_sessions_own_objects_is_not_kept() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let alice = ground(&footing, alice(), &["public"]);
+    for text in ["EXECUTE held", "FETCH 1 FROM held", "EXPLAIN EXECUTE held", "PREPARE p AS SELECT 1", "DISCARD ALL", "MOVE held"] {
+        let _ = ask(&readings, text, &alice, Some(&footing));
+        assert_eq!(readings.figures().entries, 0, "{text}");
+    }
+}
+
+#[test]
+fn it_grows_no_larger_than_its_bounds() {
+    let (readings, footing) = (Readings::new(Bounds { entries: 64, bytes: 1 << 20 }), Arc::new(fixture::footing()));
+    let alice = ground(&footing, alice(), &["public"]);
+    for number in 0..1000 {
+        ask(&readings, &format!("SELECT {number} FROM orders"), &alice, Some(&footing)).unwrap();
+        ask(&readings, "SELECT id FROM orders", &alice, Some(&footing)).unwrap();
+    }
+    let Figures { entries, evicted, hits, .. } = readings.figures();
+    assert!(entries <= 64 && evicted >= 900, "{entries} {evicted}");
+    assert!(hits >= 900, "what is asked for again stays: {hits}");
+    let small = Readings::new(Bounds { entries: 1000, bytes: 16 << 10 });
+    for number in 0..1000 {
+        ask(&small, &format!("SELECT {number} FROM orders"), &alice, Some(&footing)).unwrap();
+    }
+    let Figures { entries, bytes, .. } = small.figures();
+    assert!(entries > 0 && bytes <= 16 << 10, "{entries} {bytes}");
+    let none = Readings::new(Bounds { entries: 0, bytes: 0 });
+    ask(&none, "SELECT 1", &alice, Some(&footing)).unwrap();
+    assert_eq!((none.figures().entries, none.figures().bytes), (0, 0));
+}
+
+#[test]
+fn who_asks_for_a_text_that_is_being_analysed_waits() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let (text, alice) = (Arc::from("SELECT id FROM orders"), ground(&footing, alice(), &["public"]));
+    let Found::Claim(claim) = readings.find(&text, &alice) else { panic!("nobody has it") };
+    let Found::Busy(done) = readings.find(&text, &alice) else { panic!("somebody is at it") };
+    assert!(matches!(readings.find(&Arc::from("SELECT 1"), &alice), Found::Claim(_)), "another text waits for nobody");
+    assert!(done.has_changed().is_ok(), "not done");
+    let Ok(Outline::Together(script)) = outline(&text, &alice, &Held, &Limits::default()) else { panic!("it is allowed") };
+    claim.keep(Arc::new(Reading::of(&script).unwrap()));
+    drop(claim);
+    assert!(done.has_changed().is_err(), "done");
+    assert!(matches!(readings.find(&text, &alice), Found::Reading(_)));
+    // Whoever gives up leaves it to the next.
+    let text = Arc::from("SELECT 2");
+    drop(readings.find(&text, &alice));
+    assert!(matches!(readings.find(&text, &alice), Found::Claim(_)));
+}
