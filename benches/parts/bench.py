@@ -194,7 +194,7 @@ class Bench:
         return (
             f'[listen]\naddresses = ["127.0.0.1"]\nport = {port}\nconnections = {self.clients}\n'
             f'[tls]\ncertificate = "{self.certificate}"\nprivate_key = "{self.private_key}"\n'
-            f'[upstream]\nhost = "127.0.0.1"\nport = {self.port}\ndatabase = "{DATABASE}"\nsession_connections = {connections or self.most}\n'
+            f'[upstream]\nhost = "127.0.0.1"\nport = {self.port}\ndatabase = "{DATABASE}"\nsession_connections = {connections or self.most}\nacquire_timeout_ms = 60000\n'
             + (f'pool_mode = "{pool_mode}"\n' if pool_mode else "")
             + '[http]\naddress = ""\n[log]\nlevel = "warn"\n')
 

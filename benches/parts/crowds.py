@@ -106,7 +106,7 @@ def crowd(bench, options, proxy, tokens, count, principals):
         for line in process.stderr:
             told.append(line)
             if line.strip() in ("ready", "done"):
-                marks[line.strip()] = (proxy.cpu(), bench.postgres.family_cpu(), connections(bench))
+                marks[line.strip()] = (proxy.cpu(), bench.postgres.family_cpu(), connections(bench) if line.strip() == "ready" else 0)
 
     listener = threading.Thread(target=listen)
     listener.start()
@@ -117,7 +117,7 @@ def crowd(bench, options, proxy, tokens, count, principals):
         raise SystemExit(f"the crowd: {''.join(told)[-3000:]}")
     found = json.loads(text)
     spent = [after - before for before, after in zip(marks["ready"][:2], marks["done"][:2])]
-    return {"tps": found["tps"], "ms": found["ms"], "proxy": 1e6 * spent[0] / found["answers"], "server": 1e6 * spent[1] / found["answers"], "connections": marks["done"][2]}
+    return {"tps": found["tps"], "ms": found["ms"], "proxy": 1e6 * spent[0] / found["answers"], "server": 1e6 * spent[1] / found["answers"], "connections": marks["ready"][2]}
 
 
 def connections(bench):

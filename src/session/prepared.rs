@@ -75,7 +75,8 @@ struct Waiting<T> {
 
 /// What waits under a name, the latest if several do.
 fn waiting<'a, T>(pending: &'a VecDeque<Waiting<T>>, name: &str) -> Option<&'a Waiting<T>> {
-    pending.iter().rev().find(|waiting| &*waiting.name == name)
+    // Comparing empty texts is a hundred nanoseconds on some CPUs: a masked load at an address that is none.
+    pending.iter().rev().find(|waiting| waiting.name.len() == name.len() && (name.is_empty() || &*waiting.name == name))
 }
 
 /// Everything with a name.
