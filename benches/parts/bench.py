@@ -15,6 +15,8 @@ import time
 from . import BARRIER, DATABASE, FILTERED, MASKED, MODES, NATIVE, PASSWORD, PLAIN, SCALE, USER
 from .machine import Running, account, dropped, free_port, program
 
+POOL = 20  # upstream connections of what pools transactions
+
 # The mask as SQL: `{}` asks whether the reader may see the value.
 MASK = "CASE WHEN {} THEN abalance ELSE abalance / 100 * 100 END"
 
@@ -47,7 +49,6 @@ class Bench:
         self.started = []
         self.most = getattr(options, "most", 350)  # sessions that stand upstream at a time, of each proxy
         self.clients = getattr(options, "idle", 0) + 2000
-        self.pool_mode = getattr(options, "pool_mode", None)
         self.others = []
         if account():
             os.chown(self.directory, account().pw_uid, account().pw_gid)
@@ -157,7 +158,7 @@ class Bench:
 
     def start_pgbouncers(self):
         self.session_pooler = self.start_pgbouncer("session", self.most)
-        self.transaction_pooler = self.start_pgbouncer("transaction", 20)
+        self.transaction_pooler = self.start_pgbouncer("transaction", POOL)
 
     def start_pgbouncer(self, mode, pool):
         port = free_port()
@@ -189,8 +190,7 @@ class Bench:
         self.relay.port = port
 
     def configuration(self, port, pool_mode=None, connections=None):
-        """The text of a configuration of pgusher."""
-        pool_mode = pool_mode or self.pool_mode
+        """The text of a configuration of pgusher; without a mode its default."""
         return (
             f'[listen]\naddresses = ["127.0.0.1"]\nport = {port}\nconnections = {self.clients}\n'
             f'[tls]\ncertificate = "{self.certificate}"\nprivate_key = "{self.private_key}"\n'
@@ -207,6 +207,16 @@ class Bench:
             raise SystemExit(f"pgusher init: {made.stdout}{made.stderr}")
         self.admin_token = re.search(r"pgu_\S+", made.stdout).group(0)
         self.pgusher = self.serve("pgusher", config, self.pgusher_port)
+
+    def start_pooled(self):
+        """A second proxy over the same store, whose sessions share upstream connections."""
+        if "pool_mode" not in (pathlib.Path(__file__).resolve().parents[2] / "config/pgusher.toml").read_text():
+            self.pooled = None
+            return
+        port = free_port()
+        config = self.directory / "pooled.toml"
+        config.write_text(self.configuration(port, "transaction", POOL))
+        self.pooled = self.serve("pooled", config, port)
 
     def serve(self, name, config, port):
         """Another pgusher over the same store."""
@@ -259,15 +269,15 @@ class Bench:
         prepares = pgbouncer_version() >= (1, 21)
         found.append(Target("PgBouncer, transaction", self.transaction_pooler.port, PASSWORD, self.transaction_pooler, modes=MODES if prepares else MODES[:2]))
         found += self.others
-        found.append(Target("pgusher", self.pgusher_port, self.token, self.pgusher))
-        return found
+        return found + [Target(f"pgusher, {mode}", process.port, self.token, process) for mode, process in self.modes()]
+
+    def modes(self):
+        return [("session", self.pgusher)] + ([("transaction", self.pooled)] if self.pooled else [])
 
     def governed(self):
         """pgusher's tables under policies."""
-        return [
-            Target("pgusher, row filter", self.pgusher_port, self.token, self.pgusher, FILTERED),
-            Target("pgusher, row filter and mask", self.pgusher_port, self.token, self.pgusher, MASKED),
-        ]
+        tables = (("row filter", FILTERED), ("row filter and mask", MASKED))
+        return [Target(f"pgusher, {mode}, {name}", process.port, self.token, process, table) for name, table in tables for mode, process in self.modes()]
 
     def by_hand(self):
         """The same protection without a proxy."""

@@ -10,7 +10,8 @@ import threading
 import time
 
 from . import DATABASE
-from .machine import Watch, free_port, settle
+from .bench import POOL
+from .machine import Watch, settle
 from .statements import medians
 from .wire import Reader
 
@@ -26,11 +27,10 @@ def raise_limits():
 def idle(bench, options):
     """MiB of a fresh proxy, KiB that each idle client adds to it after its login and after a statement."""
     found = {}
-    pooled = bench.pool_mode == "transaction"
     for target in bench.proxies()[1:]:
         if not target.process:
             continue
-        most = options.idle if target.name == "PgBouncer, transaction" or pooled and target.name == "pgusher" else min(options.idle, bench.most - 50)
+        most = options.idle if "transaction" in target.name else min(options.idle, bench.most - 50)
         fresh = target.process.resident()
         sessions = [Reader(target.port, target.password) for _ in range(most)]
         settle(target.process)
@@ -79,21 +79,14 @@ def crowd_command(bench, options, work, port, tokens, count, sessions, seconds, 
 
 
 def many(bench, options):
-    """The same clients as one principal and as many, over `upstream` connections: prepared reads under a row filter that leaves each their own rows."""
+    """The same clients as one principal and as many, over few upstream connections: prepared reads under a row filter that leaves each their own rows."""
     count, tokens = fill_people(bench, options.principals)
-    pooled = bench.pool_mode == "transaction"
-    upstream = 20 if pooled else count + 5
-    port_config = bench.directory / "crowd.toml"
-    port = free_port()
-    port_config.write_text(bench.configuration(port, connections=upstream))
-    proxy = bench.serve("crowd", port_config, port)
     samples = {}
     for number in range(options.rounds):
         for key, principals in (("one principal", 1), ("as many principals", count)):
-            samples.setdefault(key, []).append(crowd(bench, options, proxy, tokens, count, principals))
+            samples.setdefault(key, []).append(crowd(bench, options, bench.pooled or bench.pgusher, tokens, count, principals))
         print(f"many principals: round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
-    proxy.stop()
-    return {key: medians(rounds) | {"clients": count, "upstream": upstream} for key, rounds in samples.items()}
+    return {key: medians(rounds) | {"clients": count, "upstream": POOL if bench.pooled else bench.most} for key, rounds in samples.items()}
 
 
 def crowd(bench, options, proxy, tokens, count, principals):
@@ -129,7 +122,7 @@ def soak(bench, options):
     """Clients that do everything at random, while memory, upstream connections and file descriptors are watched."""
     sessions, seconds = options.soak_clients, options.soak_seconds
     count, tokens = fill_people(bench, options.soak_principals)
-    proxy = bench.pgusher
+    proxy, most = (bench.pooled, POOL) if options.soak_pool == "transaction" and bench.pooled else (bench.pgusher, bench.most)
     watch, began, samples = Watch(proxy), time.monotonic(), []
     command = crowd_command(bench, options, "soak", proxy.port, tokens, count, sessions, seconds, "--seed", str(options.seed))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -147,10 +140,10 @@ def soak(bench, options):
     done = json.loads(process.stdout.read())
     settle(proxy)
     deadline = time.monotonic() + 30
-    while (left := connections(bench)) > bench.most and time.monotonic() < deadline:
+    while (left := connections(bench)) > most and time.monotonic() < deadline:
         time.sleep(0.2)
     found = {
-        "seconds": seconds, "clients": sessions, "principals": count, "done": done, "samples": samples, "highest": watch.start_mib + watch.growth(), "start": watch.start_mib,
+        "seconds": seconds, "clients": sessions, "most": most, "principals": count, "done": done, "samples": samples, "highest": watch.start_mib + watch.growth(), "start": watch.start_mib,
         "end": proxy.resident(), "connections_left": left, "files_left": len(list(pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir())), "alive": proxy.process.poll() is None,
     }
     found["faults"] = faults(bench, found)
@@ -169,7 +162,7 @@ def faults(bench, found):
     first, last = max(later[:len(later) // 2] or [0]), max(later[len(later) // 2:] or [0])
     if last > 1.1 * first + 5:
         told.append(f"memory grows: {first:.1f} MiB in the second third, {last:.1f} MiB in the last")
-    if max(sample["connections"] for sample in found["samples"]) > bench.most:
+    if max(sample["connections"] for sample in found["samples"]) > found["most"]:
         told.append("more upstream connections than configured")
     if found["files_left"] > 100 + found["connections_left"]:
         told.append(f"{found['files_left']} files are open in the end")

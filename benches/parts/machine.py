@@ -162,6 +162,6 @@ def description(options):
         "postgres": first_line([program("postgres"), "--version"]),
         "pgbouncer": first_line([program("pgbouncer"), "--version"]),
         "rustc": first_line(["rustc", "--version"]),
-        "commit": first_line(["git", "-C", str(here), "describe", "--always", "--dirty"]),
+        "commit": options.commit or first_line(["git", "-C", str(here), "describe", "--always", "--dirty"]),
         "build": pathlib.Path(options.pgusher).resolve().parent.name,
     }

@@ -2,7 +2,7 @@
 
 from . import MODES
 
-WIDTH, LABELS, BAR, GAP, TOP = 1120, 236, 15, 24, 96
+WIDTH, LABELS, BAR, GAP, TOP = 1120, 248, 15, 16, 96
 COLOURS = {"simple": "#8fb3d9", "extended": "#4c86c0", "prepared": "#1d4f86"}
 OURS = {"simple": "#f2b48a", "extended": "#e07b39", "prepared": "#a84a10"}
 
@@ -24,7 +24,7 @@ def picture(found, clients="16"):
         out.append(f'<rect x="{x}" y="48" width="12" height="12" fill="{COLOURS[mode]}"/><rect x="{x + 14}" y="48" width="12" height="12" fill="{OURS[mode]}"/>')
         out.append(f'<text x="{x + 32}" y="58" font-size="12" fill="#444">{mode}</text>')
         x += 110
-    panels = (("latency, ms (less is better)", "ms", 3), ("CPU per statement, µs: the proxy's, and PostgreSQL's in grey", "proxy", 1))
+    panels = (("latency, ms (less is better)", "ms", 3), ("CPU per statement, µs: proxy + PostgreSQL (grey)", "proxy", 1))
     for number, (title, field, digits) in enumerate(panels):
         left = LABELS + number * (panel + 60)
         values = [one[field] + (one["server"] if field == "proxy" else 0) for key, one in found.items() if key.startswith(f"{clients}/")]

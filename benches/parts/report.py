@@ -184,7 +184,7 @@ def summary(measured):
         def proxy(mode, name):
             return found.get(f"16/{mode}/{name}", {}).get("proxy")
 
-        for mode, name in (("prepared", "pgusher, row filter"), ("simple", "pgusher, row filter"), ("simple", "pgusher"), ("prepared", "pgusher")):
+        for mode, name in [(mode, name) for mode in ("prepared", "simple") for name in dict.fromkeys(key.split("/", 2)[2] for key in found) if name.startswith("pgusher")]:
             mine, theirs = proxy(mode, name), proxy(mode, "PgBouncer, session")
             if mine and theirs:
                 lines.append(f"{mode}, {name}: {mine:.1f} µs of CPU, {mine / theirs:.2f} times PgBouncer's {theirs:.1f}")

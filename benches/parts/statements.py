@@ -5,8 +5,9 @@ import re
 import statistics
 import subprocess
 import sys
+import time
 
-from . import DATABASE, FILTERED, MASKED, ROWS, SCALE, USER
+from . import DATABASE, FILTERED, ROWS, SCALE, USER
 from .machine import program
 
 POINT = f"\\set aid random(1, {ROWS})\nSELECT {{columns}} FROM {{table}} WHERE aid = :aid{{where}};\n"
@@ -37,29 +38,63 @@ def text_for(target, shape):
     return shape.format(table=target.table, columns=target.columns, where=target.where(), where_a=target.where("a."), scale=SCALE)
 
 
-def pgbench(bench, target, text, mode, clients, limit, tls=False):
-    """One round: transactions per second, latency in ms, CPU of the proxy (user, system) and of PostgreSQL per transaction in µs."""
+def pgbench(bench, target, text, mode, clients, seconds, tls=False):
+    """One round of so many seconds after everybody has connected: transactions per second, latency in ms, CPU of the proxy (user, system) and of PostgreSQL per transaction in µs."""
+    connecting = 1 + clients // 25
+    while True:
+        marks, done = watched(bench, target, text, mode, clients, ["-T", str(seconds + connecting), "-P", "1"], tls)
+        if len(marks) >= 2:
+            break
+        if connecting > 60:
+            raise SystemExit(f"pgbench at {target.name}: {clients} clients do not connect within {connecting} s")
+        connecting *= 2
+    # pgbench tells of its progress from when all are connected.
+    first, last = marks[0], marks[-1]
+    transactions = max(1, sum(tps * (now[0] - before[0]) for (before, _), (now, tps) in zip(marks, marks[1:])))
+    spent = [1e6 * (after - before) / transactions for before, after in zip(first[0], last[0])]
+    return {
+        "tps": transactions / (last[0][0] - first[0][0]), "ms": float(re.search(r"latency average = ([\d.]+)", done).group(1)),
+        "user": spent[1], "system": spent[2], "proxy": spent[1] + spent[2], "server": spent[3],
+    }
+
+
+def command(bench, target, text, mode, clients, limit, tls):
     script = bench.directory / "script.sql"
     script.write_text(text)
-    before = target.process.cpu_split() if target.process else (0, 0)
-    server_before = bench.postgres.family_cpu()
-    command = [program("pgbench"), "-n", "-f", str(script), "-M", mode, "-c", str(clients), "-j", str(min(clients, os.cpu_count() or 1)), *limit,
-               "-h", target.host, "-p", str(target.port), "-U", USER, DATABASE]
-    environment = os.environ | {"PGPASSWORD": target.password, "PGSSLMODE": "require" if tls else "disable"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    if done.returncode or "aborted" in done.stderr:
-        raise SystemExit(f"pgbench at {target.name}: {done.stderr}")
-    transactions = max(1, int(re.search(r"actually processed: (\d+)", done.stdout).group(1)))
-    after = target.process.cpu_split() if target.process else (0, 0)
-    served = bench.postgres.family_cpu() - server_before
     return {
-        "tps": float(re.search(r"tps = ([\d.]+)", done.stdout).group(1)),
-        "ms": float(re.search(r"latency average = ([\d.]+)", done.stdout).group(1)),
-        "user": 1e6 * (after[0] - before[0]) / transactions,
-        "system": 1e6 * (after[1] - before[1]) / transactions,
-        "proxy": 1e6 * (sum(after) - sum(before)) / transactions,
-        "server": 1e6 * served / transactions,
+        "args": [program("pgbench"), "-n", "-f", str(script), "-M", mode, "-c", str(clients), "-j", str(min(clients, os.cpu_count() or 1)), *limit,
+                 "-h", target.host, "-p", str(target.port), "-U", USER, DATABASE],
+        "env": os.environ | {"PGPASSWORD": target.password, "PGSSLMODE": "require" if tls else "disable"}, "text": True,
     }
+
+
+def spent_by(bench, target):
+    """The time, and the CPU that the proxy (user, system) and PostgreSQL have spent, in seconds."""
+    return time.monotonic(), *(target.process.cpu_split() if target.process else (0, 0)), bench.postgres.family_cpu()
+
+
+def watched(bench, target, text, mode, clients, limit, tls):
+    """What was spent at each line in which pgbench tells of its progress, with the transactions per second since the one before; and what pgbench said in the end."""
+    process = subprocess.Popen(**command(bench, target, text, mode, clients, limit, tls), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    marks, told = [], []
+    for line in process.stderr:
+        told.append(line)
+        if found := re.match(r"progress: [\d.]+ s, ([\d.]+) tps", line):
+            marks.append((spent_by(bench, target), float(found.group(1))))
+    done = process.stdout.read()
+    if process.wait() or "aborted" in "".join(told):
+        raise SystemExit(f"pgbench at {target.name}: {''.join(told)[-2000:]}")
+    return marks, done
+
+
+def new_connections(bench, target, text, clients, each, tls):
+    """The same of so many transactions of each client, every one over a connection of its own."""
+    before = spent_by(bench, target)
+    done = subprocess.run(**command(bench, target, text, "simple", clients, ["-C", "-t", str(each)], tls), capture_output=True, timeout=300)
+    if done.returncode:
+        raise SystemExit(f"pgbench at {target.name}: {done.stderr}")
+    spent = [1e6 * (after - begin) / (clients * each) for begin, after in zip(before, spent_by(bench, target))]
+    return {"tps": 1e6 / spent[0], "user": spent[1], "system": spent[2], "proxy": spent[1] + spent[2], "server": spent[3]}
 
 
 def medians(rounds):
@@ -78,13 +113,12 @@ def interleaved(bench, options, name, cases):
 
 def points(bench, options):
     """Reads of one row by its key, of every proxy and under every kind of protection."""
-    length = ["-T", str(options.seconds)]
     cases = []
     for clients in options.clients:
         for mode in options.modes:
             for target in [*bench.proxies(), *bench.governed(), *bench.by_hand()]:
                 if mode in target.modes:
-                    cases.append((f"{clients}/{mode}/{target.name}", lambda t=target, m=mode, c=clients: pgbench(bench, t, text_for(t, POINT), m, c, length)))
+                    cases.append((f"{clients}/{mode}/{target.name}", lambda t=target, m=mode, c=clients: pgbench(bench, t, text_for(t, POINT), m, c, options.seconds)))
     return interleaved(bench, options, "points", cases)
 
 
@@ -98,7 +132,7 @@ def shapes(bench, options):
     cases = []
     for shape, text in SHAPES.items():
         for target in [*by_hand, *through, *bench.governed()]:
-            cases.append((f"{shape}/{target.name}", lambda t=target, q=text: pgbench(bench, t, text_for(t, q), "prepared", 1, ["-T", str(options.seconds)])))
+            cases.append((f"{shape}/{target.name}", lambda t=target, q=text: pgbench(bench, t, text_for(t, q), "prepared", 1, options.seconds)))
     return interleaved(bench, options, "shapes", cases)
 
 
@@ -110,7 +144,7 @@ def tpcb(bench, options):
     for mode in ("simple", "prepared"):
         for target in [*bench.proxies(), *filtered]:
             if mode in target.modes:
-                cases.append((f"{mode}/{target.name}", lambda t=target, m=mode: pgbench(bench, t, text_for(t, TPCB), m, 16, ["-T", str(options.seconds)])))
+                cases.append((f"{mode}/{target.name}", lambda t=target, m=mode: pgbench(bench, t, text_for(t, TPCB), m, 16, options.seconds)))
     return interleaved(bench, options, "TPC-B", cases)
 
 
@@ -121,5 +155,5 @@ def logins(bench, options):
         for target in bench.proxies():
             if target.name != "relay":
                 key = f"{'TLS' if tls else 'plain'}/{target.name}"
-                cases.append((key, lambda t=target, s=tls: pgbench(bench, t, text_for(t, POINT), "simple", 4, ["-C", "-t", "100"], s)))
+                cases.append((key, lambda t=target, s=tls: new_connections(bench, t, text_for(t, POINT), 4, 50, s)))
     return interleaved(bench, options, "logins", cases)
