@@ -13,7 +13,8 @@ fn main() -> Result<()> {
         [listen, upstream, word] if word == "one" => (listen, upstream, true),
         _ => return Err(Error::new(ErrorKind::InvalidInput, "relay LISTEN UPSTREAM [one]")),
     };
-    let runtime = if one { Builder::new_current_thread() } else { Builder::new_multi_thread() }.worker_threads(2).enable_all().build()?;
+    let runtime =
+        if one { Builder::new_current_thread() } else { Builder::new_multi_thread() }.worker_threads(2).enable_all().build()?;
     runtime.block_on(serve(listen, upstream))
 }
 
