@@ -137,7 +137,9 @@ fn counter(out: &mut String, name: &str, help: &str, value: &AtomicU64) {
 pub fn statement_cache(out: &mut String, figures: &Figures) {
     let name = "pgusher_statement_lookups_total";
     head(out, name, "Texts of statements, by where their analysis came from.", "counter");
-    for (found, count) in [("session", figures.remembered), ("shared", figures.hits), ("analysed", figures.misses)] {
+    for (found, count) in
+        [("session", figures.remembered), ("shared", figures.hits), ("shape", figures.filled), ("analysed", figures.misses)]
+    {
         line(out, &format!("{name}{{from=\"{found}\"}}"), &count);
     }
     let name = "pgusher_statement_cache_evicted_total";

@@ -12,19 +12,27 @@
 //! * What looked at the session's own objects, or is run in steps, is not kept.
 //!
 //! Two sessions that ask for the same new text at the same time wait for one analysis.
+//!
+//! Texts that differ in literals share one analysis where that is provably safe; a template of it is made when the second text of a shape comes, and
+//! is found by that shape.
 
-use std::collections::{HashMap, VecDeque};
+mod reading;
+mod shard;
+
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::script::{Ground, LONG, Outline, Part, Script, decide, outline};
-use crate::catalog::{Footing, SearchPath};
+use reading::{OVERHEAD, Pattern, Reading};
+use shard::{Key, Shard, Slot};
+
+use super::script::{Ground, LONG, Outline, Script, outline};
+use crate::catalog::Footing;
 use crate::error::session::Refusal;
-use crate::policy::Subject;
-use crate::sql::{self, Analysis, Limits, SessionObjects};
+use crate::sql::{Limits, SessionObjects, Shape};
 
 /// What a session was told: scripts by their client's text.
 #[derive(Debug, Default)]
@@ -40,10 +48,10 @@ impl Cache {
 
     /// Keeps an analysis that may be used again.
     pub(super) fn keep(&mut self, script: &Arc<Script>) {
-        if !script.repeatable() {
+        if !script.repeatable() || script.filled {
             return;
         }
-        // Texts that differ only in literals would fill it without end; starting over costs one decision each.
+        // Starting over costs one decision each.
         if self.scripts.len() >= MOST {
             self.scripts.clear();
         }
@@ -57,60 +65,6 @@ impl Cache {
 }
 
 const MOST: usize = 256;
-
-/// A text that was analysed, as far as that is the same for everybody.
-#[derive(Debug)]
-pub(super) struct Reading {
-    text: Arc<str>,
-    parts: Vec<Read>,
-}
-
-/// One statement of it.
-#[derive(Debug)]
-struct Read {
-    text: Arc<str>,
-    offset: usize,
-    shakes: bool,
-    analysis: Arc<Analysis>,
-}
-
-impl Reading {
-    /// What of a script others may use.
-    fn of(script: &Script) -> Option<Self> {
-        if !script.repeatable() || script.parts.iter().any(|part| part.rewritten.analysis().refers()) {
-            return None;
-        }
-        let read = |part: &Part| Read {
-            text: part.text.clone(),
-            offset: part.offset,
-            shakes: part.shakes,
-            analysis: part.rewritten.analysis().clone(),
-        };
-        Some(Self { text: script.text.clone(), parts: script.parts.iter().map(read).collect() })
-    }
-
-    fn suits(&self, footing: &Footing, subject: &Subject) -> bool {
-        self.parts.iter().all(|part| part.analysis.suits(footing, subject))
-    }
-
-    fn bytes(&self) -> usize {
-        let part = |part: &Read| part.text.len() + size_of::<Read>() + part.analysis.bytes();
-        OVERHEAD + self.text.len() + self.parts.iter().map(part).sum::<usize>()
-    }
-
-    /// The same for one session: what [`outline`] would say.
-    fn outline(&self, ground: &Ground, limits: &Limits) -> Result<Outline, Refusal> {
-        let mut parts = Vec::with_capacity(self.parts.len());
-        for Read { text, offset, shakes, analysis } in &self.parts {
-            match decide(analysis.clone(), ground) {
-                Ok(rewritten) => parts.push(Part::new(text.clone(), *offset, rewritten, *shakes)),
-                Err(_) if *offset > 0 => return Ok(Outline::OneByOne(sql::parse(&self.text, limits)?)),
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        Ok(Outline::Together(Script::new(self.text.clone(), parts)))
-    }
-}
 
 /// How much may be kept for all sessions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +82,9 @@ pub struct Figures {
     pub remembered: u64,
     /// Texts that were found among those of all sessions.
     pub hits: u64,
-    /// Texts that were not, and were analysed.
+    /// Texts that were filled in for another one of their shape.
+    pub filled: u64,
+    /// Texts that were not known, and were analysed.
     pub misses: u64,
     /// Texts thrown out to make room.
     pub evicted: u64,
@@ -146,45 +102,11 @@ pub struct Readings {
     bounds: Bounds,
     remembered: AtomicU64,
     hits: AtomicU64,
+    filled: AtomicU64,
     misses: AtomicU64,
     evicted: AtomicU64,
     entries: AtomicUsize,
     bytes: AtomicUsize,
-}
-
-/// A part of the texts, by their hash.
-#[derive(Debug, Default)]
-struct Shard {
-    /// What they were analysed on. It is not kept alive by that.
-    footing: Weak<Footing>,
-    slots: HashMap<u64, Slot>,
-    /// Whose turn it is to be thrown out.
-    order: VecDeque<u64>,
-    bytes: usize,
-    working: Vec<(Key, watch::Receiver<()>)>,
-}
-
-/// What tells analyses on one footing apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Key {
-    text: Arc<str>,
-    path: SearchPath,
-    admin: bool,
-}
-
-impl Key {
-    fn is(&self, text: &str, ground: &Ground) -> bool {
-        *self.text == *text && self.admin == ground.subject.admin && self.path == ground.path
-    }
-}
-
-#[derive(Debug)]
-struct Slot {
-    key: Key,
-    /// Each for those whom it suits.
-    readings: Vec<Arc<Reading>>,
-    bytes: usize,
-    used: bool,
 }
 
 /// What came of asking.
@@ -215,6 +137,7 @@ impl Readings {
             bounds: Bounds { entries: bounds.entries / SHARDS, bytes: bounds.bytes / SHARDS },
             remembered: AtomicU64::new(0),
             hits: AtomicU64::new(0),
+            filled: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             entries: AtomicUsize::new(0),
@@ -228,6 +151,7 @@ impl Readings {
         Figures {
             remembered: count(&self.remembered),
             hits: count(&self.hits),
+            filled: count(&self.filled),
             misses: count(&self.misses),
             evicted: count(&self.evicted),
             entries: self.entries.load(Ordering::Relaxed),
@@ -253,53 +177,85 @@ impl Readings {
         if !shared || text.len() > LONG.min(limits.statement_bytes) {
             return outline(text, ground, objects, limits);
         }
-        let mut found = self.find(text, ground);
+        let hash = self.hash(text, ground);
+        if let Some(reading) = self.known(hash, text, ground) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return reading.outline(ground, limits);
+        }
+        let shape = Shape::of(text);
+        if let Some(outline) = shape.as_ref().and_then(|shape| self.fill(text, shape, ground)) {
+            self.filled.fetch_add(1, Ordering::Relaxed);
+            return outline;
+        }
+        let mut found = self.find(hash, text, ground);
         if let Found::Busy(mut done) = found {
             // Closed when the other one is done, whatever came of it.
             let _ = done.changed().await;
-            found = self.find(text, ground);
+            found = self.find(hash, text, ground);
         }
-        match found {
+        let claim = match found {
             Found::Reading(reading) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
-                reading.outline(ground, limits)
+                return reading.outline(ground, limits);
             }
-            Found::Busy(_) => self.analyse(text, ground, objects, limits, None),
-            Found::Claim(claim) => self.analyse(text, ground, objects, limits, Some(claim)),
-        }
-    }
-
-    fn analyse(
-        &self,
-        text: &Arc<str>,
-        ground: &Ground,
-        objects: &dyn SessionObjects,
-        limits: &Limits,
-        claim: Option<Claim<'_>>,
-    ) -> Result<Outline, Refusal> {
+            Found::Busy(_) => None,
+            Found::Claim(claim) => Some(claim),
+        };
         self.misses.fetch_add(1, Ordering::Relaxed);
         let found = outline(text, ground, objects, limits)?;
         if let (Some(claim), Outline::Together(script)) = (claim, &found)
             && let Some(reading) = Reading::of(script)
         {
+            if let Some(shape) = shape {
+                self.learn(&shape, &reading, ground, limits);
+            }
             claim.keep(Arc::new(reading));
         }
         Ok(found)
     }
 
-    fn find(&self, text: &Arc<str>, ground: &Ground) -> Found<'_> {
-        let hash = self.hash(text, ground);
-        let mut shard = self.shard(hash);
-        if !std::ptr::eq(shard.footing.as_ptr(), Arc::as_ptr(&ground.footing)) {
-            drop(shard);
-            self.begin_anew(&ground.footing);
-            shard = self.shard(hash);
-        }
-        if let Some(slot) = shard.slots.get_mut(&hash).filter(|slot| slot.key.is(text, ground))
-            && let Some(reading) = slot.readings.iter().find(|reading| reading.suits(&ground.footing, &ground.subject))
-        {
+    /// What is known of a text's shape, put to use.
+    fn fill(&self, text: &Arc<str>, shape: &Shape, ground: &Ground) -> Option<Result<Outline, Refusal>> {
+        let hash = self.hash(shape.skeleton(), ground);
+        let patterns = {
+            let mut shard = self.shard_of(hash, &ground.footing);
+            let slot = shard.slot(hash, shape.skeleton(), ground)?;
             slot.used = true;
-            return Found::Reading(reading.clone());
+            slot.patterns.clone()
+        };
+        patterns.iter().find_map(|pattern| pattern.outline(text, shape, ground))
+    }
+
+    /// Notes a shape; of one that comes again it finds out which literals may be others.
+    fn learn(&self, shape: &Shape, reading: &Reading, ground: &Ground, limits: &Limits) {
+        let key = Key { text: shape.skeleton().into(), path: ground.path.clone(), admin: ground.subject.admin };
+        let hash = self.hash(&key.text, ground);
+        let open = {
+            let shard = self.shard_of(hash, &ground.footing);
+            let slot = shard.slots.get(&hash).filter(|slot| slot.key == key);
+            slot.map(|slot| slot.vain < VAIN && slot.patterns.len() < PATTERNS)
+        };
+        match open {
+            None => self.put(hash, key, &ground.footing, OVERHEAD + shape.skeleton().len(), |_| {}),
+            Some(false) => {}
+            Some(true) => match reading.pattern(ground, limits).map(Arc::new) {
+                Some(pattern) => {
+                    let bytes = size_of::<Pattern>() + pattern.template.bytes() + reading.bytes();
+                    self.put(hash, key, &ground.footing, bytes, |slot| slot.patterns.push(pattern));
+                }
+                None => self.put(hash, key, &ground.footing, 0, |slot| slot.vain += 1),
+            },
+        }
+    }
+
+    fn known(&self, hash: u64, text: &str, ground: &Ground) -> Option<Arc<Reading>> {
+        self.shard_of(hash, &ground.footing).known(hash, text, ground)
+    }
+
+    fn find(&self, hash: u64, text: &Arc<str>, ground: &Ground) -> Found<'_> {
+        let mut shard = self.shard_of(hash, &ground.footing);
+        if let Some(reading) = shard.known(hash, text, ground) {
+            return Found::Reading(reading);
         }
         if let Some((_, done)) = shard.working.iter().find(|(key, _)| key.is(text, ground)) {
             return Found::Busy(done.clone());
@@ -308,6 +264,33 @@ impl Readings {
         let (told, done) = watch::channel(());
         shard.working.push((key.clone(), done));
         Found::Claim(Claim { readings: self, hash, key, footing: ground.footing.clone(), told: Some(told) })
+    }
+
+    /// Puts something more into the slot of a key, unless the footing is an older one by now.
+    fn put(&self, hash: u64, key: Key, footing: &Arc<Footing>, bytes: usize, add: impl FnOnce(&mut Slot)) {
+        let bounds = self.bounds;
+        let mut shard = self.shard(hash);
+        if !shard.is_of(footing) || bytes > bounds.bytes || bounds.entries == 0 {
+            return;
+        }
+        let (count, size) = (shard.slots.len(), shard.bytes);
+        let known = shard.remove(hash);
+        if known.is_some() {
+            shard.order.retain(|other| *other != hash);
+        }
+        // Another text of the same hash makes way.
+        let mut slot = known.filter(|slot| slot.key == key).unwrap_or_else(|| Slot::new(key));
+        add(&mut slot);
+        slot.bytes += bytes;
+        let evicted = shard.make_room(slot.bytes, bounds);
+        if slot.bytes <= bounds.bytes {
+            shard.bytes += slot.bytes;
+            shard.slots.insert(hash, slot);
+            shard.order.push_back(hash);
+        }
+        self.evicted.fetch_add(evicted, Ordering::Relaxed);
+        self.entries.fetch_add(shard.slots.len().wrapping_sub(count), Ordering::Relaxed);
+        self.bytes.fetch_add(shard.bytes.wrapping_sub(size), Ordering::Relaxed);
     }
 
     /// Everything is of an older footing.
@@ -328,39 +311,28 @@ impl Readings {
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         lock(&self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)])
     }
+
+    /// The same, of a footing.
+    fn shard_of(&self, hash: u64, footing: &Arc<Footing>) -> MutexGuard<'_, Shard> {
+        let shard = self.shard(hash);
+        if shard.is_of(footing) {
+            return shard;
+        }
+        drop(shard);
+        self.begin_anew(footing);
+        self.shard(hash)
+    }
 }
 
 impl Claim<'_> {
-    fn keep(&self, reading: Arc<Reading>) {
-        let (readings, bounds) = (self.readings, self.readings.bounds);
+    fn keep(self, reading: Arc<Reading>) {
         let bytes = reading.bytes();
-        let mut shard = readings.shard(self.hash);
-        let moved = !std::ptr::eq(shard.footing.as_ptr(), Arc::as_ptr(&self.footing));
-        if moved || bytes > bounds.bytes || bounds.entries == 0 {
-            return;
-        }
-        let (count, size) = (shard.slots.len(), shard.bytes);
-        let known = shard.remove(self.hash);
-        if known.is_some() {
-            shard.order.retain(|other| *other != self.hash);
-        }
-        let mut slot = match known {
-            Some(slot) if slot.key == self.key => slot,
-            // Another text of the same hash makes way.
-            Some(_) | None => Slot { key: self.key.clone(), readings: Vec::new(), bytes: 0, used: false },
-        };
-        if slot.readings.len() >= VARIANTS {
-            slot.bytes -= slot.readings.remove(0).bytes();
-        }
-        slot.readings.push(reading);
-        slot.bytes += bytes;
-        let evicted = shard.make_room(slot.bytes, bounds);
-        shard.bytes += slot.bytes;
-        shard.slots.insert(self.hash, slot);
-        shard.order.push_back(self.hash);
-        readings.evicted.fetch_add(evicted, Ordering::Relaxed);
-        readings.entries.fetch_add(shard.slots.len().wrapping_sub(count), Ordering::Relaxed);
-        readings.bytes.fetch_add(shard.bytes.wrapping_sub(size), Ordering::Relaxed);
+        self.readings.put(self.hash, self.key.clone(), &self.footing, bytes, |slot| {
+            if slot.readings.len() >= VARIANTS {
+                slot.bytes -= slot.readings.remove(0).bytes();
+            }
+            slot.readings.push(reading);
+        });
     }
 }
 
@@ -370,34 +342,6 @@ impl Drop for Claim<'_> {
         let mut shard = self.readings.shard(self.hash);
         let ours = |done: &watch::Receiver<()>| told.as_ref().is_some_and(|told| told.subscribe().same_channel(done));
         shard.working.retain(|(_, done)| !ours(done));
-    }
-}
-
-impl Shard {
-    /// Throws out what was not asked for since its last turn, until there is room for one more.
-    fn make_room(&mut self, bytes: usize, bounds: Bounds) -> u64 {
-        let mut evicted = 0;
-        while self.slots.len() >= bounds.entries || (self.bytes + bytes > bounds.bytes && !self.slots.is_empty()) {
-            let Some(next) = self.order.pop_front() else { break };
-            match self.slots.get_mut(&next) {
-                Some(slot) if slot.used => {
-                    slot.used = false;
-                    self.order.push_back(next);
-                }
-                Some(_) => {
-                    self.remove(next);
-                    evicted += 1;
-                }
-                None => {}
-            }
-        }
-        evicted
-    }
-
-    fn remove(&mut self, hash: u64) -> Option<Slot> {
-        let slot = self.slots.remove(&hash)?;
-        self.bytes -= slot.bytes;
-        Some(slot)
     }
 }
 
@@ -411,8 +355,11 @@ const SHARDS: usize = 16;
 /// So many readings of one text for people who see different relations.
 const VARIANTS: usize = 4;
 
-/// What an entry takes besides what it holds.
-const OVERHEAD: usize = 256;
+/// So many patterns of one shape.
+const PATTERNS: usize = 8;
+
+/// After so many texts of a shape none of whose literals might be another, no more are tried.
+const VAIN: u8 = 3;
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ pub(super) struct Script {
     pub(super) text: Arc<str>,
     /// In order; at least one.
     pub(super) parts: Vec<Part>,
+    /// Made of what is known of its shape: texts of that come with ever other literals.
+    pub(super) filled: bool,
 }
 
 /// One statement of a script.
@@ -55,7 +57,12 @@ impl Script {
             part.start = start;
             start += part.rewritten.text().len() + JOINT.len();
         }
-        Arc::new(Self { text, parts })
+        Arc::new(Self { text, parts, filled: false })
+    }
+
+    /// A statement that was made of what is known of its shape.
+    pub(super) fn filled(text: Arc<str>, part: Part) -> Arc<Self> {
+        Arc::new(Self { text, parts: vec![part], filled: true })
     }
 
     /// What any statement of it touches.

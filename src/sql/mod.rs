@@ -13,9 +13,9 @@ pub mod resolve;
 pub mod rewrite;
 
 pub use authorize::{AuthorizeError, Permitted, authorize};
-pub use parse::{Limits, ParseError, Parsed, StatementKind, parse};
+pub use parse::{Limits, ParseError, Parsed, Shape, StatementKind, parse};
 pub use resolve::{Mistake, ResolveError, Resolved, check_declared, resolve};
-pub use rewrite::{Analysis, RewriteError, Rewritten, analysis, rewrite};
+pub use rewrite::{Analysis, RewriteError, Rewritten, analysis, rewrite, template::Template};
 
 use std::sync::Arc;
 

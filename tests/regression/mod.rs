@@ -4,6 +4,7 @@
 //! more) do not count; everything else that is refused is counted by reason.
 
 mod files;
+mod shapes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -49,6 +50,9 @@ fn the_analysis_takes_what_postgresqls_own_tests_say() {
         tally.print(who);
         assert!(tally.unclassified.is_empty(), "{:?}", tally.unclassified);
         assert!(tally.unproved.is_empty(), "{:?}", tally.unproved);
+        let filled = &tally.filled;
+        println!("   {} with literals that may be others, {} texts filled in", filled.templates, filled.same);
+        assert!(filled.different.is_empty(), "{}", filled.different.join("\n\n"));
         assert!(tally.queries > 10_000, "the walk found {} queries", tally.queries);
         let share = tally.share();
         assert!(share <= SHARE, "{:.2} % of SELECT and DML are refused to {who}", share * 100.0);
@@ -143,6 +147,7 @@ struct Tally {
     reasons: BTreeMap<String, (u32, u32, String)>,
     unclassified: Vec<String>,
     unproved: Vec<String>,
+    filled: shapes::Filled,
 }
 
 fn walk(file: &Path, footing: &Footing, subject: &Subject, tally: &mut Tally) {
@@ -170,6 +175,7 @@ fn walk(file: &Path, footing: &Footing, subject: &Subject, tally: &mut Tally) {
                 tally.unclassified.push(format!("{name}: {written}"));
             }
             let text = one.text().to_string();
+            tally.filled.check(&text, footing, &path, subject);
             match resolve(one, footing, &path, subject, &Everything) {
                 Ok(resolved) => match authorize(Arc::new(analysis(resolved)), footing, subject) {
                     Ok(permitted) => {

@@ -1,8 +1,9 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::catalog::SearchPath;
 use crate::name::Name;
-use crate::policy::{PrincipalId, Securable};
+use crate::policy::{PrincipalId, Securable, Subject};
 use crate::sql::AuthorizeError;
 use crate::sql::fixture::{self, Held, admin, alice};
 
@@ -110,11 +111,11 @@ fn only_the_published_footing_is_shared_on() {
 fn a_newer_footing_throws_out_everything() {
     let readings = Readings::new(ROOMY);
     let (old, new) = (Arc::new(fixture::footing()), Arc::new(fixture::footing()));
-    for text in ["SELECT 1", "SELECT 2", "SELECT 3"] {
+    for text in ["SELECT id FROM orders", "SELECT owner FROM orders", "SELECT region FROM orders"] {
         ask(&readings, text, &ground(&old, alice(), &["public"]), Some(&old)).unwrap();
     }
     assert_eq!(readings.figures().entries, 3);
-    ask(&readings, "SELECT 1", &ground(&new, alice(), &["public"]), Some(&new)).unwrap();
+    ask(&readings, "SELECT id FROM orders", &ground(&new, alice(), &["public"]), Some(&new)).unwrap();
     let Figures { entries, bytes, .. } = readings.figures();
     assert_eq!((entries, counts(&readings)), (1, (0, 4)));
     assert!(bytes > 0 && bytes < 2000, "{bytes}");
@@ -136,7 +137,7 @@ fn it_grows_no_larger_than_its_bounds() {
     let (readings, footing) = (Readings::new(Bounds { entries: 64, bytes: 1 << 20 }), Arc::new(fixture::footing()));
     let alice = ground(&footing, alice(), &["public"]);
     for number in 0..1000 {
-        ask(&readings, &format!("SELECT {number} FROM orders"), &alice, Some(&footing)).unwrap();
+        ask(&readings, &format!("SELECT id AS a{number} FROM orders"), &alice, Some(&footing)).unwrap();
         ask(&readings, "SELECT id FROM orders", &alice, Some(&footing)).unwrap();
     }
     let Figures { entries, evicted, hits, .. } = readings.figures();
@@ -144,7 +145,7 @@ fn it_grows_no_larger_than_its_bounds() {
     assert!(hits >= 900, "what is asked for again stays: {hits}");
     let small = Readings::new(Bounds { entries: 1000, bytes: 16 << 10 });
     for number in 0..1000 {
-        ask(&small, &format!("SELECT {number} FROM orders"), &alice, Some(&footing)).unwrap();
+        ask(&small, &format!("SELECT id AS a{number} FROM orders"), &alice, Some(&footing)).unwrap();
     }
     let Figures { entries, bytes, .. } = small.figures();
     assert!(entries > 0 && bytes <= 16 << 10, "{entries} {bytes}");
@@ -157,17 +158,53 @@ fn it_grows_no_larger_than_its_bounds() {
 fn who_asks_for_a_text_that_is_being_analysed_waits() {
     let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
     let (text, alice) = (Arc::from("SELECT id FROM orders"), ground(&footing, alice(), &["public"]));
-    let Found::Claim(claim) = readings.find(&text, &alice) else { panic!("nobody has it") };
-    let Found::Busy(done) = readings.find(&text, &alice) else { panic!("somebody is at it") };
-    assert!(matches!(readings.find(&Arc::from("SELECT 1"), &alice), Found::Claim(_)), "another text waits for nobody");
+    let find = |text: &Arc<str>| readings.find(readings.hash(text, &alice), text, &alice);
+    let Found::Claim(claim) = find(&text) else { panic!("nobody has it") };
+    let Found::Busy(done) = find(&text) else { panic!("somebody is at it") };
+    assert!(matches!(find(&Arc::from("SELECT 1")), Found::Claim(_)), "another text waits for nobody");
     assert!(done.has_changed().is_ok(), "not done");
     let Ok(Outline::Together(script)) = outline(&text, &alice, &Held, &Limits::default()) else { panic!("it is allowed") };
     claim.keep(Arc::new(Reading::of(&script).unwrap()));
-    drop(claim);
     assert!(done.has_changed().is_err(), "done");
-    assert!(matches!(readings.find(&text, &alice), Found::Reading(_)));
+    assert!(matches!(find(&text), Found::Reading(_)));
     // Whoever gives up leaves it to the next.
     let text = Arc::from("SELECT 2");
-    drop(readings.find(&text, &alice));
-    assert!(matches!(readings.find(&text, &alice), Found::Claim(_)));
+    drop(find(&text));
+    assert!(matches!(find(&text), Found::Claim(_)));
+}
+
+#[test]
+fn the_third_text_of_a_shape_is_not_analysed() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let (alice, olga) = (ground(&footing, alice(), &["public"]), ground(&footing, olga(), &["public"]));
+    let text = |number: usize| format!("SELECT id FROM orders WHERE id = {number} AND owner = 'o{number}';");
+    for number in 1..20 {
+        let sent = ask(&readings, &text(number), &alice, Some(&footing)).unwrap();
+        assert!(sent.ends_with(&format!("WHERE id = {number} AND owner = 'o{number}'")), "{sent}");
+    }
+    let Figures { filled, misses, entries, .. } = readings.figures();
+    assert_eq!((filled, misses, entries), (17, 2, 3));
+    assert!(ask(&readings, &text(20), &olga, Some(&footing)).is_err(), "each is decided on for itself");
+    let other = Arc::new(fixture::footing());
+    ask(&readings, &text(21), &ground(&other, alice.subject.clone(), &["public"]), Some(&footing)).unwrap();
+    assert_eq!(readings.figures().filled, 18, "on another footing nothing is filled in");
+    let _ = ask(&readings, &text(21), &ground(&footing, alice.subject.clone(), &["archive", "public"]), Some(&footing));
+    assert_eq!(readings.figures().filled, 18, "nor on another search path");
+}
+
+/// The row of pg_class is read as it is where its number is one that is seen: each number is asked about anew.
+#[test]
+fn a_number_that_is_seen_says_nothing_of_another() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let alice = ground(&footing, alice(), &["public"]);
+    let ask = |number: u32| {
+        let text = format!("SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = '{number}'");
+        ask(&readings, &text, &alice, Some(&footing)).unwrap()
+    };
+    for (number, seen) in [(fixture::ORDERS, true), (104, true), (fixture::CUSTOMERS, false), (fixture::EMPLOYEES, false)].repeat(3)
+    {
+        assert_eq!(!ask(number).contains("pgusher"), seen, "{number}");
+    }
+    assert_eq!(ask(104), format!("SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = '104'"));
+    assert!(readings.figures().filled > 0);
 }

@@ -6,6 +6,7 @@ mod kinds;
 pub mod lexer;
 mod limits;
 mod route;
+pub(in crate::sql) mod shape;
 mod surface;
 mod tag;
 pub(in crate::sql) mod tree;
@@ -18,6 +19,7 @@ use pg_query::{Node, protobuf};
 pub use kinds::StatementKind;
 pub use limits::Limits;
 pub use route::{Route, route, split_statements};
+pub use shape::Shape;
 pub use surface::{SURFACE, Support, Surface, statement, surface};
 pub use tag::command_tag;
 

@@ -11,6 +11,8 @@ use crate::sql::{Remembered, SessionObjects};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sql) struct Seen {
     relation: Oid,
+    /// Where the constant stands that says so.
+    at: i64,
     seen: bool,
 }
 
@@ -19,22 +21,52 @@ impl Seen {
     pub(in crate::sql) fn holds_for(self, footing: &Footing, subject: &Subject) -> bool {
         sees(footing, subject, self.relation) == self.seen
     }
+
+    /// Where the number stands that it is about.
+    pub(in crate::sql) fn at(self) -> i64 {
+        self.at
+    }
+
+    /// The same at another place.
+    pub(in crate::sql) fn at_place(self, at: i64) -> Self {
+        Self { at, ..self }
+    }
+
+    /// The same of another number.
+    pub(in crate::sql) fn of(self, relation: Oid) -> Self {
+        Self { relation, ..self }
+    }
 }
 
 /// The principal as an analysis may know it: what it asks is kept.
 pub(in crate::sql) struct Onlooker<'a> {
-    subject: &'a Subject,
+    answers: Answers<'a>,
     told: RefCell<Vec<Seen>>,
+}
+
+enum Answers<'a> {
+    Of(&'a Subject),
+    /// What was told before, by place.
+    Again(&'a [Seen]),
 }
 
 impl<'a> Onlooker<'a> {
     pub(in crate::sql) fn new(subject: &'a Subject) -> Self {
-        Self { subject, told: RefCell::default() }
+        Self { answers: Answers::Of(subject), told: RefCell::default() }
+    }
+
+    /// Tells what was told before of what stands at the same places.
+    pub(in crate::sql) fn again(told: &'a [Seen]) -> Self {
+        Self { answers: Answers::Again(told), told: RefCell::default() }
     }
 
     /// Whether the principal sees the relation of a number, as far as catalog and policies say.
-    pub(super) fn sees(&self, footing: &Footing, relation: Oid) -> bool {
-        let answer = Seen { relation, seen: sees(footing, self.subject, relation) };
+    pub(super) fn sees(&self, footing: &Footing, relation: Oid, at: i64) -> bool {
+        let seen = match self.answers {
+            Answers::Of(subject) => sees(footing, subject, relation),
+            Answers::Again(told) => told.iter().any(|seen| seen.at == at && seen.seen),
+        };
+        let answer = Seen { relation, at, seen };
         let mut told = self.told.borrow_mut();
         if !told.contains(&answer) {
             told.push(answer);
@@ -43,7 +75,7 @@ impl<'a> Onlooker<'a> {
     }
 
     /// Everything that was asked.
-    pub(super) fn told(self) -> Vec<Seen> {
+    pub(in crate::sql) fn told(self) -> Vec<Seen> {
         self.told.into_inner()
     }
 }

@@ -125,13 +125,27 @@ const UNTOLD: &[&str] = &[
 const NAMING: &[&str] = &["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regoper", "regoperator"];
 const NAMING_UNTOLD: &[&str] = &["regrole", "regcollation", "regconfig", "regdictionary"];
 
+/// Words of a text, in lower case, that a system column may be meant by.
+pub(in crate::sql) const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "ctid", "xmax", "cmin", "cmax"];
+
+/// Those without which it names no catalog.
+pub(in crate::sql) const CATALOGS: [&str; 2] = ["pg_", "information_schema"];
+
+/// Those without which it names neither a catalog nor a type whose values bear names.
+pub(in crate::sql) const TELLING: [&str; 2] = ["reg", "u&"];
+
+/// Whether a text in lower case may be about catalogs.
+pub(in crate::sql) fn names_catalogs(text: &str) -> bool {
+    CATALOGS.iter().any(|word| text.contains(word))
+}
+
 impl Walk<'_> {
     /// Looks at a statement before it is walked.
     pub(super) fn look_ahead(&mut self, tree: &Tree) -> Result<(), ResolveError> {
         let text = self.text.to_ascii_lowercase();
-        self.outlook.system_columns = ["tableoid", "xmin", "ctid", "xmax", "cmin", "cmax"].iter().any(|name| text.contains(name));
-        let catalogs = text.contains("pg_") || text.contains("information_schema");
-        let named = !self.ground.admin && (catalogs || text.contains("reg") || text.contains("u&"));
+        self.outlook.system_columns = SYSTEM_COLUMNS.iter().any(|name| text.contains(name));
+        let catalogs = names_catalogs(&text);
+        let named = !self.ground.admin && (catalogs || TELLING.iter().any(|word| text.contains(word)));
         if !catalogs && !named {
             return Ok(());
         }
@@ -143,7 +157,7 @@ impl Walk<'_> {
                 harmless::sight(&tree, &self.ground.footing.catalog, self.ground.path)
             });
             if self.outlook.sight != Some(Sight::Fenced) && harmless::is_plain(self.ground.path) {
-                self.outlook.tied = ties::tied(&tree, &self.ground.footing.catalog, &|number| self.sees(number));
+                self.outlook.tied = ties::tied(&tree, &self.ground.footing.catalog, &|number, at| self.sees(number, at));
                 self.outlook.named = Named::of(&tree);
             }
         }
@@ -155,9 +169,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether the principal sees the relation of a number, as far as catalog and policies say.
-    fn sees(&self, number: Oid) -> bool {
-        self.ground.onlooker.is_some_and(|onlooker| onlooker.sees(self.ground.footing, number))
+    /// Whether the principal sees the relation of a number that stands at a place, as far as catalog and policies say.
+    fn sees(&self, number: Oid, at: i64) -> bool {
+        self.ground.onlooker.is_some_and(|onlooker| onlooker.sees(self.ground.footing, number, at))
     }
 
     /// Whether catalogs are shown as the session's principal sees them: not in what administrators define, and not in policies.

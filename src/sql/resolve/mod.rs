@@ -7,7 +7,7 @@
 pub(in crate::sql) mod asked;
 pub mod builtins;
 mod catalog_relations;
-mod catalogs;
+pub(in crate::sql) mod catalogs;
 mod children;
 mod columns;
 mod conflict;
@@ -21,10 +21,11 @@ mod functions;
 mod grouping;
 mod harmless;
 mod identity;
+pub(in crate::sql) mod indifferent;
 pub(in crate::sql) mod leaves;
 mod merge;
 pub(in crate::sql) mod names;
-mod naming;
+pub(in crate::sql) mod naming;
 mod narrow;
 mod parameters;
 mod plain;
@@ -39,7 +40,7 @@ mod sequences;
 mod settings;
 mod spans;
 mod temporary;
-mod ties;
+pub(in crate::sql) mod ties;
 mod utility;
 pub(in crate::sql) mod walk;
 mod write;
@@ -103,22 +104,34 @@ impl Resolved {
 /// Resolves one statement. The subject matters only for whether it is an administrator's, and for what is kept in [`Resolved`]: whether
 /// it sees the relations that the text gives by their numbers.
 pub fn resolve(
-    mut parsed: Parsed,
+    parsed: Parsed,
     footing: &Footing,
     search_path: &SearchPath,
     subject: &Subject,
     objects: &dyn SessionObjects,
 ) -> Result<Resolved, ResolveError> {
+    resolve_for(parsed, footing, search_path, subject.admin, Onlooker::new(subject), objects)
+}
+
+/// The same for whoever the answers of an onlooker are right for.
+pub(in crate::sql) fn resolve_for(
+    mut parsed: Parsed,
+    footing: &Footing,
+    path: &SearchPath,
+    admin: bool,
+    onlooker: Onlooker<'_>,
+    objects: &dyn SessionObjects,
+) -> Result<Resolved, ResolveError> {
     let kind = parsed.kind();
     let sql = parsed.sql.clone();
-    let (onlooker, watched) = (Onlooker::new(subject), Watched::new(objects));
-    let ground = Ground { footing, path: search_path, admin: subject.admin, onlooker: Some(&onlooker), objects: &watched };
+    let watched = Watched::new(objects);
+    let ground = Ground { footing, path, admin, onlooker: Some(&onlooker), objects: &watched };
     let mut walk = Walk::new(ground, Purpose::Statement, &sql);
     let temporary = walk.is_temporary(&parsed.tree);
     match parsed.classified() {
         _ if temporary => {}
         Some(Surface { support: Support::Everyone, .. }) => {}
-        Some(Surface { support: Support::Admins(_), .. }) if subject.admin => {}
+        Some(Surface { support: Support::Admins(_), .. }) if admin => {}
         Some(Surface { support: Support::Admins(reason), statement, .. }) => {
             return Err(ResolveError::AdministratorsOnly { statement, reason });
         }

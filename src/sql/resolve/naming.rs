@@ -118,13 +118,18 @@ fn learns(operand: &Value) -> bool {
         Some(("AConst", inner)) => {
             let text = inner.get("val").and_then(|v| v.get("Sval")).and_then(|v| v.get("sval")).and_then(Value::as_str);
             text.is_some_and(|text| {
-                let known = ["-", "array_in", "array_recv", "record_in", "enum_in", "domain_in", "range_in", "multirange_in"];
                 let number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-                !number && !known.contains(&text.strip_prefix("pg_catalog.").unwrap_or(text))
+                !number && !is_known_word(text)
             })
         }
         _ => false,
     }
+}
+
+/// Whether a text is what drivers compare functions with.
+pub(in crate::sql) fn is_known_word(text: &str) -> bool {
+    let known = ["-", "array_in", "array_recv", "record_in", "enum_in", "domain_in", "range_in", "multirange_in"];
+    known.contains(&text.strip_prefix("pg_catalog.").unwrap_or(text))
 }
 
 /// Parameters that stand somewhere without a cast of their own: their type, made by one cast, is lent there.

@@ -17,7 +17,8 @@ use crate::catalog::CatalogSnapshot;
 use crate::name::Name;
 
 /// The relations that are tied: where each stands, and what it goes by.
-pub(super) fn tied(tree: &Value, catalog: &CatalogSnapshot, seen: &dyn Fn(u32) -> bool) -> Vec<(i64, String)> {
+/// `seen`: of a relation's number and the place of the constant that it is.
+pub(super) fn tied(tree: &Value, catalog: &CatalogSnapshot, seen: &dyn Fn(u32, i64) -> bool) -> Vec<(i64, String)> {
     let mut search = Search { catalog, seen, levels: Vec::new(), found: Vec::new() };
     let query = match variant(tree) {
         Some(("DeclareCursorStmt", inner)) => inner.get("query").and_then(variant),
@@ -115,7 +116,7 @@ enum Place<'v> {
 
 struct Search<'a, 'v> {
     catalog: &'a CatalogSnapshot,
-    seen: &'a dyn Fn(u32) -> bool,
+    seen: &'a dyn Fn(u32, i64) -> bool,
     /// Of the queries around, innermost last.
     levels: Vec<Level<'v>>,
     found: Vec<(i64, String)>,
@@ -229,8 +230,8 @@ impl<'v> Search<'_, 'v> {
     ) -> Option<(usize, Option<usize>)> {
         let Place::Here(target, column) = self.place(level, condition, one)? else { return None };
         let key = tied_by(level.items[target].catalog?, column).filter(|_| condition.tie.contains(&target))?;
-        if let Some(number) = self.number(other) {
-            return (key == Key::Relation && (self.seen)(number)).then_some((target, None));
+        if let Some((number, at)) = self.number(other) {
+            return (key == Key::Relation && (self.seen)(number, at)).then_some((target, None));
         }
         match self.place(level, condition, other)? {
             Place::Here(source, column) => {
@@ -275,21 +276,20 @@ impl<'v> Search<'_, 'v> {
         Some(self.catalog.relation_in(schema.oid, &Name::exact(relation))?.column(column).is_some())
     }
 
-    /// The number that a constant is.
-    fn number(&self, value: &Value) -> Option<u32> {
+    /// The number that a constant is, and the constant's place.
+    fn number(&self, value: &Value) -> Option<(u32, i64)> {
         match variant(value)? {
             ("AConst", inner) => {
-                let val = inner.get("val")?;
-                match val.get("Sval").and_then(|text| text.get("sval")).and_then(Value::as_str) {
-                    // Newer versions read a leading zero as octal.
-                    Some(text) if text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0') => text.parse().ok(),
-                    Some(_) => None,
+                let (val, at) = (inner.get("val")?, inner.get("location").and_then(Value::as_i64)?);
+                let number = match val.get("Sval").and_then(|text| text.get("sval")).and_then(Value::as_str) {
+                    Some(text) => number_of(text),
                     // An operator of the database's own may fit a number better.
                     None if self.catalog.operators_named("=").is_empty() => {
                         val.get("Ival")?.get("ival").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok())
                     }
                     None => None,
-                }
+                };
+                number.map(|number| (number, at))
             }
             ("TypeCast", inner) => {
                 let target = inner.get("type_name")?;
@@ -301,6 +301,11 @@ impl<'v> Search<'_, 'v> {
             _ => None,
         }
     }
+}
+
+/// The number that a text is. Newer versions read a leading zero as octal.
+pub(in crate::sql) fn number_of(text: &str) -> Option<u32> {
+    (text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0')).then(|| text.parse().ok()).flatten()
 }
 
 impl<'v> Level<'v> {

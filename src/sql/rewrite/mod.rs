@@ -6,6 +6,7 @@ pub mod inline;
 pub mod policy;
 pub mod settled;
 pub mod splice;
+pub mod template;
 pub mod view;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub enum RewriteError {
 ///
 /// It holds for the footing and the search path that it was made on, for an administrator's session or for one that is none, and for whom
 /// it [suits](Analysis::suits).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Analysis {
     kind: StatementKind,
     effect: Effect,
@@ -43,7 +44,7 @@ pub struct Analysis {
 }
 
 /// What has passed the guard.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Sent {
     text: Arc<str>,
     /// Where offsets into `text` lead back to.

@@ -30,11 +30,11 @@ pub struct Spliced {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shift {
     /// The offset.
-    at: usize,
+    pub(super) at: usize,
     /// What it is in the original.
-    original: usize,
+    pub(super) original: usize,
     /// What follows is not the original's: all of it leads back to the one place.
-    ours: bool,
+    pub(super) ours: bool,
 }
 
 /// The place in the original.

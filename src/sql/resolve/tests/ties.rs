@@ -30,7 +30,7 @@ fn found(sql: &str, operators: bool) -> Vec<String> {
     });
     let tree = serde_json::to_value(only(sql).unwrap().unwrap()).unwrap();
     let mut aliases: Vec<String> =
-        tied(&tree, &footing.catalog, &|number| number == 16389).into_iter().map(|(_, alias)| alias).collect();
+        tied(&tree, &footing.catalog, &|number, _| number == 16389).into_iter().map(|(_, alias)| alias).collect();
     aliases.sort();
     aliases
 }

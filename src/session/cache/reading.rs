@@ -1,0 +1,94 @@
+//! What is the same for everybody: of one text, and of texts that differ in literals only.
+
+use std::sync::Arc;
+
+use crate::catalog::Footing;
+use crate::error::session::Refusal;
+use crate::policy::Subject;
+use crate::session::script::{Ground, Outline, Part, Script, decide};
+use crate::sql::{self, Analysis, Limits, Shape, Template};
+
+/// A text that was analysed, as far as that is the same for everybody.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) text: Arc<str>,
+    parts: Vec<Read>,
+}
+
+/// One statement of it.
+#[derive(Debug)]
+struct Read {
+    pub(super) text: Arc<str>,
+    offset: usize,
+    shakes: bool,
+    analysis: Arc<Analysis>,
+}
+
+impl Reading {
+    /// What of a script others may use.
+    pub(super) fn of(script: &Script) -> Option<Self> {
+        if !script.repeatable() || script.parts.iter().any(|part| part.rewritten.analysis().refers()) {
+            return None;
+        }
+        let read = |part: &Part| Read {
+            text: part.text.clone(),
+            offset: part.offset,
+            shakes: part.shakes,
+            analysis: part.rewritten.analysis().clone(),
+        };
+        Some(Self { text: script.text.clone(), parts: script.parts.iter().map(read).collect() })
+    }
+
+    pub(super) fn suits(&self, footing: &Footing, subject: &Subject) -> bool {
+        self.parts.iter().all(|part| part.analysis.suits(footing, subject))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let part = |part: &Read| part.text.len() + size_of::<Read>() + part.analysis.bytes();
+        OVERHEAD + self.text.len() + self.parts.iter().map(part).sum::<usize>()
+    }
+
+    /// Texts of its shape, where it is one statement.
+    pub(super) fn pattern(&self, ground: &Ground, limits: &Limits) -> Option<Pattern> {
+        let [part] = self.parts.as_slice() else { return None };
+        let template = Template::of(&self.text, &part.analysis, &ground.footing, &ground.path, ground.subject.admin, limits)?;
+        Some(Pattern { template, tail: self.text.len().checked_sub(part.text.len())?, shakes: part.shakes })
+    }
+
+    /// The same for one session: what [`outline`] would say.
+    pub(super) fn outline(&self, ground: &Ground, limits: &Limits) -> Result<Outline, Refusal> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for Read { text, offset, shakes, analysis } in &self.parts {
+            match decide(analysis.clone(), ground) {
+                Ok(rewritten) => parts.push(Part::new(text.clone(), *offset, rewritten, *shakes)),
+                Err(_) if *offset > 0 => return Ok(Outline::OneByOne(sql::parse(&self.text, limits)?)),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(Outline::Together(Script::new(self.text.clone(), parts)))
+    }
+}
+
+/// Texts of one shape.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    pub(super) template: Template,
+    /// So many bytes stand behind the statement.
+    tail: usize,
+    shakes: bool,
+}
+
+impl Pattern {
+    /// What [`outline`] would say of a text, where this is of its shape and suits the session.
+    pub(super) fn outline(&self, text: &Arc<str>, shape: &Shape, ground: &Ground) -> Option<Result<Outline, Refusal>> {
+        let analysis = self.template.fill(text, shape).filter(|found| found.suits(&ground.footing, &ground.subject))?;
+        let statement = text.get(..text.len().checked_sub(self.tail)?)?;
+        let statement = if self.tail == 0 { text.clone() } else { Arc::from(statement) };
+        let decided = decide(Arc::new(analysis), ground);
+        let script = |rewritten| Script::filled(text.clone(), Part::new(statement, 0, rewritten, self.shakes));
+        Some(decided.map(|rewritten| Outline::Together(script(rewritten))))
+    }
+}
+
+/// What an entry takes besides what it holds.
+pub(super) const OVERHEAD: usize = 256;
