@@ -54,9 +54,15 @@ pub enum Refusal {
     /// A JWT that was not taken.
     #[error("{0}")]
     Jwt(#[from] JwtRefusal),
-    /// A good JWT of somebody who is no principal.
-    #[error("the JWT names nobody who is known")]
+    /// A good JWT or certificate of somebody who is no principal.
+    #[error("the JWT or certificate names nobody who is known")]
     NoPrincipal,
+    /// Not the password, or there is none.
+    #[error("the SCRAM proof is wrong, or there is no verifier")]
+    Password,
+    /// A certificate that cannot be read, or has no name, or several.
+    #[error("the certificate has no name of the kind that is asked for, or several")]
+    Certificate,
     /// It was revoked.
     #[error("the token was revoked")]
     Revoked,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{ANY_USER, Directory, DirectoryError, Issuers, PREFIX, Proven, Purpose, Refusal, Vouched, check, hash};
+use super::{ANY_USER, Directory, DirectoryError, Issuers, PREFIX, Proven, Purpose, Refusal, Shown, Vouched, check, hash};
 
 /// What a credential is to prove.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,27 @@ pub async fn prove(
         }
         Err(refusal) => directory.credential(hash).await.map(|_| Err(Refusal::from(refusal))),
     }
+}
+
+/// Checks the credential whose password a client has shown that it knows; `None`: it knows none, and the work is the same.
+pub async fn prove_password(
+    token: Option<&str>,
+    asked: Asked<'_>,
+    directory: &dyn Directory,
+) -> Result<Result<Proven, Refusal>, DirectoryError> {
+    let found = directory.password(token).await?;
+    Ok(if found.is_none() { Err(Refusal::Password) } else { check(found, asked.user, asked.purpose, SystemTime::now()) })
+}
+
+/// Checks a certificate that the TLS handshake has found good.
+pub async fn prove_certificate(
+    shown: &Shown,
+    asked: Asked<'_>,
+    directory: &dyn Directory,
+) -> Result<Result<Proven, Refusal>, DirectoryError> {
+    let Some(name) = shown.name_for(asked.user) else { return Ok(Err(Refusal::Certificate)) };
+    let found = directory.vouched(&shown.vouched(name)).await?;
+    Ok(if found.is_none() { Err(Refusal::NoPrincipal) } else { check(found, asked.user, asked.purpose, SystemTime::now()) })
 }
 
 /// The principal that has shown its token acts for somebody: named, or by that one's own token. It needs the right to, by a grant or by

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Failure, wiring};
-use crate::config::{Audit, Http, Settings, UpstreamEncryption};
+use crate::config::{Audit, CertificateRole, ClientCertificates, Http, SaslLogin, Settings, UpstreamEncryption};
 use crate::listener::http_acceptor;
 use crate::store::StoreError;
 use crate::store::channel::Control;
@@ -87,6 +87,20 @@ fn weaknesses(settings: &Settings) -> Vec<String> {
     }
     if settings.upstream.tls == UpstreamEncryption::DangerousNoVerify {
         found.push("upstream.tls is dangerous-no-verify: who stands in between can be the upstream".to_owned());
+    }
+    let clients = settings.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    if let Some(ClientCertificates { role: CertificateRole::Credential | CertificateRole::Either, revoked: None, .. }) = clients {
+        found.push(
+            "tls.client_certificates makes certificates credentials, and there is no tls.client_crl: what its authority has revoked is taken \
+             until it expires, or until REVOKE TOKEN"
+                .to_owned(),
+        );
+    }
+    if settings.identity.scram == SaslLogin::Always && settings.tls.is_none() {
+        found.push(
+            "identity.scram is \"always\", and there is no tls.certificate: passwords are not sent, and everything else is read along"
+                .to_owned(),
+        );
     }
     found
 }
@@ -245,5 +259,13 @@ mod tests {
         assert_eq!(weak(encrypted), Vec::<String>::new());
         assert!(weak("listen.addresses = [\"*\"]")[0].starts_with("listen.addresses has 0.0.0.0"));
         assert!(weak("upstream.tls = \"dangerous-no-verify\"")[0].starts_with("upstream.tls"));
+        let tls = |more: &str| format!("tls = {{certificate = \"c\", private_key = \"k\", required = true, client_ca = \"a\"{more}}}");
+        assert_eq!(weak(&tls("")), Vec::<String>::new());
+        for role in ["credential", "either"] {
+            let certificates = |more: &str| weak(&tls(&format!(", client_certificates = \"{role}\"{more}")));
+            assert!(certificates("")[0].starts_with("tls.client_certificates"));
+            assert_eq!(certificates(", client_crl = \"l\""), Vec::<String>::new());
+        }
+        assert!(weak("identity.scram = \"always\"")[0].starts_with("identity.scram"));
     }
 }

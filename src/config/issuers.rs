@@ -38,9 +38,9 @@ pub struct Issuer {
     pub clock_skew: Duration,
 }
 
-/// When tokens are asked for by SASL OAUTHBEARER.
+/// When a SASL mechanism is asked for instead of a cleartext password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BearerLogin {
+pub enum SaslLogin {
     /// Never.
     Off,
     /// Where a client's startup packet asks for it.
@@ -53,8 +53,10 @@ pub enum BearerLogin {
 /// What the configuration says about logins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// SASL OAUTHBEARER.
-    pub bearer: BearerLogin,
+    /// SASL OAUTHBEARER: tokens.
+    pub bearer: SaslLogin,
+    /// SASL SCRAM-SHA-256: passwords that are kept as verifiers.
+    pub scram: SaslLogin,
     /// The scope that OAUTHBEARER's clients are told to ask their issuer for.
     pub oauth_scope: String,
 }
@@ -123,11 +125,18 @@ impl SignatureAlgorithm {
 
 /// Reads `[identity]` but for the issuers.
 pub(super) fn identity(written: &mut Written) -> Option<Identity> {
-    let choices = [("off", BearerLogin::Off), ("asked", BearerLogin::Asked), ("always", BearerLogin::Always)];
+    let choices = [("off", SaslLogin::Off), ("asked", SaslLogin::Asked), ("always", SaslLogin::Always)];
     let bearer = written.choice("identity.oauthbearer", &choices);
+    let scram = written.choice("identity.scram", &choices);
+    if bearer == Some(SaslLogin::Always) && scram == bearer {
+        written.mistake("identity.scram", "must not be \"always\" where identity.oauthbearer is");
+    }
     let oauth_scope = written.text("identity.oauth_scope");
-    Some(Identity { bearer: bearer?, oauth_scope: oauth_scope? })
+    Some(Identity { bearer: bearer?, scram: scram?, oauth_scope: oauth_scope? })
 }
+
+/// How the issuer of a client's certificate is written where issuers of JWTs are, too.
+pub const CERTIFICATE: &str = "certificate ";
 
 /// The table of issuers.
 pub(super) const TABLE: &str = "identity.issuers";
@@ -137,6 +146,10 @@ pub(super) fn issuers(written: &mut Written, base: &Path) -> Vec<Issuer> {
     let found: Vec<Issuer> =
         written.tables(TABLE).into_iter().filter_map(|one| written.within(TABLE, one, |w| issuer(w, base))).collect();
     for (number, issuer) in found.iter().enumerate() {
+        // What certificates are kept as has names of that kind.
+        if issuer.issuer.starts_with(CERTIFICATE) {
+            written.mistake("identity.issuers.issuer", format!("must not begin with \"{CERTIFICATE}\""));
+        }
         if found.iter().take(number).any(|other| other.issuer == issuer.issuer) {
             written.mistake("identity.issuers.issuer", format!("\"{}\" stands there twice", issuer.issuer));
         }

@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 68] = [
+pub const KEYS: [Key; 72] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -38,6 +38,9 @@ pub const KEYS: [Key; 68] = [
     key("tls.private_key", None, Applies),
     key("tls.required", Some("false"), Applies),
     key("tls.client_ca", None, Applies),
+    key("tls.client_crl", None, Applies),
+    key("tls.client_certificates", Some("\"beside\""), Applies),
+    key("tls.client_name", Some("\"cn\""), Applies),
     key("upstream.host", Some("\"127.0.0.1\""), Restart),
     key("upstream.port", Some("5432"), Restart),
     key("upstream.database", None, Restart),
@@ -61,6 +64,7 @@ pub const KEYS: [Key; 68] = [
     key("tokens.default_lifetime_days", Some("90"), Restart),
     key("tokens.max_lifetime_days", Some("730"), Restart),
     key("identity.oauthbearer", Some("\"asked\""), Applies),
+    key("identity.scram", Some("\"asked\""), Applies),
     key("identity.oauth_scope", Some("\"openid email\""), Applies),
     key("identity.issuers.issuer", None, Applies),
     key("identity.issuers.audiences", None, Applies),

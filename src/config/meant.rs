@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::audit::{Audit, audit};
+use super::certificates::{self, ClientCertificates};
 use super::http::{self, Http};
 use super::issuers::{self, Identity, Issuer};
 use super::keys::{KEYS, Reload};
@@ -66,8 +67,8 @@ pub struct ClientTls {
     pub private_key: PathBuf,
     /// Refuse clients without TLS (over TCP).
     pub required: bool,
-    /// Clients must show a certificate that one of these has signed; PEM.
-    pub client_ca: Option<PathBuf>,
+    /// How clients' certificates are taken; `None`: none is asked for.
+    pub clients: Option<ClientCertificates>,
 }
 
 /// The PostgreSQL behind us.
@@ -281,12 +282,12 @@ fn client_tls(written: &mut Written, base: &Path) -> Option<ClientTls> {
     if required == Some(true) && certificate.is_none() && private_key.is_none() {
         written.mistake("tls.required", "needs tls.certificate and tls.private_key");
     }
-    let client_ca = written.path("tls.client_ca", base);
-    if client_ca.is_some() && required == Some(false) {
-        written.mistake("tls.client_ca", "needs tls.required: a client without TLS shows no certificate");
+    let clients = certificates::certificates(written, required, base);
+    if clients.is_some() && certificate.is_none() && private_key.is_none() {
+        written.mistake("tls.client_ca", "needs tls.certificate and tls.private_key");
     }
     let (certificate, private_key) = pair(written, ("tls.certificate", certificate), ("tls.private_key", private_key))?;
-    Some(ClientTls { certificate, private_key, required: required?, client_ca })
+    Some(ClientTls { certificate, private_key, required: required?, clients })
 }
 
 /// A certificate and its key: both or none.

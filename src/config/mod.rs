@@ -6,6 +6,7 @@
 //! `config/pgusher.toml` is the reference; a test holds it against [`KEYS`].
 
 mod audit;
+mod certificates;
 mod http;
 mod issuers;
 mod keys;
@@ -18,8 +19,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use audit::{Audit, AuditDurability, AuditFailure};
+pub use certificates::{CertificateName, CertificateRole, ClientCertificates};
 pub use http::Http;
-pub use issuers::{BearerLogin, Identity, Issuer, KeyHolding, KeyPlace, SignatureAlgorithm};
+pub use issuers::{CERTIFICATE, Identity, Issuer, KeyHolding, KeyPlace, SaslLogin, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};
 pub use meant::{
     ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, RowFilters, Settings, Tokens, Upstream, UpstreamEncryption,

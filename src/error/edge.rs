@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_postgres::error::SqlState;
 
 use super::Report;
+use crate::authn::scram::ScramError;
 use crate::authn::{DirectoryError, Refusal};
 
 /// Why a startup came to its end without a session.
@@ -63,8 +64,8 @@ pub enum StartupError {
         user: Arc<str>,
         /// Why, for the log.
         refusal: Refusal,
-        /// It came by SASL OAUTHBEARER.
-        bearer: bool,
+        /// How it was shown.
+        by: Method,
     },
     /// The client came for a token's address, or wants OAUTHBEARER where it is not offered.
     #[error("no bearer token")]
@@ -74,6 +75,15 @@ pub enum StartupError {
         /// It was told where to get one.
         told: bool,
     },
+    /// The client wants another way to log in than there is.
+    #[error("{} is not offered", .0.noun())]
+    NotOffered(Method),
+    /// The client wants to log in by a certificate, and shows none.
+    #[error("no client certificate")]
+    NoCertificate,
+    /// An exchange of SCRAM that came to no end, whoever it was about.
+    #[error("{0}")]
+    Scram(#[from] ScramError),
     /// The principal may not act for the one it asked for. Only the log hears why.
     #[error("\"{actor}\" acts for somebody: {refusal}")]
     NotActing {
@@ -99,6 +109,31 @@ pub enum StartupError {
     Draining,
 }
 
+/// How a client shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A token as the cleartext password.
+    Password,
+    /// A token by SASL OAUTHBEARER.
+    Bearer,
+    /// A password by SASL SCRAM-SHA-256.
+    Scram,
+    /// The certificate of the TLS handshake.
+    Certificate,
+}
+
+impl Method {
+    /// What messages call it.
+    fn noun(self) -> &'static str {
+        match self {
+            Method::Password => "password authentication",
+            Method::Bearer => "OAuth bearer authentication",
+            Method::Scram => "SCRAM-SHA-256 authentication",
+            Method::Certificate => "certificate authentication",
+        }
+    }
+}
+
 /// What exactly is wrong with the bytes of a startup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
@@ -118,7 +153,7 @@ pub enum Malformed {
     #[error("expected password response, got message type {0}")]
     NotPassword(u8),
     /// A SASL message that makes no sense.
-    #[error("malformed OAUTHBEARER message")]
+    #[error("malformed SASL message")]
     Sasl,
     /// Another mechanism than the one that was offered.
     #[error("client selected an invalid SASL authentication mechanism")]
@@ -208,18 +243,24 @@ impl From<&StartupError> for Report {
             StartupError::NoToken => {
                 Report::fatal(SqlState::INVALID_PASSWORD, "empty password returned by client").hint("Give a token as the password.")
             }
-            StartupError::Refused { user, refusal: _, bearer: true } | StartupError::NoBearer { user, told: true } => {
-                Report::fatal(
-                    SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-                    format!("OAuth bearer authentication failed for user \"{user}\""),
-                )
+            StartupError::Refused { user, refusal: _, by } => failed(user, *by),
+            StartupError::NoBearer { user, told: true } => failed(user, Method::Bearer),
+            StartupError::NotOffered(method) => {
+                Report::fatal(SqlState::FEATURE_NOT_SUPPORTED, format!("{} is not offered here", method.noun()))
             }
+            StartupError::NoCertificate => {
+                Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "connection requires a valid client certificate")
+            }
+            StartupError::Scram(error) => Report::fatal(
+                match error {
+                    ScramError::Malformed => SqlState::PROTOCOL_VIOLATION,
+                    ScramError::Downgrade | ScramError::Binding => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                },
+                error.to_string(),
+            ),
             StartupError::NoBearer { told: false, .. } => {
                 Report::fatal(SqlState::FEATURE_NOT_SUPPORTED, "OAuth bearer authentication is not offered here")
                     .hint("Give a token as the password.")
-            }
-            StartupError::Refused { user, refusal: _, bearer: false } => {
-                Report::fatal(SqlState::INVALID_PASSWORD, format!("password authentication failed for user \"{user}\""))
             }
             StartupError::NotActing { actor, refusal: _ } => Report::fatal(
                 SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -270,6 +311,15 @@ impl From<&ParameterError> for Report {
     }
 }
 
+/// The one text for every reason. Whether a password was a token or not is nobody's business either.
+fn failed(user: &str, by: Method) -> Report {
+    let (code, by) = match by {
+        Method::Password | Method::Scram => (SqlState::INVALID_PASSWORD, Method::Password),
+        Method::Bearer | Method::Certificate => (SqlState::INVALID_AUTHORIZATION_SPECIFICATION, by),
+    };
+    Report::fatal(code, format!("{} failed for user \"{user}\"", by.noun()))
+}
+
 fn tls_required(offered: bool) -> Report {
     let report = Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "TLS is required for connections over the network")
         .detail("A token would cross the network unencrypted.");
@@ -287,15 +337,18 @@ mod tests {
     #[test]
     fn every_refusal_of_a_credential_reads_the_same() {
         use crate::authn::JwtRefusal;
-        let report = |refusal| Report::from(&StartupError::Refused { user: Arc::from("alice"), refusal, bearer: false });
+        let shown = |refusal, by| Report::from(&StartupError::Refused { user: Arc::from("alice"), refusal, by });
+        let report = |refusal| shown(refusal, Method::Password);
         let expected = report(Refusal::Unknown);
         assert_eq!(expected.message, "password authentication failed for user \"alice\"");
         assert_eq!(expected.code, SqlState::INVALID_PASSWORD);
         let of_jwt = [Refusal::Jwt(JwtRefusal::Signature), Refusal::Jwt(JwtRefusal::Issuer), Refusal::NoPrincipal];
         let of_scope = [Refusal::Scope(crate::authn::Purpose::Sql)];
-        let of_any = [Refusal::Revoked, Refusal::Expired, Refusal::Disabled, Refusal::OtherPrincipal];
+        let of_any = [Refusal::Revoked, Refusal::Expired, Refusal::Disabled, Refusal::OtherPrincipal, Refusal::Password];
         for refusal in of_any.into_iter().chain(of_jwt).chain(of_scope) {
             assert_eq!(report(refusal), expected);
+            assert_eq!(shown(refusal, Method::Scram), expected);
+            assert_eq!(shown(refusal, Method::Certificate), shown(Refusal::Certificate, Method::Certificate));
         }
     }
 

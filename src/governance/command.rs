@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::authn::scram::Verifier;
 use crate::name::Name;
 use crate::policy::{Mechanism, PrincipalKind, Privilege};
 
@@ -81,6 +82,17 @@ pub enum TokensOf {
     Principal(String),
     /// Everybody's.
     All,
+}
+
+/// A principal's password to be. The password itself is never given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewPassword {
+    /// One that only the principal knows: its verifier.
+    Verifier(Verifier),
+    /// One that is made, and shown once.
+    Generated,
+    /// None any more.
+    None,
 }
 
 /// What a row filter or mask computes.
@@ -177,6 +189,19 @@ pub enum Command {
         name: String,
         /// ENABLE.
         enabled: bool,
+    },
+    /// `ALTER {USER|SERVICE PRINCIPAL} p PASSWORD {'verifier'|GENERATE|NULL} [LIFETIME …] [SCOPES (…)]`
+    SetPassword {
+        /// Its kind.
+        kind: PrincipalKind,
+        /// Its name.
+        name: String,
+        /// The new one.
+        password: NewPassword,
+        /// How long it is good.
+        lifetime: Option<Duration>,
+        /// What it is narrowed to.
+        scopes: Vec<String>,
     },
     /// `ALTER GROUP g {ADD|DROP} member, …`
     AlterGroup {
@@ -310,7 +335,7 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         Command::ShowAccess { .. } => vec!["principal", "actionType", "inherited_from", "via"],
         Command::ShowPrincipals { .. } => vec!["name", "enabled", "groups"],
         Command::ShowGroups { .. } => vec!["name", "members"],
-        Command::CreateToken { .. } => vec!["token_id", "token", "expires_at"],
+        Command::CreateToken { .. } | Command::SetPassword { password: NewPassword::Generated, .. } => vec!["token_id", "token", "expires_at"],
         Command::ShowTokens { .. } => {
             vec!["token_id", "principal", "comment", "scopes", "created_at", "expires_at", "last_used_at", "state"]
         }
@@ -329,6 +354,7 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         | Command::CreatePrincipal { .. }
         | Command::DropPrincipal { .. }
         | Command::EnablePrincipal { .. }
+        | Command::SetPassword { password: NewPassword::Verifier(_) | NewPassword::None, .. }
         | Command::AlterGroup { .. }
         | Command::RevokeToken { .. }
         | Command::SetRowFilter { .. }
@@ -379,7 +405,7 @@ impl Command {
                 PrincipalKind::ServicePrincipal => "DROP SERVICE PRINCIPAL",
                 PrincipalKind::Group => "DROP GROUP",
             },
-            Command::EnablePrincipal { kind, .. } => match kind {
+            Command::EnablePrincipal { kind, .. } | Command::SetPassword { kind, .. } => match kind {
                 PrincipalKind::User => "ALTER USER",
                 PrincipalKind::ServicePrincipal => "ALTER SERVICE PRINCIPAL",
                 PrincipalKind::Group => "ALTER GROUP",
@@ -407,6 +433,7 @@ impl Command {
             | Command::CreatePrincipal { .. }
             | Command::DropPrincipal { .. }
             | Command::EnablePrincipal { .. }
+            | Command::SetPassword { .. }
             | Command::AlterGroup { .. }
             | Command::CreateToken { .. }
             | Command::RevokeToken { .. }

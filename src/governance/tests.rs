@@ -53,6 +53,11 @@ fn every_statement_of_the_dialect_is_understood() {
         ("DROP USER ann", r#"DROP USER "ann""#),
         ("ALTER USER ann DISABLE", r#"ALTER USER "ann" DISABLE"#),
         ("ALTER SERVICE PRINCIPAL bi ENABLE", r#"ALTER SERVICE PRINCIPAL "bi" ENABLE"#),
+        (
+            "ALTER SERVICE PRINCIPAL bi WITH ENCRYPTED PASSWORD GENERATE SCOPES (sql) LIFETIME 1 DAY",
+            r#"ALTER SERVICE PRINCIPAL "bi" PASSWORD GENERATE LIFETIME 86400 SECONDS SCOPES (sql)"#,
+        ),
+        ("ALTER USER ann PASSWORD NULL", r#"ALTER USER "ann" PASSWORD NULL"#),
         ("ALTER GROUP g ADD USER a, b", r#"ALTER GROUP "g" ADD USER "a", USER "b""#),
         ("ALTER GROUP g DROP GROUP h", r#"ALTER GROUP "g" DROP GROUP "h""#),
         ("SHOW USERS", "SHOW USERS"),

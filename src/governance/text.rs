@@ -1,8 +1,9 @@
 //! A command in one spelling, for events.
 
 use std::fmt::{self, Display};
+use std::time::Duration;
 
-use super::command::{Argument, Command, Member, MemberChange, ObjectName, PolicyBody, SecurableName, TokensOf};
+use super::command::{Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, SecurableName, TokensOf};
 use crate::name::{quote_identifier, quote_literal};
 use crate::policy::{Mechanism, PrincipalKind, Privilege};
 
@@ -39,6 +40,15 @@ impl Display for Command {
                 let word = if *enabled { "ENABLE" } else { "DISABLE" };
                 write!(f, "ALTER {} {} {word}", kind_words(*kind), quote_identifier(name))
             }
+            Command::SetPassword { kind, name, password, lifetime, scopes } => {
+                let password = match password {
+                    NewPassword::Verifier(_) => "'…'",
+                    NewPassword::Generated => "GENERATE",
+                    NewPassword::None => "NULL",
+                };
+                write!(f, "ALTER {} {} PASSWORD {password}", kind_words(*kind), quote_identifier(name))?;
+                terms(f, *lifetime, scopes)
+            }
             Command::AlterGroup { group, change, members } => {
                 let word = match change {
                     MemberChange::Add => "ADD",
@@ -55,8 +65,7 @@ impl Display for Command {
                 f.write_str("CREATE TOKEN")?;
                 optional(f, " FOR ", principal.as_deref().map(quote_identifier))?;
                 optional(f, " COMMENT ", comment.as_deref().map(quote_literal))?;
-                optional(f, " LIFETIME ", lifetime.map(|l| format!("{} SECONDS", l.as_secs())))?;
-                optional(f, " SCOPES ", (!scopes.is_empty()).then(|| format!("({})", scopes.join(", "))))
+                terms(f, *lifetime, scopes)
             }
             Command::ShowTokens { whose } => match whose {
                 TokensOf::Own => f.write_str("SHOW TOKENS"),
@@ -167,6 +176,12 @@ fn policy_body(f: &mut fmt::Formatter<'_>, body: &PolicyBody, before: &str) -> f
             write!(f, " {before} ({listed})")
         }
     }
+}
+
+/// How long a credential is good, and for what.
+fn terms(f: &mut fmt::Formatter<'_>, lifetime: Option<Duration>, scopes: &[String]) -> fmt::Result {
+    optional(f, " LIFETIME ", lifetime.map(|l| format!("{} SECONDS", l.as_secs())))?;
+    optional(f, " SCOPES ", (!scopes.is_empty()).then(|| format!("({})", scopes.join(", "))))
 }
 
 fn optional(f: &mut fmt::Formatter<'_>, before: &str, part: Option<impl Display>) -> fmt::Result {

@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::ClientCertificates;
+
 pub use accept::{Gate, Listener};
 pub use door::BindError;
 pub use settings::rules;
@@ -51,6 +53,6 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// The PEM file with its private key.
     pub key: PathBuf,
-    /// The PEM file with the authorities one of which must have signed a client's certificate; `None`: no client needs one.
-    pub client_ca: Option<PathBuf>,
+    /// How clients' certificates are taken; `None`: none is asked for.
+    pub clients: Option<ClientCertificates>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tls::{Protocol, TlsSettingsError, acceptor};
+use super::tls::{TlsSettingsError, towards_clients};
 use super::{ListenSettings, TlsSettings, UnixSettings};
 use crate::authn::Issuers;
 use crate::config::{Listen, Settings};
@@ -31,14 +31,16 @@ pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
     let tls = settings.tls.as_ref().map(|tls| TlsSettings {
         certificate: tls.certificate.clone(),
         key: tls.private_key.clone(),
-        client_ca: tls.client_ca.clone(),
+        clients: tls.clients.clone(),
     });
     Ok(Rules {
         database: Arc::from(settings.upstream.database.as_str()),
-        tls: tls.as_ref().map(|tls| acceptor(tls, Protocol::PostgreSql)).transpose()?,
+        tls: tls.as_ref().map(|tls| towards_clients(tls)).transpose()?,
         demand: if settings.tls.as_ref().is_some_and(|tls| tls.required) { TlsDemand::Require } else { TlsDemand::Prefer },
         issuers: Arc::new(Issuers::new(&settings.issuers)),
         bearer: bearer(settings),
+        scram: settings.identity.scram,
+        certificates: settings.tls.as_ref().and_then(|tls| tls.clients.as_ref()).map(|clients| (clients.role, clients.name)),
         timeout: settings.listen.startup_timeout,
     })
 }

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem};
 use tokio_rustls::TlsAcceptor;
 
 use super::TlsSettings;
+use crate::config::{CertificateRole, ClientCertificates};
+use crate::startup::Tls;
+use crate::upstream::certificate::end_point;
 
 /// The protocol's name in ALPN. A client that names others and not this one is refused by the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +72,8 @@ pub enum TlsSettingsError {
          runs pgusher, or u=rw,g=r (0640) or less if owned by root"
     )]
     KeyExposed(PathBuf),
-    /// The authorities of clients' certificates cannot be used.
-    #[error("client authority file \"{path}\": {cause}")]
+    /// The authorities of clients' certificates, or their lists of revoked ones, cannot be used.
+    #[error("client authority or revocation file \"{path}\": {cause}")]
     ClientAuthority {
         /// Which file.
         path: PathBuf,
@@ -87,32 +90,65 @@ pub enum TlsSettingsError {
     },
 }
 
-/// Reads certificate and key, and whose certificates clients must show.
+/// Reads certificate and key, and whose certificates are taken of clients.
 pub fn acceptor(settings: &TlsSettings, protocol: Protocol) -> Result<TlsAcceptor, TlsSettingsError> {
+    built(settings, protocol).map(|(acceptor, _)| acceptor)
+}
+
+/// The same for PostgreSQL's protocol, with what SCRAM can bind to: the hash of the certificate that clients see.
+pub(super) fn towards_clients(settings: &TlsSettings) -> Result<Tls, TlsSettingsError> {
+    let (acceptor, own) = built(settings, Protocol::PostgreSql)?;
+    Ok(Tls { acceptor, end_point: end_point(&own).map(Arc::from) })
+}
+
+fn built(settings: &TlsSettings, protocol: Protocol) -> Result<(TlsAcceptor, CertificateDer<'static>), TlsSettingsError> {
     let chain = read_chain(&settings.certificate)?;
+    let own = chain.first().cloned().ok_or_else(|| TlsSettingsError::NoCertificate(settings.certificate.clone()))?;
     let key = read_key(&settings.key)?;
     let fail = |cause| TlsSettingsError::Pair { certificate: settings.certificate.clone(), cause };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(fail)?;
-    let builder = match &settings.client_ca {
+    let builder = match &settings.clients {
         None => builder.with_no_client_auth(),
-        Some(path) => builder.with_client_cert_verifier(client_verifier(path, provider)?),
+        Some(clients) => builder.with_client_cert_verifier(client_verifier(clients, provider)?),
     };
     let mut config = builder.with_single_cert(chain, key).map_err(fail)?;
     config.alpn_protocols = vec![protocol.name().to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    if settings.clients.is_some() {
+        // A session of TLS that is resumed brings a certificate along that nobody looks at again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    Ok((TlsAcceptor::from(Arc::new(config)), own))
 }
 
-/// Nobody without a certificate of one of these authorities is let through the handshake.
-fn client_verifier(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsSettingsError> {
-    let fail = |cause: String| TlsSettingsError::ClientAuthority { path: path.to_owned(), cause };
+/// Nobody with a certificate of other authorities than these, or with one that was revoked, is let through the handshake; nor is anybody
+/// with none, unless a token does instead. Lists of revoked ones that are out of date, or that say nothing of a certificate, let nobody through.
+fn client_verifier(
+    clients: &ClientCertificates,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsSettingsError> {
+    let fail = |path: &Path, cause: String| TlsSettingsError::ClientAuthority { path: path.to_owned(), cause };
     let mut roots = RootCertStore::empty();
-    for authority in read_chain(path)? {
-        roots.add(authority).map_err(|cause| fail(cause.to_string()))?;
+    for authority in read_chain(&clients.authorities)? {
+        roots.add(authority).map_err(|cause| fail(&clients.authorities, cause.to_string()))?;
     }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().map_err(|cause| fail(cause.to_string()))
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    if let Some(path) = &clients.revoked {
+        let lists = CertificateRevocationListDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let lists = lists.map_err(|cause| fail(path, cause.to_string()))?;
+        if lists.is_empty() {
+            return Err(fail(path, "holds no list of revoked certificates".to_owned()));
+        }
+        builder = builder.with_crls(lists).enforce_revocation_expiration();
+    }
+    let builder = match clients.role {
+        CertificateRole::Beside | CertificateRole::Credential => builder,
+        CertificateRole::Either => builder.allow_unauthenticated(),
+    };
+    builder.build().map_err(|cause| fail(clients.revoked.as_ref().unwrap_or(&clients.authorities), cause.to_string()))
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
@@ -140,7 +176,7 @@ mod tests {
 
     fn files(certificate: &str, key: &str, mode: u32) -> (tempfile::TempDir, TlsSettings) {
         let folder = tempfile::tempdir().unwrap();
-        let settings = TlsSettings { certificate: folder.path().join("c.pem"), key: folder.path().join("k.pem"), client_ca: None };
+        let settings = TlsSettings { certificate: folder.path().join("c.pem"), key: folder.path().join("k.pem"), clients: None };
         write(&settings.certificate, certificate).unwrap();
         write(&settings.key, key).unwrap();
         set_permissions(&settings.key, Permissions::from_mode(mode)).unwrap();
@@ -181,7 +217,7 @@ mod tests {
         assert!(matches!(error("", &key, 0o600), TlsSettingsError::NoCertificate(_)));
         assert!(matches!(error(&certificate, "", 0o600), TlsSettingsError::Key { .. }));
         assert!(matches!(error(&certificate, &other_key, 0o600), TlsSettingsError::Pair { .. }));
-        let missing = TlsSettings { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into(), client_ca: None };
+        let missing = TlsSettings { certificate: "/nonexistent/c".into(), key: "/nonexistent/k".into(), clients: None };
         assert!(acceptor(&missing, Protocol::PostgreSql).err().unwrap().to_string().contains("/nonexistent/c"));
     }
 }

@@ -60,7 +60,7 @@ pub fn is_private(stream: &ClientStream, address: IpAddr) -> bool {
 
 /// Reads the certificate, if one is set.
 pub fn http_acceptor(http: &Http) -> Result<Option<TlsAcceptor>, TlsSettingsError> {
-    let settings = http.tls.clone().map(|(certificate, key)| TlsSettings { certificate, key, client_ca: None });
+    let settings = http.tls.clone().map(|(certificate, key)| TlsSettings { certificate, key, clients: None });
     settings.map(|tls| acceptor(&tls, Protocol::Http)).transpose()
 }
 

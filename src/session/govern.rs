@@ -114,7 +114,7 @@ impl Session {
     async fn govern(&mut self, command: &Command, text: &Arc<str>, started: Instant, opened: &mut bool) -> Result<Reply, Stop> {
         let brief = self.is_brief(command);
         if brief && self.block {
-            return Err(Refusal::InBlock("REVOKE TOKEN").into());
+            return Err(Refusal::InBlock(command.tag()).into());
         }
         // Even what only looks at policies leaves a row behind: the spent signature. What changes them is held to the client's settings.
         let begin = if command.changes() { Housekeeping::Begin } else { Housekeeping::BeginWriting };
@@ -142,10 +142,10 @@ impl Session {
         Ok(reply)
     }
 
-    /// Whether a command ends its own transaction. Everybody may revoke their own tokens, and who changes policies makes all others
+    /// Whether a command ends its own transaction. Everybody may revoke their own tokens and passwords, and who changes policies makes all others
     /// wait that do: a transaction left open would hold up the revocation of its own principal.
     fn is_brief(&self, command: &Command) -> bool {
-        matches!(command, Command::RevokeToken { .. }) && !self.subject.admin
+        matches!(command, Command::RevokeToken { .. } | Command::SetPassword { .. }) && !self.subject.admin
     }
 }
 

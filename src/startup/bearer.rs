@@ -4,54 +4,16 @@
 
 use std::ops::Range;
 
-use bytes::{Buf, BufMut, BytesMut};
-
 use crate::error::edge::Malformed;
-use crate::wire::frame::{self, take_text};
 
 /// The mechanism.
-const MECHANISM: &str = "OAUTHBEARER";
+pub(super) const MECHANISM: &str = "OAUTHBEARER";
 
 /// What ends each pair of the client's message, and the message.
 const END: u8 = 1;
 
 /// All that a client says after it was told why its token was not taken.
 const NOTHING_MORE: [u8; 1] = [END];
-
-/// Writes AuthenticationSASL with this mechanism alone.
-pub(super) fn write_ask(out: &mut BytesMut) {
-    frame::write(out, b'R', |b| {
-        b.put_i32(10);
-        b.put_slice(MECHANISM.as_bytes());
-        b.put_slice(&[0, 0]);
-    });
-}
-
-/// Writes AuthenticationSASLContinue.
-pub(super) fn write_challenge(out: &mut BytesMut, data: &[u8]) {
-    frame::write(out, b'R', |b| {
-        b.put_i32(11);
-        b.put_slice(data);
-    });
-}
-
-/// Where in the body of a SASLInitialResponse the client's first message is; `None`: it waits for a challenge.
-pub(super) fn initial(body: &[u8]) -> Result<Option<Range<usize>>, Malformed> {
-    let mut rest = body;
-    if take_text(&mut rest).map_err(|_| Malformed::Sasl)? != MECHANISM {
-        return Err(Malformed::Mechanism);
-    }
-    if rest.len() < 4 {
-        return Err(Malformed::Sasl);
-    }
-    let length = rest.get_i32();
-    let at = body.len() - rest.len();
-    match usize::try_from(length) {
-        Ok(length) if length == rest.len() => Ok(Some(at..body.len())),
-        Err(_) if length == -1 && rest.is_empty() => Ok(None),
-        Ok(_) | Err(_) => Err(Malformed::Sasl),
-    }
-}
 
 /// Where in the client's message its token is; `None`: it has none and asks where to get one.
 pub(super) fn token(message: &[u8]) -> Result<Option<Range<usize>>, Malformed> {
@@ -142,23 +104,5 @@ mod tests {
         ] {
             assert_eq!(of(message), Err(Malformed::Sasl), "{message:?}");
         }
-    }
-
-    #[test]
-    fn the_first_message_names_the_mechanism_and_its_own_length() {
-        let body = |name: &str, length: i32, data: &str| [name.as_bytes(), &[0], &length.to_be_bytes(), data.as_bytes()].concat();
-        assert_eq!(initial(&body("OAUTHBEARER", 3, "abc")), Ok(Some(16..19)));
-        assert_eq!(initial(&body("OAUTHBEARER", -1, "")), Ok(None));
-        assert_eq!(initial(&body("SCRAM-SHA-256", 3, "abc")), Err(Malformed::Mechanism));
-        for wrong in [
-            body("OAUTHBEARER", 4, "abc"),
-            body("OAUTHBEARER", 2, "abc"),
-            body("OAUTHBEARER", -1, "abc"),
-            body("OAUTHBEARER", -2, ""),
-        ] {
-            assert_eq!(initial(&wrong), Err(Malformed::Sasl));
-        }
-        assert_eq!(initial(b"OAUTHBEARER\0\0"), Err(Malformed::Sasl));
-        assert_eq!(initial(b"OAUTHBEARER"), Err(Malformed::Sasl));
     }
 }

@@ -1,17 +1,19 @@
 //! From accept to a principal: a line of types, each made of the one before it and used up by the next.
 //!
-//! [`Accepted`] → `Negotiated` (encryption settled, startup packet read) → [`Authenticated`] (token checked, parameters read).
+//! [`Accepted`] → `Negotiated` (encryption settled, startup packet read) → [`Authenticated`] (credential checked, parameters read).
 //!
 //! In: a socket. Out: [`Authenticated`], which nothing else makes, or the line's other ends: a cancel request that was passed on, or a
 //! [`StartupError`] that the client has been told of. Never: a parameter of the client's applied, a
 //! token read over an open network, or memory taken by a length that a client declared.
 
+mod ask;
 mod authenticate;
 mod bearer;
 mod intake;
 mod negotiate;
 mod packet;
 mod parameters;
+mod sasl;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use self::intake::Failure;
 use self::negotiate::Asked;
 use crate::authn::{ANY_USER, Directory, Issuers, Throttle};
-use crate::config::BearerLogin;
+use crate::config::{CertificateName, CertificateRole, SaslLogin};
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, Identity, Receipts, SessionId};
 use crate::policy::{Bearing, PrincipalId};
@@ -47,22 +49,35 @@ pub struct Rules {
     /// The one database served here.
     pub database: Arc<str>,
     /// TLS, if there is a certificate.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Tls>,
     /// Where TLS is demanded.
     pub demand: TlsDemand,
     /// Whose JWTs are taken.
     pub issuers: Arc<Issuers>,
     /// Whether tokens are asked for by SASL OAUTHBEARER.
     pub bearer: Bearer,
+    /// Whether passwords are asked for by SASL SCRAM-SHA-256.
+    pub scram: SaslLogin,
+    /// What clients' certificates are good for, and where in them the principal's name is; `None`: for nothing.
+    pub certificates: Option<(CertificateRole, CertificateName)>,
     /// How long a client may take from connecting to having shown its token.
     pub timeout: Duration,
+}
+
+/// TLS towards clients.
+#[derive(Clone)]
+pub struct Tls {
+    /// What makes the handshake.
+    pub acceptor: TlsAcceptor,
+    /// What SCRAM can bind to, if it can.
+    pub end_point: Option<Arc<[u8]>>,
 }
 
 /// SASL OAUTHBEARER.
 #[derive(Clone, Debug, Default)]
 pub struct Bearer {
     /// When it is used.
-    pub login: BearerLogin,
+    pub login: SaslLogin,
     /// What a client without a good token is told: a JSON object of RFC 7628 section 3.2.2. `None`: there is no issuer, and no OAUTHBEARER.
     pub discovery: Option<Arc<str>>,
 }

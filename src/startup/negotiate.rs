@@ -72,7 +72,7 @@ impl Open {
 impl Accepted {
     pub(super) async fn negotiate(self, rules: &Rules) -> Result<Asked, Failure> {
         let accepted = AcceptedFacts { address: self.address, session: self.session, admission: self.admission };
-        let (mut intake, mut open) = begin(self.stream, rules.tls.as_ref()).await?;
+        let (mut intake, mut open) = begin(self.stream, acceptor(rules)).await?;
         loop {
             let packet = match intake.packet().await {
                 Ok(packet) => packet,
@@ -80,7 +80,7 @@ impl Accepted {
             };
             match packet {
                 Packet::Tls => match open.without_tls() {
-                    Ok(left) => (intake, open) = answer_tls(intake, left, rules.tls.as_ref()).await?,
+                    Ok(left) => (intake, open) = answer_tls(intake, left, acceptor(rules)).await?,
                     Err(error) => return Err(intake.fail(error)),
                 },
                 Packet::Gss => match open.without_gss() {
@@ -92,6 +92,10 @@ impl Accepted {
             }
         }
     }
+}
+
+fn acceptor(rules: &Rules) -> Option<&TlsAcceptor> {
+    rules.tls.as_ref().map(|tls| &tls.acceptor)
 }
 
 /// Looks at the first byte: a TLS handshake's means direct TLS, as PostgreSQL 17's clients can.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::edge::ParameterError;
+use crate::error::edge::{Method, ParameterError};
 use crate::name::Name;
 
 /// The settings that a client may give, in PostgreSQL's spelling.
@@ -56,7 +56,7 @@ const OUR_SCHEMAS: &str = "pgusher_";
 /// A service principal names the person it acts for in it, or gives that one's token.
 const ON_BEHALF_OF: &str = "pgusher.on_behalf_of";
 
-/// How the client wants to give its token.
+/// How the client wants to show who it is.
 const AUTH: &str = "pgusher.auth";
 
 /// What a startup packet asks for.
@@ -66,8 +66,8 @@ pub(super) struct Admitted {
     pub settings: BTreeMap<String, String>,
     /// Whom to act for: a name, or a secret.
     pub on_behalf_of: Option<String>,
-    /// SASL OAUTHBEARER is wanted.
-    pub bearer: bool,
+    /// How it wants to show who it is, if it says so.
+    pub auth: Option<Method>,
 }
 
 /// Checks the settings of a startup packet: those in `options` first, then the others, which count more.
@@ -88,9 +88,11 @@ fn admit_one(admitted: &mut Admitted, name: &str, value: &str) -> Result<(), Par
         return Ok(());
     }
     if name.eq_ignore_ascii_case(AUTH) {
-        admitted.bearer = match value.to_ascii_lowercase().as_str() {
-            "oauthbearer" => true,
-            "password" => false,
+        admitted.auth = match value.to_ascii_lowercase().as_str() {
+            "oauthbearer" => Some(Method::Bearer),
+            "password" => Some(Method::Password),
+            "scram-sha-256" => Some(Method::Scram),
+            "certificate" => Some(Method::Certificate),
             _ => return Err(ParameterError::Value { name: Arc::from(AUTH), value: Arc::from(value) }),
         };
         return Ok(());

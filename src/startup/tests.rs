@@ -54,6 +54,14 @@ impl Directory for Book {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn known<'a>(&'a self, _: &'a str) -> crate::authn::Knowing<'a> {
+        Box::pin(std::future::ready(Ok(crate::authn::scram::Known { verifier: None, mock_salt: [7; 16] })))
+    }
+
+    fn password<'a>(&'a self, _: Option<&'a str>) -> Lookup<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     fn acts<'a>(&'a self, _: PrincipalId, _: &'a str, _: Option<&'a str>, _: bool) -> crate::authn::Found<'a> {
         Box::pin(std::future::ready(Ok(None)))
     }
@@ -89,6 +97,8 @@ impl Scene {
                 tls: None,
                 demand: TlsDemand::Prefer,
                 bearer: crate::startup::Bearer::default(),
+        scram: crate::config::SaslLogin::Asked,
+        certificates: None,
                 timeout: Duration::from_secs(20),
                 issuers: Arc::default(),
             },
@@ -101,7 +111,7 @@ impl Scene {
 
     fn with_tls(mut self) -> (Self, TlsConnector, TlsConnector) {
         let (acceptor, connectors) = tls();
-        self.rules.tls = Some(acceptor);
+        self.rules.tls = Some(Tls { acceptor, end_point: None });
         let [with_alpn, without] = connectors;
         (self, with_alpn, without)
     }

@@ -1,7 +1,7 @@
 //! Tokens looked up, on a connection that many logins share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
@@ -10,7 +10,8 @@ use tokio_postgres::{Row, Statement};
 
 use super::channel::{Control, owner_error};
 use super::{StoreError, StoreSettings};
-use crate::authn::{Credential, Directory, DirectoryError, Found, Lookup, TokenHash, Vouched};
+use crate::authn::scram::{Known, Verifier};
+use crate::authn::{Credential, Directory, DirectoryError, Found, Knowing, Lookup, TokenHash, Vouched};
 use crate::policy::{Oid, PrincipalId};
 
 /// The shared connection and what waits to be written.
@@ -27,6 +28,8 @@ struct Line {
     lookup: Statement,
     vouched: Statement,
     acts: Statement,
+    known: Statement,
+    password: Statement,
 }
 
 impl Tokens {
@@ -45,10 +48,12 @@ impl Tokens {
             return Ok(line.clone());
         }
         let control = Control::connect(&self.settings.upstream, &self.settings.control).await?;
-        let lookup = control.client().prepare(LOOKUP).await.map_err(|e| owner_error(&e))?;
+        let lookup = control.client().prepare(&LOOKUP).await.map_err(|e| owner_error(&e))?;
         let vouched = control.client().prepare(VOUCHED).await.map_err(|e| owner_error(&e))?;
         let acts = control.client().prepare(ACTS).await.map_err(|e| owner_error(&e))?;
-        let line = Arc::new(Line { control, lookup, vouched, acts });
+        let known = control.client().prepare(KNOWN).await.map_err(|e| owner_error(&e))?;
+        let password = control.client().prepare(&PASSWORD).await.map_err(|e| owner_error(&e))?;
+        let line = Arc::new(Line { control, lookup, vouched, acts, known, password });
         *held = Some(line.clone());
         Ok(line)
     }
@@ -105,6 +110,24 @@ impl Tokens {
         let terms: [&(dyn ToSql + Sync); 5] = [&given, &issuer, &name, expires, groups];
         let row = self.row(|line| &line.vouched, &terms, "a JWT").await?;
         Ok((row.is_some(), row.and_then(|row| self.credential(&row))))
+    }
+
+    /// What SCRAM needs of whoever has that name. A verifier that cannot be read is none.
+    async fn known(&self, name: &str) -> Result<Known, StoreError> {
+        let row = self.row(|line| &line.known, &[&name], "a password").await?;
+        let row = row.ok_or_else(|| StoreError::Malformed("the policy store has no secret for names without passwords".to_owned()))?;
+        let (token, verifier) = (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1));
+        let verifier = verifier.as_deref().and_then(Verifier::parse);
+        let mock_salt = row.get::<_, Vec<u8>>(2).try_into();
+        Ok(Known {
+            verifier: token.map(Arc::from).zip(verifier),
+            mock_salt: mock_salt.map_err(|_| StoreError::Malformed("a salt of another length".to_owned()))?,
+        })
+    }
+
+    async fn password(&self, token: Option<&str>) -> Result<Option<Credential>, StoreError> {
+        let row = self.row(|line| &line.password, &[&token], "a password").await?;
+        Ok(row.and_then(|row| self.credential(&row)))
     }
 
     async fn acts(&self, terms: &[&(dyn ToSql + Sync)]) -> Result<Option<PrincipalId>, StoreError> {
@@ -194,6 +217,20 @@ impl Directory for super::Store {
         })
     }
 
+    fn known<'a>(&'a self, name: &'a str) -> Knowing<'a> {
+        Box::pin(async move {
+            let tokens = self.tokens();
+            again(|| tokens.known(name)).await
+        })
+    }
+
+    fn password<'a>(&'a self, token: Option<&'a str>) -> Lookup<'a> {
+        Box::pin(async move {
+            let tokens = self.tokens();
+            again(|| tokens.password(token)).await
+        })
+    }
+
     fn acts<'a>(&'a self, actor: PrincipalId, person: &'a str, consent: Option<&'a str>, allowed: bool) -> Found<'a> {
         Box::pin(async move {
             let tokens = self.tokens();
@@ -216,11 +253,28 @@ async fn again<T, F: Future<Output = Result<T, StoreError>>>(look: impl Fn() -> 
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
 /// One row, and the same work, whether or not the token exists. A JWT that was kept is none: it is not believed without its signature.
-const LOOKUP: &str = "SELECT t.id, t.principal, p.name, coalesce(p.enabled, false), 'admins' = ANY (g.groups), t.expires_at, t.revoked_at, \
-   coalesce(t.scopes, '{}'), '{}'::pg_catalog.int8[], '{}'::pg_catalog.text[], false \
- FROM (SELECT $1::pg_catalog.bytea AS hash) AS given LEFT JOIN pgusher.token AS t ON t.hash = given.hash AND t.issuer IS NULL \
- LEFT JOIN pgusher.principal AS p ON p.id = t.principal \
- CROSS JOIN LATERAL (SELECT pgusher.groups_of(coalesce(p.id, 0)) AS groups) AS g";
+static LOOKUP: LazyLock<String> = LazyLock::new(|| {
+    lookup("$1::pg_catalog.bytea AS hash", "t.hash = given.hash AND t.issuer IS NULL")
+});
+
+/// The same by a password's id; NULL finds nothing.
+static PASSWORD: LazyLock<String> = LazyLock::new(|| lookup("$1::pg_catalog.text AS id", "t.id = given.id AND t.verifier IS NOT NULL"));
+
+fn lookup(given: &str, meant: &str) -> String {
+    format!(
+        "SELECT t.id, t.principal, p.name, coalesce(p.enabled, false), 'admins' = ANY (g.groups), t.expires_at, t.revoked_at, \
+           coalesce(t.scopes, '{{}}'), '{{}}'::pg_catalog.int8[], '{{}}'::pg_catalog.text[], false \
+         FROM (SELECT {given}) AS given LEFT JOIN pgusher.token AS t ON {meant} \
+         LEFT JOIN pgusher.principal AS p ON p.id = t.principal \
+         CROSS JOIN LATERAL (SELECT pgusher.groups_of(coalesce(p.id, 0)) AS groups) AS g"
+    )
+}
+
+/// One row, whoever is named: whoever has no password is given a salt that is always the same for the name.
+const KNOWN: &str = "SELECT t.id, t.verifier, substr(pg_catalog.sha256(m.secret || pg_catalog.convert_to(given.name, 'UTF8')), 1, 16) \
+ FROM (SELECT $1::pg_catalog.text AS name) AS given CROSS JOIN pgusher.mock AS m \
+ LEFT JOIN pgusher.principal AS p ON p.name = given.name AND p.kind <> 'group' \
+ LEFT JOIN pgusher.token AS t ON t.principal = p.id AND t.verifier IS NOT NULL AND t.revoked_at IS NULL";
 
 const VOUCHED: &str = "SELECT v.token, v.principal, v.name, v.enabled, v.admin, v.expires, v.revoked, v.scopes, v.claimed, v.actors, true \
  FROM pgusher.vouched($1, $2, $3, $4, $5) AS v";

@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 12;
+pub const SCHEMA_VERSION: i32 = 13;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -106,5 +106,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 9, name: "names of views", sql: include_str!("migrations/009_view_names.sql") },
     Migration { version: 10, name: "vouched", sql: include_str!("migrations/010_vouched.sql") },
     Migration { version: 11, name: "acting", sql: include_str!("migrations/011_acting.sql") },
-    Migration { version: SCHEMA_VERSION, name: "audit", sql: include_str!("migrations/012_audit.sql") },
+    Migration { version: 12, name: "audit", sql: include_str!("migrations/012_audit.sql") },
+    Migration { version: SCHEMA_VERSION, name: "passwords", sql: include_str!("migrations/013_passwords.sql") },
 ];

@@ -14,7 +14,7 @@ const VERSION: u8 = 0xa0;
 
 /// What `tls-server-end-point` channel binding binds to: the certificate's hash, by the hash function of its own signature.
 /// `None` where the RFC leaves it undefined.
-pub(super) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     match signature_algorithm(certificate)? {
         // md5WithRSAEncryption, sha1WithRSAEncryption, ecdsa-with-SHA1: the RFC says SHA-256 for these.
         b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04" | b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05" | b"\x2a\x86\x48\xce\x3d\x04\x01" => {

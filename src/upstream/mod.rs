@@ -3,7 +3,7 @@
 //! In: `Rewritten` statements and [`housekeeping::Housekeeping`]. Out: raw frames, headers only read. Never: SQL text from anywhere else.
 
 mod cancel;
-mod certificate;
+pub(crate) mod certificate;
 pub mod connect;
 pub mod housekeeping;
 mod login;

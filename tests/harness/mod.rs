@@ -12,6 +12,7 @@ mod keeper;
 mod proxy;
 mod raw;
 mod shop;
+mod tls;
 mod upstream;
 
 pub use audit::{Audited, records, settings as audit_settings};
@@ -23,6 +24,7 @@ pub use proxy::{Proxy, ProxySettings};
 pub use raw::{Frame, RawClient, frame, tags};
 pub use shop::{ADMIN, Mechanism, Shop};
 pub(crate) use shop::{both_mechanisms, every_mechanism};
+pub use tls::{Pki, Shown};
 pub use upstream::{Passing, Upstream, program, scratch};
 
 use std::time::{Duration, Instant};

@@ -172,6 +172,11 @@ impl Proxy {
         fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     }
 
+    /// Its process id.
+    pub fn process(&self) -> String {
+        self.process.program()
+    }
+
     /// Kills it in the midst of whatever it does.
     pub fn kill(&mut self) {
         self.process.kill();

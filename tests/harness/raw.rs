@@ -3,6 +3,8 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
+use rustls::{ClientConnection, StreamOwned};
+
 use super::{PATIENCE, Refusal};
 
 /// A backend frame.
@@ -202,16 +204,44 @@ pub mod frame {
 
 /// A raw connection.
 pub struct RawClient {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
+}
+
+/// What bytes go over: a socket, or TLS over one.
+pub trait Wire: Read + Write + Send {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Wire for StreamOwned<ClientConnection, TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref()
+    }
 }
 
 impl RawClient {
     /// Connects the socket and says nothing.
     pub fn connect(port: u16) -> RawClient {
+        Self::over(Self::socket(port))
+    }
+
+    /// A socket that waits long enough and not for ever.
+    pub fn socket(port: u16) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         stream.set_nodelay(true).expect("a socket takes an option");
-        RawClient { stream }
+        stream
+    }
+
+    /// Over whatever is open.
+    pub fn over(stream: impl Wire + 'static) -> RawClient {
+        RawClient { stream: Box::new(stream) }
     }
 
     /// Sends frames in one write.
@@ -221,7 +251,8 @@ impl RawClient {
 
     /// Sends frames in one write; an error when the proxy has closed.
     pub fn try_send(&mut self, frames: &[Vec<u8>]) -> io::Result<()> {
-        self.stream.write_all(&frames.concat())
+        self.stream.write_all(&frames.concat())?;
+        self.stream.flush()
     }
 
     /// One byte, as the answer to SSLRequest is.
@@ -306,7 +337,7 @@ impl RawClient {
 
     /// Sends nothing more.
     pub fn hang_up(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.socket().shutdown(Shutdown::Write);
     }
 }
 

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::acting::acting;
+use super::certificates::{by_certificate, proxy};
 use super::oauthbearer::logged_in;
-use crate::harness::{Client, Issuer, Mechanism, RawClient, Shop, frame};
+use super::scram::{by_scram, generated};
+use crate::harness::{Client, Issuer, Mechanism, Pki, RawClient, Shop, frame};
 
 const ANA: &str = "ana@example.com";
 const BI: &str = "bi_tool";
@@ -77,11 +79,16 @@ fn every_path_gives_the_human() {
     let jwt = issuer.token(ANA);
     let acted = issuer.claiming(ANA, json!({"act": {"sub": "agent"}}));
     let consented = issuer.claiming(ANA, json!({"may_act": {"sub": BI}}));
+    let (_, password) = generated(&shop.ana(), ANA, "");
+    let pki = Pki::new();
+    let secured = proxy(&shop, &pki, "client_certificates = \"either\"\n");
     let renewed = acting(&shop, BI, shop.token(BI), ANA).expect("granted");
     renewed.run("DISCARD ALL");
     let paths = [
         ("token", of(shop.ana())),
         ("JWT", of(shop.try_connect(ANA, &jwt).expect("a good JWT"))),
+        ("password by SCRAM-SHA-256", of(by_scram(&shop, ANA, &password).expect("her password"))),
+        ("certificate", of_raw(by_certificate(&shop, &pki, secured.port, ANA, &pki.client(ANA, |_| {})))),
         ("JWT by OAUTHBEARER", of_raw(logged_in(&shop, ANA, &jwt))),
         ("on behalf of, by the claim `act`", of(shop.try_connect(ANA, &acted).expect("a good JWT"))),
         ("on behalf of, by the option (the person's JWT)", of(acting(&shop, BI, shop.token(BI), &consented).expect("allowed"))),

@@ -2,6 +2,7 @@
 
 pub mod acting;
 mod audit;
+pub mod certificates;
 mod connections;
 mod copy;
 mod cursors;
@@ -20,6 +21,7 @@ mod plans;
 mod prepared;
 mod queries;
 mod row_filters;
+pub mod scram;
 mod settings;
 mod statements;
 mod temporary;

@@ -2,10 +2,11 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::super::command::{Command, Member, MemberChange};
+use super::super::command::{Command, Member, MemberChange, NewPassword};
 use super::super::cursor::Cursor;
 use super::super::error::GovernanceError;
-use super::{Parsed, once_each, unsupported};
+use super::{Parsed, once_each, tokens, unsupported};
+use crate::authn::scram::Verifier;
 use crate::policy::PrincipalKind;
 
 /// The most bytes of a principal's name.
@@ -74,7 +75,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     let members = match kind {
         PrincipalKind::Group if cursor.word("WITH") => members(cursor)?,
         PrincipalKind::User if cursor.sees(0, "WITH") || cursor.sees(0, "PASSWORD") => {
-            let hint = "Principals log in with tokens: use CREATE TOKEN FOR …";
+            let hint = "Principals log in with tokens: use CREATE TOKEN FOR …, or ALTER USER … PASSWORD GENERATE for SCRAM.";
             return Err(unsupported(cursor, "an option of CREATE USER", Some(hint)));
         }
         PrincipalKind::User | PrincipalKind::ServicePrincipal | PrincipalKind::Group => Vec::new(),
@@ -94,7 +95,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     match kind {
         PrincipalKind::User | PrincipalKind::ServicePrincipal => match cursor.one_of(&["ENABLE", "DISABLE"]) {
             Some(word) => Ok(Command::EnablePrincipal { kind, name, enabled: word == "ENABLE" }),
-            None => Err(cursor.unexpected()),
+            None => password(cursor, kind, name),
         },
         PrincipalKind::Group => {
             let change = match cursor.one_of(&["ADD", "DROP"]) {
@@ -106,6 +107,38 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parsed<Command> {
         }
     }
 }
+
+/// As PostgreSQL writes it, for psql's `\password`; PostgreSQL's other attributes are not ours.
+fn password(cursor: &mut Cursor<'_>, kind: PrincipalKind, name: String) -> Parsed<Command> {
+    cursor.word("WITH");
+    cursor.word("ENCRYPTED");
+    cursor.expect_words(&["PASSWORD"])?;
+    let position = cursor.position();
+    let password = if cursor.word("NULL") {
+        NewPassword::None
+    } else if cursor.word("GENERATE") {
+        NewPassword::Generated
+    } else {
+        match Verifier::parse(&tokens::string(cursor)?) {
+            Some(verifier) => NewPassword::Verifier(verifier),
+            None => return Err(GovernanceError::InvalidValue { message: NO_VERIFIER.to_owned(), position }),
+        }
+    };
+    let (mut lifetime, mut scopes) = (None, None);
+    while !cursor.at_end() && password != NewPassword::None {
+        if lifetime.is_none() && cursor.word("LIFETIME") {
+            lifetime = Some(tokens::duration(cursor)?);
+        } else if scopes.is_none() && cursor.word("SCOPES") {
+            scopes = Some(tokens::scope_list(cursor)?);
+        } else {
+            return Err(cursor.unexpected());
+        }
+    }
+    Ok(Command::SetPassword { kind, name, password, lifetime, scopes: scopes.unwrap_or_default() })
+}
+
+/// A password that travels is known to whoever reads along, logs included.
+const NO_VERIFIER: &str = "only a SCRAM-SHA-256 verifier is taken (4096 iterations, a salt of 16 bytes), never a password: use psql's \\password, or PASSWORD GENERATE";
 
 pub(super) fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     if cursor.word("USERS") {

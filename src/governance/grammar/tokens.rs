@@ -79,7 +79,7 @@ pub(super) fn string_value(token: &Token) -> Option<String> {
 }
 
 /// `'90 days'`, or `90 DAYS`.
-fn duration(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
+pub(super) fn duration(cursor: &mut Cursor<'_>) -> Parsed<Duration> {
     let position = cursor.position();
     let invalid = |text: &str| GovernanceError::InvalidValue { message: format!("invalid lifetime: \"{text}\""), position };
     let (text, amount, unit) = match cursor.peek() {
@@ -119,7 +119,7 @@ fn seconds_in(unit: &str) -> Option<u64> {
     })
 }
 
-fn scope_list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
+pub(super) fn scope_list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
     cursor.expect(&Token::LParen)?;
     let mut scopes: Vec<String> = Vec::new();
     loop {

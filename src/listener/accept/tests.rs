@@ -38,6 +38,14 @@ impl Directory for Trusting {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    fn known<'a>(&'a self, _: &'a str) -> crate::authn::Knowing<'a> {
+        Box::pin(std::future::ready(Ok(crate::authn::scram::Known { verifier: None, mock_salt: [7; 16] })))
+    }
+
+    fn password<'a>(&'a self, _: Option<&'a str>) -> Lookup<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     fn acts<'a>(&'a self, _: PrincipalId, _: &'a str, _: Option<&'a str>, _: bool) -> crate::authn::Found<'a> {
         Box::pin(std::future::ready(Ok(None)))
     }
@@ -71,6 +79,8 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
         tls: None,
         demand: TlsDemand::Prefer,
         bearer: crate::startup::Bearer::default(),
+        scram: crate::config::SaslLogin::Asked,
+        certificates: None,
         timeout: Duration::from_secs(20),
         issuers: Arc::default(),
     };

@@ -15,6 +15,7 @@ mod grants;
 mod masks;
 mod names;
 mod owners;
+mod passwords;
 mod principals;
 mod rights;
 mod settled;
@@ -153,6 +154,10 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
             let wanted =
                 tokens::Wanted { principal: principal.as_deref(), comment: comment.as_deref(), lifetime: *lifetime, scopes };
             return tokens::create(ground, channel, wanted).await;
+        }
+        Command::SetPassword { kind, name, password, lifetime, scopes } => {
+            let wanted = tokens::Wanted { principal: Some(name), comment: None, lifetime: *lifetime, scopes };
+            return passwords::set(ground, channel, (*kind, password), wanted).await;
         }
         Command::ShowTokens { whose } => return tokens::show(ground, channel, whose).await,
         Command::ShowGrants { principal, on } => return show::grants(ground, principal.as_deref(), on.as_ref()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Ground, OPERATOR, Rows, fetch, moment};
-use crate::authn::{ADMIN_SCOPE, READING_SCOPE, SQL_SCOPE, Token};
+use crate::authn::{ADMIN_SCOPE, READING_SCOPE, SQL_SCOPE, Token, TokenHash};
 use crate::error::{GovernError, Object};
 use crate::governance::TokensOf;
 use crate::name::quote_literal;
@@ -42,11 +42,30 @@ struct TokenRow {
 }
 
 pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, wanted: Wanted<'_>) -> Result<Rows, GovernError> {
+    let (principal, terms) = allowed(ground, &wanted, "create tokens of others")?;
+    let token = Token::mint();
+    insert(ground, channel, Made { id: String::new(), hash: token.hash(), verifier: None, comment: wanted.comment, of: principal, terms })
+        .await
+        .map(|(id, expires)| vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
+}
+
+/// How long a credential is to be good, and for what, as SQL.
+pub(super) struct TermsOf {
+    seconds: u64,
+    scopes: String,
+}
+
+/// Whose credential it is to be and on which terms, if the subject may make it.
+pub(super) fn allowed<'a>(
+    ground: &'a Ground<'_>,
+    wanted: &Wanted<'_>,
+    what: &str,
+) -> Result<(&'a Principal, TermsOf), GovernError> {
     not_acting(ground)?;
     if ground.subject.bearing.vouched {
         return Err(GovernError::VouchedToken);
     }
-    let principal = holder(ground, wanted.principal, "create tokens of others")?;
+    let principal = holder(ground, wanted.principal, what)?;
     let scopes = scopes(ground, wanted.scopes)?;
     let lifetime = wanted.lifetime.unwrap_or(ground.terms.default_lifetime);
     if lifetime > ground.terms.max_lifetime {
@@ -55,21 +74,48 @@ pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
             hint: Some(format!("The longest lifetime is {} days.", ground.terms.max_lifetime.as_secs() / (24 * 3600))),
         });
     }
-    let token = Token::mint();
-    let id = hex::encode(rand::random::<[u8; 8]>());
-    let comment = wanted.comment.map_or_else(|| "NULL".to_owned(), quote_literal);
+    Ok((principal, TermsOf { seconds: lifetime.as_secs(), scopes }))
+}
+
+/// A credential to be written.
+pub(super) struct Made<'a> {
+    /// What its id begins with.
+    pub(super) id: String,
+    /// The hash of the token that it is.
+    pub(super) hash: TokenHash,
+    /// Its verifier, where SCRAM takes it.
+    pub(super) verifier: Option<String>,
+    /// A remark.
+    pub(super) comment: Option<&'a str>,
+    /// Whose.
+    pub(super) of: &'a Principal,
+    /// On which terms.
+    pub(super) terms: TermsOf,
+}
+
+/// Writes one; its id, and when it ends.
+pub(super) async fn insert(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    made: Made<'_>,
+) -> Result<(String, Option<String>), GovernError> {
+    let Made { id, hash, verifier, comment, of, terms } = made;
+    let id = id + &hex::encode(rand::random::<[u8; 8]>());
+    let text = |value: Option<&str>| value.map_or_else(|| "NULL".to_owned(), quote_literal);
     let sql = format!(
-        "INSERT INTO pgusher.token (id, hash, principal, comment, scopes, created_by, expires_at) VALUES \
-         ('{id}', pg_catalog.decode('{}', 'hex'), {}, {comment}, {scopes}, {}, pg_catalog.now() + interval '{} seconds')",
-        hex::encode(token.hash()),
-        principal.id.0,
+        "INSERT INTO pgusher.token (id, hash, verifier, principal, comment, scopes, created_by, expires_at) VALUES \
+         ('{id}', pg_catalog.decode('{}', 'hex'), {}, {}, {}, {}, {}, pg_catalog.now() + interval '{} seconds')",
+        hex::encode(hash),
+        text(verifier.as_deref()),
+        of.id.0,
+        text(comment),
+        terms.scopes,
         ground.author(),
-        lifetime.as_secs()
+        terms.seconds
     );
     channel.execute(&sql).await?;
     let made = listed(channel, &format!("t.id = '{id}'")).await?;
-    let expires = made.into_iter().next().and_then(|row| row.expires_at);
-    Ok(vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
+    Ok((id, made.into_iter().next().and_then(|row| row.expires_at)))
 }
 
 pub(super) async fn show(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, whose: &TokensOf) -> Result<Rows, GovernError> {
@@ -100,23 +146,36 @@ pub(super) async fn revoke(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
     if listed(channel, &format!("t.id = {id_text}{mine}")).await?.is_empty() {
         return Err(GovernError::Undefined { object: Object::Other, what: format!("token \"{id}\" does not exist") });
     }
-    // Whoever holds a narrowed token of somebody's does not lock that one out.
-    let narrow = "t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes)";
-    if ground.narrowed && listed(channel, &format!("t.id = {id_text} AND {narrow}")).await?.is_empty() {
-        return Err(GovernError::WiderToken);
-    }
-    let sql =
-        format!("UPDATE pgusher.token SET revoked_at = pg_catalog.clock_timestamp() WHERE id = {id_text} AND revoked_at IS NULL");
+    let chosen = format!("t.id = {id_text}");
+    none_is_wider(ground, channel, &chosen).await?;
+    withdraw(channel, &chosen).await
+}
+
+/// Whoever holds a narrowed token of somebody's does not lock that one out.
+pub(super) async fn none_is_wider(
+    ground: &Ground<'_>,
+    channel: &mut dyn OwnerChannel,
+    chosen: &str,
+) -> Result<(), GovernError> {
+    let wider = format!("{chosen} AND (t.scopes = '{{}}' OR 'admin' = ANY (t.scopes))");
+    if ground.narrowed && !listed(channel, &wider).await?.is_empty() { Err(GovernError::WiderToken) } else { Ok(()) }
+}
+
+/// Revokes those that are chosen and live.
+pub(super) async fn withdraw(channel: &mut dyn OwnerChannel, chosen: &str) -> Result<(), GovernError> {
+    let sql = format!(
+        "UPDATE pgusher.token AS t SET revoked_at = pg_catalog.clock_timestamp() WHERE {chosen} AND t.revoked_at IS NULL"
+    );
     Ok(channel.execute(&sql).await?)
 }
 
 /// Whoever acts for somebody neither lists nor makes nor revokes that one's tokens.
-fn not_acting(ground: &Ground<'_>) -> Result<(), GovernError> {
+pub(super) fn not_acting(ground: &Ground<'_>) -> Result<(), GovernError> {
     if ground.subject.bearing.acted { Err(GovernError::OthersTokens) } else { Ok(()) }
 }
 
 /// Whose tokens it is about: one's own, or for administrators anybody's but a group's.
-fn holder<'a>(ground: &'a Ground<'_>, name: Option<&str>, what: &str) -> Result<&'a Principal, GovernError> {
+pub(super) fn holder<'a>(ground: &'a Ground<'_>, name: Option<&str>, what: &str) -> Result<&'a Principal, GovernError> {
     let own = name.is_none_or(|name| name == &*ground.subject.name) && ground.subject.principal != OPERATOR;
     if own {
         return ground.footing.policies.principal(ground.subject.principal).ok_or(GovernError::SubjectGone);

@@ -230,7 +230,7 @@ BEGIN
 END
 $pgusher$;
 
--- What is known of a JWT with this hash, for which an issuer vouches: the token that it is, if it was seen before, and its principal. No row:
+-- What is known of a JWT or certificate with this hash, for which an issuer vouches: the token that it is, if it was seen before, and its principal. No row:
 -- there is no such principal. Nothing is written and nobody waited for.
 CREATE OR REPLACE FUNCTION pgusher.vouched(
   given bytea, by text, principal_name text, until timestamptz, group_names text[],
@@ -268,7 +268,8 @@ BEGIN
   IF who IS NOT NULL THEN
     DELETE FROM pgusher.token AS t WHERE t.principal = who AND t.issuer IS NOT NULL AND t.expires_at < clock_timestamp() - interval '1 day';
     INSERT INTO pgusher.token AS t (id, hash, principal, comment, issuer, actors, scopes, expires_at, revoked_at)
-      VALUES ('jwt-' || left(encode(given, 'hex'), 20), given, who, 'JWT of ' || by, by, acting,
+      VALUES (CASE WHEN by LIKE 'certificate %' THEN 'cert-' ELSE 'jwt-' END || left(encode(given, 'hex'), 20), given, who,
+        CASE WHEN by LIKE 'certificate %' THEN by ELSE 'JWT of ' || by END, by, acting,
         CASE WHEN acting = '{}' THEN '{}'::text[] ELSE '{sql}' END, until,
         (SELECT clock_timestamp() FROM pgusher.denied AS d WHERE d.hash = given))
       ON CONFLICT (hash) DO UPDATE SET principal = EXCLUDED.principal, issuer = EXCLUDED.issuer, actors = EXCLUDED.actors, scopes = EXCLUDED.scopes
@@ -278,7 +279,7 @@ BEGIN
 END
 $pgusher$;
 
--- A revoked JWT whose row goes (its principal is dropped) is still refused while it could be shown again.
+-- A revoked JWT or certificate whose row goes (its principal is dropped) is still refused while it could be shown again.
 CREATE OR REPLACE FUNCTION pgusher.keep_denied() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
