@@ -35,7 +35,7 @@ pub fn rules(settings: &Settings) -> Result<Rules, TlsSettingsError> {
     });
     Ok(Rules {
         database: Arc::from(settings.upstream.database.as_str()),
-        tls: tls.as_ref().map(|tls| towards_clients(tls)).transpose()?,
+        tls: tls.as_ref().map(towards_clients).transpose()?,
         demand: if settings.tls.as_ref().is_some_and(|tls| tls.required) { TlsDemand::Require } else { TlsDemand::Prefer },
         issuers: Arc::new(Issuers::new(&settings.issuers)),
         bearer: bearer(settings),

@@ -55,7 +55,10 @@ fn is_over(mut raw: RawClient) {
         }
         match raw.next() {
             None => Some(()),
-            Some(frame) if frame.tag == 'E' => Some(assert_eq!(frame.refusal().code, "28000")),
+            Some(frame) if frame.tag == 'E' => {
+                assert_eq!(frame.refusal().code, "28000");
+                Some(())
+            }
             Some(_) => None,
         }
     });
