@@ -26,7 +26,7 @@ const ORDER: [&str; 19] = [
 ];
 
 /// Where a package may be named: paths under `src/`.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("pg_query", &["sql/parse", "sql/resolve", "sql/rewrite", "governance"]),
     ("sqlparser", &["sql/parse", "sql/rewrite", "governance"]),
     ("pgwire", &["wire", "startup"]),

@@ -134,9 +134,7 @@ impl<'a> First<'a> {
         let named = parts.next().is_some_and(|part| part.starts_with("n="));
         let nonce = parts.next().and_then(|part| part.strip_prefix("r=")).filter(|nonce| is_nonce(nonce));
         match nonce {
-            Some(nonce) if named => {
-                Ok(Self { header: format!("{flag},,"), bare: bare.to_owned(), nonce: nonce.to_owned(), bound })
-            }
+            Some(nonce) if named => Ok(Self { header: format!("{flag},,"), bare: bare.to_owned(), nonce: nonce.to_owned(), bound }),
             Some(_) | None => Err(ScramError::Malformed),
         }
     }

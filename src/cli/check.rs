@@ -259,7 +259,8 @@ mod tests {
         assert_eq!(weak(encrypted), Vec::<String>::new());
         assert!(weak("listen.addresses = [\"*\"]")[0].starts_with("listen.addresses has 0.0.0.0"));
         assert!(weak("upstream.tls = \"dangerous-no-verify\"")[0].starts_with("upstream.tls"));
-        let tls = |more: &str| format!("tls = {{certificate = \"c\", private_key = \"k\", required = true, client_ca = \"a\"{more}}}");
+        let tls =
+            |more: &str| format!("tls = {{certificate = \"c\", private_key = \"k\", required = true, client_ca = \"a\"{more}}}");
         assert_eq!(weak(&tls("")), Vec::<String>::new());
         for role in ["credential", "either"] {
             let certificates = |more: &str| weak(&tls(&format!(", client_certificates = \"{role}\"{more}")));

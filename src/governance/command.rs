@@ -335,7 +335,9 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         Command::ShowAccess { .. } => vec!["principal", "actionType", "inherited_from", "via"],
         Command::ShowPrincipals { .. } => vec!["name", "enabled", "groups"],
         Command::ShowGroups { .. } => vec!["name", "members"],
-        Command::CreateToken { .. } | Command::SetPassword { password: NewPassword::Generated, .. } => vec!["token_id", "token", "expires_at"],
+        Command::CreateToken { .. } | Command::SetPassword { password: NewPassword::Generated, .. } => {
+            vec!["token_id", "token", "expires_at"]
+        }
         Command::ShowTokens { .. } => {
             vec!["token_id", "principal", "comment", "scopes", "created_at", "expires_at", "last_used_at", "state"]
         }

@@ -115,7 +115,8 @@ impl Tokens {
     /// What SCRAM needs of whoever has that name. A verifier that cannot be read is none.
     async fn known(&self, name: &str) -> Result<Known, StoreError> {
         let row = self.row(|line| &line.known, &[&name], "a password").await?;
-        let row = row.ok_or_else(|| StoreError::Malformed("the policy store has no secret for names without passwords".to_owned()))?;
+        let row =
+            row.ok_or_else(|| StoreError::Malformed("the policy store has no secret for names without passwords".to_owned()))?;
         let (token, verifier) = (row.get::<_, Option<String>>(0), row.get::<_, Option<String>>(1));
         let verifier = verifier.as_deref().and_then(Verifier::parse);
         let mock_salt = row.get::<_, Vec<u8>>(2).try_into();
@@ -253,12 +254,12 @@ async fn again<T, F: Future<Output = Result<T, StoreError>>>(look: impl Fn() -> 
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
 /// One row, and the same work, whether or not the token exists. A JWT that was kept is none: it is not believed without its signature.
-static LOOKUP: LazyLock<String> = LazyLock::new(|| {
-    lookup("$1::pg_catalog.bytea AS hash", "t.hash = given.hash AND t.issuer IS NULL")
-});
+static LOOKUP: LazyLock<String> =
+    LazyLock::new(|| lookup("$1::pg_catalog.bytea AS hash", "t.hash = given.hash AND t.issuer IS NULL"));
 
 /// The same by a password's id; NULL finds nothing.
-static PASSWORD: LazyLock<String> = LazyLock::new(|| lookup("$1::pg_catalog.text AS id", "t.id = given.id AND t.verifier IS NOT NULL"));
+static PASSWORD: LazyLock<String> =
+    LazyLock::new(|| lookup("$1::pg_catalog.text AS id", "t.id = given.id AND t.verifier IS NOT NULL"));
 
 fn lookup(given: &str, meant: &str) -> String {
     format!(

@@ -19,7 +19,13 @@ pub fn proxy(shop: &Shop, pki: &Pki, more: &str) -> Proxy {
 }
 
 /// What comes first when somebody starts inside TLS: AuthenticationOk, a question, a refusal; `None`: nothing at all.
-fn started(pki: &Pki, port: u16, (shop, user): (&Shop, &str), shown: Option<&Shown>, more: &[(&str, &str)]) -> Option<(RawClient, Frame)> {
+fn started(
+    pki: &Pki,
+    port: u16,
+    (shop, user): (&Shop, &str),
+    shown: Option<&Shown>,
+    more: &[(&str, &str)],
+) -> Option<(RawClient, Frame)> {
     let mut raw = pki.raw(port, shown).ok()?;
     let mut parameters = vec![("user", user), ("database", &*shop.database)];
     parameters.extend(more);
@@ -40,7 +46,11 @@ fn one(raw: &mut RawClient, sql: &str) -> String {
     raw.send(&[frame::query(sql)]);
     let rows = raw.until_ready();
     let row = rows.iter().find(|frame| frame.tag == 'D').unwrap_or_else(|| panic!("{sql}: {:?}", rows[0].refusal()));
-    row.values().iter().map(|value| String::from_utf8_lossy(value.as_deref().unwrap_or_default()).into_owned()).collect::<Vec<_>>().join("|")
+    row.values()
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_deref().unwrap_or_default()).into_owned())
+        .collect::<Vec<_>>()
+        .join("|")
 }
 
 fn failed(user: &str) -> Refusal {
@@ -82,7 +92,10 @@ fn a_certificate_that_names_the_user_is_all_that_it_takes() {
     let listed = shop.admin().rows(&format!("SHOW TOKENS FOR \"{ANA}\""));
     let row = listed.iter().filter(|row| row[0].starts_with("cert-")).collect::<Vec<_>>();
     assert_eq!(row.len(), 1);
-    assert_eq!(row[0][2], format!("certificate {:x} of CN=clients of the test", anas.serial).replace("certificate ", "certificate 0"));
+    assert_eq!(
+        row[0][2],
+        format!("certificate {:x} of CN=clients of the test", anas.serial).replace("certificate ", "certificate 0")
+    );
     // An administrator by a certificate is one; no credential is made by it that outlives it.
     let mut admin = by_certificate(&shop, &pki, proxy.port, ADMIN, &pki.client(ADMIN, |_| {}));
     assert!(one(&mut admin, "SHOW SESSION").contains("|true|"));
@@ -99,7 +112,9 @@ fn every_reason_of_refusal_has_the_same_text_and_no_token_does_instead() {
     admin.run("ALTER USER \"gone@example.com\" DISABLE");
     let revoked = pki.client(ANA, |parameters| parameters.subject_alt_names.clear());
     let raw = by_certificate(&shop, &pki, proxy.port, ANA, &revoked);
-    let id = admin.rows(&format!("SHOW TOKENS FOR \"{ANA}\"")).into_iter().find(|row| row[0].starts_with("cert-")).expect("listed")[0].clone();
+    let id = admin.rows(&format!("SHOW TOKENS FOR \"{ANA}\"")).into_iter().find(|row| row[0].starts_with("cert-")).expect("listed")
+        [0]
+    .clone();
     admin.run(&format!("REVOKE TOKEN '{id}'"));
     is_over(raw);
     let two = |parameters: &mut CertificateParams| parameters.distinguished_name.push(rcgen::DnType::CommonName, BOB);
@@ -144,7 +159,10 @@ fn every_reason_of_refusal_has_the_same_text_and_no_token_does_instead() {
     for shown in [None, Some(&strangers), Some(&late)] {
         assert!(started(&pki, proxy.port, (&shop, ANA), shown, &[("options", "-c pgusher.auth=password")]).is_none());
     }
-    assert_eq!(crate::harness::Client::try_connect(proxy.port, &shop.database, ANA, shop.token(ANA)).err().expect("no TLS").code, "28000");
+    assert_eq!(
+        crate::harness::Client::try_connect(proxy.port, &shop.database, ANA, shop.token(ANA)).err().expect("no TLS").code,
+        "28000"
+    );
 }
 
 #[test]
@@ -153,7 +171,8 @@ fn where_the_name_is_and_whether_a_token_does_as_well_is_the_configurations_choi
     let proxy = proxy(&shop, &pki, "client_certificates = \"either\"\nclient_name = \"email\"\n");
     let named = |names: &'static [&'static str]| {
         pki.client(BOB, |parameters| {
-            parameters.subject_alt_names = names.iter().map(|name| SanType::Rfc822Name((*name).try_into().expect("ASCII"))).collect();
+            parameters.subject_alt_names =
+                names.iter().map(|name| SanType::Rfc822Name((*name).try_into().expect("ASCII"))).collect();
         })
     };
     let (anas, both) = (named(&[ANA]), named(&["other@example.com", ANA]));
@@ -166,12 +185,9 @@ fn where_the_name_is_and_whether_a_token_does_as_well_is_the_configurations_choi
     };
     let password = ('R', 3_i32.to_be_bytes().to_vec());
     // Whoever shows none, or one that names somebody else, or wants it so, is asked for a token.
-    for (user, shown, options) in [
-        (ANA, None, ""),
-        (BOB, Some(&anas), ""),
-        ("token", Some(&both), ""),
-        (ANA, Some(&anas), "-c pgusher.auth=password"),
-    ] {
+    for (user, shown, options) in
+        [(ANA, None, ""), (BOB, Some(&anas), ""), ("token", Some(&both), ""), (ANA, Some(&anas), "-c pgusher.auth=password")]
+    {
         let (tag, body, refusal) = asked(user, shown, options);
         assert_eq!((tag, body), password, "{user} {options}: {refusal}");
     }
@@ -187,7 +203,8 @@ fn where_the_name_is_and_whether_a_token_does_as_well_is_the_configurations_choi
     let beside = super::certificates::proxy(&shop, &pki, "required = true\n");
     let (_, first) = started(&pki, beside.port, (&shop, BOB), Some(&anas), &[]).expect("TLS");
     assert_eq!((first.tag, first.body), password);
-    let (_, first) = started(&pki, beside.port, (&shop, BOB), Some(&anas), &[("options", "-c pgusher.auth=certificate")]).expect("TLS");
+    let (_, first) =
+        started(&pki, beside.port, (&shop, BOB), Some(&anas), &[("options", "-c pgusher.auth=certificate")]).expect("TLS");
     assert_eq!(first.refusal().code, "0A000");
 }
 
@@ -196,7 +213,8 @@ fn a_session_ends_with_its_certificate() {
     let (shop, pki) = (Shop::fresh(Mechanism::Rls), Pki::new());
     let proxy = proxy(&shop, &pki, ALONE);
     let raw = [4, 12, 40].into_iter().find_map(|seconds| {
-        let short = pki.client(ANA, |parameters| parameters.not_after = (std::time::SystemTime::now() + Duration::from_secs(seconds)).into());
+        let short = pki
+            .client(ANA, |parameters| parameters.not_after = (std::time::SystemTime::now() + Duration::from_secs(seconds)).into());
         let (mut raw, first) = started(&pki, proxy.port, (&shop, ANA), Some(&short), &[])?;
         (first.tag == 'R').then(|| raw.until_ready()).map(|_| raw)
     });

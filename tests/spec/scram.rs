@@ -8,7 +8,9 @@ use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use postgres_protocol::password::scram_sha_256;
 
 use super::acting::acting;
-use crate::harness::{ADMIN, Audited, Client, Frame, Issuer, Mechanism, Pki, Proxy, ProxySettings, RawClient, Refusal, Shop, frame, until, within};
+use crate::harness::{
+    ADMIN, Audited, Client, Frame, Issuer, Mechanism, Pki, Proxy, ProxySettings, RawClient, Refusal, Shop, frame, until, within,
+};
 
 const ANA: &str = "ana@example.com";
 const BOB: &str = "bob@example.com";
@@ -223,7 +225,9 @@ fn a_password_itself_is_not_taken_and_is_on_no_record() {
     ana.run(&format!("ALTER USER \"{ANA}\" WITH ENCRYPTED PASSWORD '{good}'"));
     let (_, password) = generated(&ana, ANA, "");
     drop(by_scram(&audited.shop, ANA, &password).expect("good"));
-    until("the login to be on record", || audited.events("login").iter().any(|r| r["token"].as_str().is_some_and(|t| t.starts_with("scram-"))).then_some(()));
+    until("the login to be on record", || {
+        audited.events("login").iter().any(|r| r["token"].as_str().is_some_and(|t| t.starts_with("scram-"))).then_some(())
+    });
     let records = format!("{:?}", audited.records());
     let kept = audited.shop.truth().one("SELECT string_agg(t::text, ' ') FROM pgusher.token t");
     for text in [&records, &audited.shop.proxy.log()] {
@@ -316,7 +320,9 @@ fn inside_tls_it_is_bound_to_the_channel() {
     let proxy = Proxy::start(shop.upstream, ProxySettings::new(&shop.database, shop.mechanism).with(&pki.settings("")));
     let hash = sha2::Sha256::digest(&pki.server).to_vec();
     let to = |hash: &[u8]| ChannelBinding::tls_server_end_point(hash.to_vec());
-    let login = |mechanism: &str, binding| bound(&mut pki.raw(proxy.port, None).expect("TLS"), &shop.database, &password, mechanism, binding);
+    let login = |mechanism: &str, binding| {
+        bound(&mut pki.raw(proxy.port, None).expect("TLS"), &shop.database, &password, mechanism, binding)
+    };
     for (mechanism, binding) in [("SCRAM-SHA-256-PLUS", to(&hash)), ("SCRAM-SHA-256", ChannelBinding::unsupported())] {
         assert_eq!(login(mechanism, binding).body, 0_i32.to_be_bytes(), "{mechanism}");
     }

@@ -12,7 +12,13 @@ fn known(password: Option<&str>) -> Known {
 }
 
 /// A whole exchange with a client that is another's work.
-fn exchanged(password: &str, known: Known, binding: ChannelBinding, plus: bool, end_point: Option<&[u8]>) -> Result<bool, ScramError> {
+fn exchanged(
+    password: &str,
+    known: Known,
+    binding: ChannelBinding,
+    plus: bool,
+    end_point: Option<&[u8]>,
+) -> Result<bool, ScramError> {
     let mut client = ScramSha256::new(password.as_bytes(), binding);
     let challenge = First::read(client.message(), plus, end_point)?.challenge(known);
     client.update(challenge.message().as_bytes()).unwrap();

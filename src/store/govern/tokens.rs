@@ -44,9 +44,13 @@ struct TokenRow {
 pub(super) async fn create(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, wanted: Wanted<'_>) -> Result<Rows, GovernError> {
     let (principal, terms) = allowed(ground, &wanted, "create tokens of others")?;
     let token = Token::mint();
-    insert(ground, channel, Made { id: String::new(), hash: token.hash(), verifier: None, comment: wanted.comment, of: principal, terms })
-        .await
-        .map(|(id, expires)| vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
+    insert(
+        ground,
+        channel,
+        Made { id: String::new(), hash: token.hash(), verifier: None, comment: wanted.comment, of: principal, terms },
+    )
+    .await
+    .map(|(id, expires)| vec![vec![Some(id), Some(token.expose().to_owned()), expires]])
 }
 
 /// How long a credential is to be good, and for what, as SQL.
@@ -152,20 +156,15 @@ pub(super) async fn revoke(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, 
 }
 
 /// Whoever holds a narrowed token of somebody's does not lock that one out.
-pub(super) async fn none_is_wider(
-    ground: &Ground<'_>,
-    channel: &mut dyn OwnerChannel,
-    chosen: &str,
-) -> Result<(), GovernError> {
+pub(super) async fn none_is_wider(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, chosen: &str) -> Result<(), GovernError> {
     let wider = format!("{chosen} AND (t.scopes = '{{}}' OR 'admin' = ANY (t.scopes))");
     if ground.narrowed && !listed(channel, &wider).await?.is_empty() { Err(GovernError::WiderToken) } else { Ok(()) }
 }
 
 /// Revokes those that are chosen and live.
 pub(super) async fn withdraw(channel: &mut dyn OwnerChannel, chosen: &str) -> Result<(), GovernError> {
-    let sql = format!(
-        "UPDATE pgusher.token AS t SET revoked_at = pg_catalog.clock_timestamp() WHERE {chosen} AND t.revoked_at IS NULL"
-    );
+    let sql =
+        format!("UPDATE pgusher.token AS t SET revoked_at = pg_catalog.clock_timestamp() WHERE {chosen} AND t.revoked_at IS NULL");
     Ok(channel.execute(&sql).await?)
 }
 
