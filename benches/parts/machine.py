@@ -89,15 +89,18 @@ class Running:
         return int(fields[11]) / TICK, int(fields[12]) / TICK
 
     def family_cpu(self):
-        """The same with its children, living and gone."""
-        fields = stat_fields(self.pid)
-        ticks = sum(int(f) for f in fields[11:15])
-        for child in pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
-            try:
-                mine = stat_fields(child)
-                ticks += int(mine[11]) + int(mine[12])
-            except (FileNotFoundError, ProcessLookupError):
-                pass
+        """The same with its children, living and gone. Where one goes while they are counted, they are counted again."""
+        for _ in range(10):
+            before = stat_fields(self.pid)
+            ticks = sum(int(f) for f in before[11:15])
+            for child in pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+                try:
+                    mine = stat_fields(child)
+                    ticks += int(mine[11]) + int(mine[12])
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+            if stat_fields(self.pid)[13:15] == before[13:15]:
+                break
         return ticks / TICK
 
     def resident(self):

@@ -1,8 +1,7 @@
 """docs/benchmarks.md from what was measured."""
 
-import statistics
-
 from . import MODES, ROWS
+from .goals import goals
 
 NAMES = {1: "1 client"}
 
@@ -21,7 +20,8 @@ def table(head, rows):
 
 
 def shown(value, digits=1):
-    return "" if value is None else f"{value:.{digits}f}"
+    # Less than nothing was counted wrong: processes that came or went meanwhile.
+    return "" if value is None or value < 0 else f"{value:.{digits}f}"
 
 
 def of_proxy(name, value, digits=1):
@@ -111,7 +111,7 @@ def many(found):
     one = next(iter(found.values()))
     rows = [[key, f"{one['tps']:.0f}", shown(one["tps"] / found["one principal"]["tps"], 2), shown(one["ms"], 2), shown(one["proxy"]), shown(one["server"]), f"{one['connections']:.0f}"] for key, one in found.items()]
     return (f"{one['clients']} clients at once, at most {one['upstream']} upstream connections; prepared reads of ten ids of which one belongs to whoever asks. Every answer is checked while the load runs: exactly "
-            "the one row of one's own.\n\n" + table(["clients log in as", "tps", "ratio", "ms", "proxy µs", "server µs", "upstream connections"], rows))
+            "the one row of one's own. The difference between the rows is what it costs to give a connection another identity for nearly every statement.\n\n" + table(["clients log in as", "tps", "ratio", "ms", "proxy µs", "server µs", "upstream connections"], rows))
 
 
 def tpch(found):
@@ -157,13 +157,18 @@ def markdown(measured):
     first = next(iter(measured.values()))["about"]
     out = [
         "# Benchmarks\n",
-        "Written by `make bench` (`benches/run`; `make soak` for the last part). `benches/README.md` says what each figure is and how to read it; DESIGN's rule is to compare proxies by CPU per statement and to compare only "
+        "Written by `make bench` (`benches/run`; `make soak` for the last part). `benches/README.md` says what each figure is and how to read it. Proxies are compared by CPU per statement, and only "
         "within one table: all its rows were measured in turn, in interleaved rounds, medians of which are shown.\n",
         "![latency and CPU per statement](benchmarks.svg)\n" if "points" in measured else "",
         f"- Machine: {first['machine']}. Client, proxy and server share it, on the loopback.",
         f"- {first['postgres']} (fsync, autovacuum and jit off), {first['pgbouncer']}, {first['rustc']}.",
-        "- `relay` is `benches/relay.rs`: bytes from socket to socket on tokio, looking at nothing. It is the floor of any proxy.\n",
+        "- `relay` is `benches/relay.rs`: bytes from socket to socket on tokio, looking at nothing. It is the floor of any proxy.",
+        "- *Load* is that of the machine before and after a part. Where it is far above the number of CPUs, other work ran at the same time: throughput and latency then say little, CPU per "
+        "statement can be compared within a table, though all of it is higher than on a machine of one's own.\n",
     ]
+    rows = [list(row) for row in goals(measured)]
+    if rows:
+        out.append("## Goals\n\n" + table(["", "goal", "measured"], rows))
     for name, (title, write) in SECTIONS.items():
         if name in measured:
             about = measured[name]["about"]
@@ -173,23 +178,3 @@ def markdown(measured):
                        + f": `{about['command']}`</sub>\n")
             out.append(write(measured[name]["found"]))
     return "\n".join(out).rstrip() + "\n"
-
-
-def summary(measured):
-    """A line per bar that the design names, as far as it was measured."""
-    lines = []
-    if "points" in measured:
-        found = measured["points"]["found"]
-
-        def proxy(mode, name):
-            return found.get(f"16/{mode}/{name}", {}).get("proxy")
-
-        for mode, name in [(mode, name) for mode in ("prepared", "simple") for name in dict.fromkeys(key.split("/", 2)[2] for key in found) if name.startswith("pgusher")]:
-            mine, theirs = proxy(mode, name), proxy(mode, "PgBouncer, session")
-            if mine and theirs:
-                lines.append(f"{mode}, {name}: {mine:.1f} µs of CPU, {mine / theirs:.2f} times PgBouncer's {theirs:.1f}")
-    return lines
-
-
-def median(values):
-    return statistics.median(values)

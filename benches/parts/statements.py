@@ -1,5 +1,6 @@
 """Workloads that pgbench drives: single rows, shapes of queries, TPC-B, logins."""
 
+import dataclasses
 import os
 import re
 import statistics
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from . import DATABASE, FILTERED, ROWS, SCALE, USER
+from . import DATABASE, FILTERED, NATIVE, ROWS, SCALE, USER
 from .machine import program
 
 POINT = f"\\set aid random(1, {ROWS})\nSELECT {{columns}} FROM {{table}} WHERE aid = :aid{{where}};\n"
@@ -40,14 +41,16 @@ def text_for(target, shape):
 
 def pgbench(bench, target, text, mode, clients, seconds, tls=False):
     """One round of so many seconds after everybody has connected: transactions per second, latency in ms, CPU of the proxy (user, system) and of PostgreSQL per transaction in µs."""
-    connecting = 1 + clients // 25
+    connecting = clients // 25
     while True:
-        marks, done = watched(bench, target, text, mode, clients, ["-T", str(seconds + connecting), "-P", "1"], tls)
+        marks, done = watched(bench, target, text, mode, clients, ["-T", str(1 + seconds + connecting), "-P", "1"], tls)
+        # While the last is told, clients go.
+        marks = marks[:-1]
         if len(marks) >= 2:
             break
         if connecting > 60:
             raise SystemExit(f"pgbench at {target.name}: {clients} clients do not connect within {connecting} s")
-        connecting *= 2
+        connecting = 2 * connecting + 1
     # pgbench tells of its progress from when all are connected.
     first, last = marks[0], marks[-1]
     transactions = max(1, sum(tps * (now[0] - before[0]) for (before, _), (now, tps) in zip(marks, marks[1:])))
@@ -108,7 +111,7 @@ def interleaved(bench, options, name, cases):
         for key, sample in cases:
             samples.setdefault(key, []).append(sample())
         print(f"{name}: round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
-    return {key: medians(rounds) | {"rounds": len(rounds)} for key, rounds in samples.items()}
+    return {key: medians(rounds) | {"rounds": len(rounds), "least ms": min(one.get("ms", 0) for one in rounds)} for key, rounds in samples.items()}
 
 
 def points(bench, options):
@@ -123,12 +126,12 @@ def points(bench, options):
 
 
 def shapes(bench, options):
-    """What policies cost by the shape of the query: one client, prepared; written by hand also through the relay."""
+    """What policies cost by the shape of the query: one client, prepared; protection by hand also through the relay."""
     by_hand = bench.by_hand()
     through = []
     if bench.relay:
         relay = next(target for target in bench.proxies() if target.name == "relay")
-        through = [type(relay)("relay, written by hand", relay.port, relay.password, relay.process, handwritten=True)]
+        through = [dataclasses.replace(relay, name="relay, written by hand", handwritten=True), dataclasses.replace(relay, name="relay, row security", table=NATIVE)]
     cases = []
     for shape, text in SHAPES.items():
         for target in [*by_hand, *through, *bench.governed()]:

@@ -1,8 +1,9 @@
 //! Catalog and policies taken together, and what follows from both: which relations are governed, and how.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::origins::Origins;
 use super::snapshot::CatalogSnapshot;
 use super::temporary::Temporaries;
 use crate::name::{Name, QualifiedName};
@@ -114,24 +115,30 @@ pub struct Footing {
     pub governed: Arc<HashMap<Oid, Governed>>,
     /// The same of the session's temporary relations.
     pub temporary: HashMap<Oid, Governed>,
+    origins: OnceLock<Origins>,
 }
 
 impl Footing {
     /// Of what all sessions share.
     pub fn new(catalog: Arc<CatalogSnapshot>, policies: Arc<PolicySnapshot>, governed: HashMap<Oid, Governed>) -> Self {
-        Self { catalog, policies, governed: Arc::new(governed), temporary: HashMap::new() }
+        Self { catalog, policies, governed: Arc::new(governed), temporary: HashMap::new(), origins: OnceLock::new() }
     }
 
     /// The same with a session's temporary objects.
     pub fn with_temporaries(&self, own: &Arc<Temporaries>) -> Self {
         let catalog = Arc::new(self.catalog.with_temporaries(own.clone()));
         let temporary = own.governed(&catalog, &self.governed);
-        Self { catalog, policies: self.policies.clone(), governed: self.governed.clone(), temporary }
+        Self { catalog, policies: self.policies.clone(), governed: self.governed.clone(), temporary, origins: OnceLock::new() }
     }
 
     /// (catalog version, policy version): equal pairs mean equal footing within one process.
     pub fn versions(&self) -> (u64, i64) {
         (self.catalog.version, self.policies.version)
+    }
+
+    /// Where columns of governed views come from: found out once for all sessions.
+    pub fn origins(&self) -> &Origins {
+        self.origins.get_or_init(|| Origins::new(self))
     }
 
     /// How a relation is governed, if it is.

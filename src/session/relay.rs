@@ -6,6 +6,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::errors::{Fields, Setting, field, sanitise, unwrap};
 use super::expected::{Completion, Expected, Running};
+use super::origins::translate;
 use super::run::{Rest, Session};
 use super::state::{Batch, CopyIn, State, Within};
 use crate::error::Report;
@@ -245,9 +246,7 @@ impl Session {
     fn on_row_description(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
         let verdict = self.on_streamed(BackendTag::RowDescription)?;
         if verdict == Verdict::Show {
-            self.origins.follow(&self.footing);
-            let origins = &self.origins;
-            frame::write(&mut self.exchange.outbox, b'T', |out| origins.translate(body, out));
+            frame::write(&mut self.exchange.outbox, b'T', |out| translate(self.footing.origins(), body, out));
         }
         Ok(Verdict::Swallow)
     }

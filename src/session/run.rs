@@ -12,7 +12,6 @@ use super::environment::Environment;
 use super::exchange::{Exchange, Waiting};
 use super::expected::Expected;
 use super::govern::Replies;
-use super::origins::Origins;
 use super::prepared::Names;
 use super::record::Tally;
 use super::settings::PathTracker;
@@ -79,8 +78,6 @@ pub(super) struct Session {
     pub(super) beneath: i64,
     /// What the open transaction did to policies or catalog was in part rolled back.
     pub(super) outdated: bool,
-    /// Where the columns of governed views come from.
-    pub(super) origins: Origins,
     pub(super) client_names: ClientNames,
     pub(super) subject: Subject,
     /// Counts changes of footing, subject and search path: what was analysed in an older epoch is analysed again.
@@ -174,7 +171,6 @@ impl Session {
             subject,
             epoch: 0,
             cache: Cache::default(),
-            origins: Origins::default(),
             client_names: ClientNames::default(),
             replies: Replies::default(),
             touched: Touched::default(),

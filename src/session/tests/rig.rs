@@ -464,5 +464,6 @@ pub(super) fn moved(masked: bool) -> Arc<Footing> {
 /// A footing in which nobody is anybody.
 pub(super) fn without_alice() -> Arc<Footing> {
     let footing = fixture::footing();
-    Arc::new(Footing { policies: Arc::new(PolicySnapshot::new(2, PolicyParts::default())), ..footing })
+    let policies = Arc::new(PolicySnapshot::new(2, PolicyParts::default()));
+    Arc::new(Footing::new(footing.catalog, policies, (*footing.governed).clone()))
 }
