@@ -125,6 +125,28 @@ fn the_reference_file_has_every_key_with_its_default_and_says_whether_a_reload_a
 }
 
 #[test]
+fn what_does_not_go_together_about_logins_is_told() {
+    let database = "upstream.database = \"d\"\n";
+    let told = |more: &str| mistakes(&format!("{database}{more}"));
+    let tls = |more: &str| format!("tls = {{certificate = \"c\", private_key = \"k\", {more}}}");
+    for role in ["beside", "credential"] {
+        let found = told(&tls(&format!("client_ca = \"a\", client_certificates = \"{role}\"")));
+        assert_eq!(found, ["tls.client_ca: needs tls.required: a client without TLS shows no certificate"]);
+    }
+    let either = meant(&format!("{database}{}", tls("client_ca = \"a\", client_certificates = \"either\", client_name = \"email\"")));
+    let clients = either.tls.and_then(|tls| tls.clients).unwrap();
+    assert_eq!((clients.role, clients.name), (CertificateRole::Either, CertificateName::Email));
+    assert_eq!(told(&tls("client_crl = \"l\"")), ["tls.client_crl: needs tls.client_ca"]);
+    assert_eq!(told(&tls("client_certificates = \"either\"")), ["tls.client_certificates: needs tls.client_ca"]);
+    let open = "tls = {client_ca = \"a\", client_certificates = \"either\"}";
+    assert_eq!(told(open), ["tls.client_ca: needs tls.certificate and tls.private_key"]);
+    let both = told("identity = {oauthbearer = \"always\", scram = \"always\"}");
+    assert_eq!(both, ["identity.scram: must not be \"always\" where identity.oauthbearer is"]);
+    let issuer = "[[identity.issuers]]\nissuer = \"certificate 7\"\naudiences = [\"x\"]\njwks_file = \"f\"";
+    assert_eq!(told(issuer), ["identity.issuers.issuer: must not begin with \"certificate \""]);
+}
+
+#[test]
 fn an_issuer_is_a_table_that_may_stand_there_many_times() {
     let text = "upstream.database = \"d\"\n\
         [[identity.issuers]]\nissuer = \"https://one\"\naudiences = [\"pgusher\"]\njwks_url = \"https://one/keys\"\n\

@@ -203,6 +203,26 @@ mod tests {
     }
 
     #[test]
+    fn no_session_of_tls_is_resumed_where_certificates_are_asked_for() {
+        let (certificate, key) = pair();
+        let (_folder, mut settings) = files(&certificate, &key, 0o600);
+        assert!(acceptor(&settings, Protocol::PostgreSql).unwrap().config().session_storage.can_cache());
+        for role in [CertificateRole::Beside, CertificateRole::Credential, CertificateRole::Either] {
+            let authorities = settings.certificate.clone();
+            settings.clients =
+                Some(ClientCertificates { authorities, revoked: None, role, name: crate::config::CertificateName::Common });
+            let config = acceptor(&settings, Protocol::PostgreSql).unwrap();
+            assert!(!config.config().session_storage.can_cache() && config.config().send_tls13_tickets == 0);
+        }
+        // A list that holds nothing is a mistake, not a list of nobody.
+        if let Some(clients) = &mut settings.clients {
+            clients.revoked = Some(settings.certificate.clone());
+        }
+        let refused = acceptor(&settings, Protocol::PostgreSql).err().unwrap();
+        assert!(matches!(refused, TlsSettingsError::ClientAuthority { .. }), "{refused}");
+    }
+
+    #[test]
     fn a_key_that_others_can_read_is_refused() {
         let (certificate, key) = pair();
         for mode in [0o644, 0o660, 0o601] {

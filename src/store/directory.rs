@@ -272,7 +272,7 @@ fn lookup(given: &str, meant: &str) -> String {
 }
 
 /// One row, whoever is named: whoever has no password is given a salt that is always the same for the name.
-const KNOWN: &str = "SELECT t.id, t.verifier, substr(pg_catalog.sha256(m.secret || pg_catalog.convert_to(given.name, 'UTF8')), 1, 16) \
+const KNOWN: &str = "SELECT t.id, t.verifier, pg_catalog.substr(pg_catalog.sha256(m.secret || pg_catalog.convert_to(given.name, 'UTF8')), 1, 16) \
  FROM (SELECT $1::pg_catalog.text AS name) AS given CROSS JOIN pgusher.mock AS m \
  LEFT JOIN pgusher.principal AS p ON p.name = given.name AND p.kind <> 'group' \
  LEFT JOIN pgusher.token AS t ON t.principal = p.id AND t.verifier IS NOT NULL AND t.revoked_at IS NULL";

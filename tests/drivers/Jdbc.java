@@ -52,6 +52,7 @@ public class Jdbc {
         CHECKS.put("errors_carry_their_sqlstate_detail_and_hint", Jdbc::errors);
         CHECKS.put("a_wrong_token_is_a_wrong_password", Jdbc::wrongToken);
         CHECKS.put("an_issuers_jwt_is_a_password", Jdbc::jwt);
+        CHECKS.put("a_password_is_shown_by_scram", Jdbc::scram);
         CHECKS.put("a_read_only_connection_refuses_writes", Jdbc::readOnly);
         CHECKS.put("the_isolation_level_holds", Jdbc::isolation);
         CHECKS.put("the_application_name_arrives", Jdbc::applicationName);
@@ -605,6 +606,16 @@ public class Jdbc {
             equal("EMEA", one(ana, "SELECT string_agg(DISTINCT region, ' ') FROM orders"));
         }
         refused("28P01", () -> as("ANA", "user", "bob@example.com", "password", jwt).close());
+    }
+
+    static void scram() throws Exception {
+        String password = System.getenv("HANA_PASSWORD");
+        String options = "-c pgusher.auth=scram-sha-256";
+        try (Connection hana = as("HANA", "password", password, "options", options)) {
+            equal("hana@example.com", one(hana, "SELECT current_user"));
+        }
+        refused("28P01", () -> as("HANA", "password", password + "x", "options", options).close());
+        refused("28P01", () -> as("BOB", "options", options).close());
     }
 
     static void applicationName() throws Exception {

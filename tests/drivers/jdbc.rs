@@ -41,6 +41,7 @@ super::checks! {
     errors_carry_their_sqlstate_detail_and_hint
     a_wrong_token_is_a_wrong_password
     an_issuers_jwt_is_a_password
+    a_password_is_shown_by_scram
     a_read_only_connection_refuses_writes
     the_isolation_level_holds
     the_application_name_arrives

@@ -8,6 +8,7 @@ mod asyncpg;
 mod databricks;
 mod dbt;
 mod jdbc;
+mod logins;
 mod oauth;
 mod program;
 pub(crate) mod psql;

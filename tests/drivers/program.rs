@@ -46,6 +46,7 @@ impl Report {
         for statement in INTAKE {
             admin.run(statement);
         }
+        let password = admin.rows("ALTER USER \"hana@example.com\" PASSWORD GENERATE")[0][1].clone();
         drop(admin);
         let output = Command::new("timeout")
             .args(["--kill-after=5", LIMIT])
@@ -53,6 +54,7 @@ impl Report {
             .envs(surroundings(&shop))
             .env("ANA_JWT", issuer.token("ana@example.com"))
             .env("ANA_JWT_FOR_OTHERS", issuer.claiming("ana@example.com", serde_json::json!({"aud": "others"})))
+            .env("HANA_PASSWORD", password)
             .env("ISSUER", &issuer.url)
             .output()
             .expect("`timeout` of coreutils starts");

@@ -51,6 +51,12 @@ impl Psql {
         self
     }
 
+    /// With these variables of libpq's besides.
+    pub fn among(mut self, variables: &[(String, String)]) -> Psql {
+        self.command.envs(variables.iter().cloned());
+        self
+    }
+
     /// Runs the commands given as arguments.
     pub fn run(self) -> Said {
         self.script("")
