@@ -133,7 +133,8 @@ fn what_does_not_go_together_about_logins_is_told() {
         let found = told(&tls(&format!("client_ca = \"a\", client_certificates = \"{role}\"")));
         assert_eq!(found, ["tls.client_ca: needs tls.required: a client without TLS shows no certificate"]);
     }
-    let either = meant(&format!("{database}{}", tls("client_ca = \"a\", client_certificates = \"either\", client_name = \"email\"")));
+    let either =
+        meant(&format!("{database}{}", tls("client_ca = \"a\", client_certificates = \"either\", client_name = \"email\"")));
     let clients = either.tls.and_then(|tls| tls.clients).unwrap();
     assert_eq!((clients.role, clients.name), (CertificateRole::Either, CertificateName::Email));
     assert_eq!(told(&tls("client_crl = \"l\"")), ["tls.client_crl: needs tls.client_ca"]);

@@ -45,7 +45,10 @@ impl Place {
     }
 
     fn psql(&self, password: &str, more: &[(&str, &str)], sql: &str) -> Said {
-        Psql::at(self.proxy.port, &self.shop.database, ANA, password).among(&self.variables(password, more)).with(&["-c", sql]).run()
+        Psql::at(self.proxy.port, &self.shop.database, ANA, password)
+            .among(&self.variables(password, more))
+            .with(&["-c", sql])
+            .run()
     }
 
     /// By the libpq 18 that psycopg brings: what it answers, or how it fails.
