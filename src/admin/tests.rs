@@ -67,6 +67,7 @@ fn pool() -> Pool {
         session: lane(7),
         control: lane(3),
         wait: Duration::from_secs(1),
+        shared: None,
     })
 }
 

@@ -27,7 +27,7 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 72] = [
+pub const KEYS: [Key; 78] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
@@ -52,6 +52,12 @@ pub const KEYS: [Key; 72] = [
     key("upstream.control_password_file", None, Restart),
     key("upstream.control_connections", Some("20"), Restart),
     key("upstream.acquire_timeout_ms", Some("10000"), Restart),
+    key("upstream.pool_mode", Some("\"session\""), Restart),
+    key("upstream.session_connections_min", Some("0"), Restart),
+    key("upstream.session_connections_per_principal", Some("0"), Restart),
+    key("upstream.queue", Some("10000"), Restart),
+    key("upstream.idle_timeout_ms", Some("600000"), Restart),
+    key("upstream.prepared_statements", Some("200"), Restart),
     key("limits.statement_bytes", Some("1048576"), Applies),
     key("limits.cached_statements", Some("10000"), Restart),
     key("limits.cached_statement_bytes", Some("67108864"), Restart),

@@ -100,6 +100,34 @@ pub struct Upstream {
     pub control_connections: usize,
     /// How long a session may wait for a connection.
     pub acquire_timeout: Duration,
+    /// How ordinary sessions share connections.
+    pub pooling: Pooling,
+}
+
+/// How ordinary sessions share upstream connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pooling {
+    /// For how long a session has a connection.
+    pub mode: PoolMode,
+    /// How many connections stay open although nobody wants them.
+    pub least: usize,
+    /// How many the sessions of one principal may hold at once; 0: as many as there are.
+    pub most_per_principal: usize,
+    /// How many sessions may wait at once.
+    pub queue: usize,
+    /// How long a connection that nobody wants stays open.
+    pub idle: Duration,
+    /// How many prepared statements a connection keeps.
+    pub statements: usize,
+}
+
+/// For how long a session has an upstream connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolMode {
+    /// As long as it lasts.
+    Session,
+    /// While a transaction is open, or what cannot be carried to another connection.
+    Transaction,
 }
 
 /// Encryption towards upstream.
@@ -329,6 +357,7 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
     let control_password = password(written, "upstream.control_password_file", PASSWORDS[1], base);
     let control_connections = written.count("upstream.control_connections", 1..=100_000);
     let acquire_timeout = written.milliseconds("upstream.acquire_timeout_ms", 10..=600_000);
+    let pooling = pooling(written);
     let host = host?;
     let near = host.starts_with('/') || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let default = if near { UpstreamEncryption::Disabled } else { UpstreamEncryption::VerifyFull };
@@ -346,6 +375,25 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
         control_password,
         control_connections: control_connections?,
         acquire_timeout: acquire_timeout?,
+        pooling: pooling?,
+    })
+}
+
+fn pooling(written: &mut Written) -> Option<Pooling> {
+    let mode =
+        written.choice("upstream.pool_mode", &[("session", PoolMode::Session), ("transaction", PoolMode::Transaction)]);
+    let least = written.count("upstream.session_connections_min", 0..=100_000);
+    let most_per_principal = written.count("upstream.session_connections_per_principal", 0..=100_000);
+    let queue = written.count("upstream.queue", 0..=1_000_000);
+    let idle = written.milliseconds("upstream.idle_timeout_ms", 1000..=30 * DAY_MS);
+    let statements = written.count("upstream.prepared_statements", 1..=100_000);
+    Some(Pooling {
+        mode: mode?,
+        least: least?,
+        most_per_principal: most_per_principal?,
+        queue: queue?,
+        idle: idle?,
+        statements: statements?,
     })
 }
 

@@ -24,7 +24,7 @@ pub use http::Http;
 pub use issuers::{CERTIFICATE, Identity, Issuer, KeyHolding, KeyPlace, SaslLogin, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};
 pub use meant::{
-    ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, RowFilters, Settings, Tokens, Upstream, UpstreamEncryption,
+    ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, RowFilters, Settings, Tokens, Upstream, UpstreamEncryption, PoolMode, Pooling,
 };
 
 /// One thing that is wrong with the settings.

@@ -8,6 +8,7 @@ use super::{Report, Severity};
 use crate::governance::GovernanceError;
 use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
 use crate::upstream::UpstreamError;
+use crate::upstream::send::TurnRefused;
 use crate::wire::FrameError;
 
 /// What ends a session.
@@ -61,6 +62,18 @@ pub enum SessionError {
     /// Something that cannot be.
     #[error("broken invariant: {0}")]
     Broken(&'static str),
+}
+
+impl SessionError {
+    /// What it is that a lost connection was lost to.
+    pub fn refine(self) -> Self {
+        let Self::UpstreamLost(cause) = self else { return self };
+        match cause.get_ref().and_then(|inner| inner.downcast_ref::<TurnRefused>()) {
+            Some(refused) if refused.code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION.code() => Self::Revoked,
+            Some(refused) => Self::Attach(refused.to_string()),
+            None => Self::UpstreamLost(cause),
+        }
+    }
 }
 
 impl From<&SessionError> for Report {

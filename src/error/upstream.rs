@@ -25,6 +25,10 @@ impl From<&UpstreamError> for Report {
             }
             UpstreamError::NoneFree => Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "no upstream connection became free in time")
                 .hint("Try again, or ask the administrator to raise the number of upstream connections."),
+            UpstreamError::QueueFull => {
+                Report::fatal(SqlState::TOO_MANY_CONNECTIONS, "too many sessions wait for an upstream connection")
+                    .hint("Try again, or ask the administrator to raise the number of upstream connections.")
+            }
             UpstreamError::Closed => Report::fatal(SqlState::CANNOT_CONNECT_NOW, "the database system is shutting down"),
         }
     }

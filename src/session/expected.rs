@@ -21,6 +21,8 @@ pub(super) enum Expected {
         script: Option<(Arc<Script>, usize)>,
         /// The client's: it is shown, and confirms the statement that waits.
         shown: bool,
+        /// What it is called upstream, where sessions share it.
+        name: Option<Arc<str>>,
     },
     /// BindComplete.
     Bind {
@@ -56,6 +58,8 @@ pub(super) enum Expected {
         bytes: Bytes,
         /// It confirms the prepared statement that waits.
         confirms: bool,
+        /// The prepared statement that is then gone.
+        closes: Option<Box<str>>,
     },
     /// An error that we provoked: this is what the client is told instead.
     Refused(Box<Report>),

@@ -42,6 +42,7 @@ impl Session {
         if parse.name.starts_with(RESERVED) {
             return Err(Refusal::Reserved(parse.name.to_owned()).into());
         }
+        self.borrow().await?;
         if parse.name.is_empty() {
             self.names.forget("");
         }
@@ -54,18 +55,15 @@ impl Session {
             check_declared(parse.types, &self.footing.catalog)?;
         }
         if let Some(script) = self.known(parse.text) {
-            return self.prepare_script(parse.name, script, types);
+            return self.prepare_script(parse.name, script, types).await;
         }
         let text: Arc<str> = Arc::from(parse.text);
         let epoch = self.epoch;
         match Box::pin(self.outline(&text)).await? {
             Outline::Empty => {
-                self.names.expect(parse.name, Arc::new(Prepared { text, types: types.clone(), body: Body::Empty, epoch }));
-                self.exchange.link.parse_empty(parse.name, &types);
-                self.sent(Expected::Parse { script: None, shown: true });
-                Ok(())
+                self.prepare_as(parse.name, Prepared { text, types, body: Body::Empty, epoch }).await
             }
-            Outline::Together(script) => self.prepare_script(parse.name, script, types),
+            Outline::Together(script) => self.prepare_script(parse.name, script, types).await,
             Outline::Governance(mut commands) => match (commands.pop(), commands.is_empty()) {
                 (Some((_, command)), true) => {
                     if !parse.name.is_empty() && self.names.prepared(parse.name).is_some() {
@@ -82,18 +80,49 @@ impl Session {
         }
     }
 
-    fn prepare_script(&mut self, name: &str, script: Arc<Script>, types: Bytes) -> Result<(), Stop> {
-        let [part] = &script.parts[..] else { return Err(Refusal::Several.into()) };
+    async fn prepare_script(&mut self, name: &str, script: Arc<Script>, types: Bytes) -> Result<(), Stop> {
+        let [_] = &script.parts[..] else { return Err(Refusal::Several.into()) };
         // Upstream knows the names it holds; governance commands are only held here.
         if let Some(Body::Governance(_)) = self.names.prepared(name).map(|prepared| &prepared.body) {
             return Err(Refusal::TakenStatement(name.to_owned()).into());
         }
         self.touch(&script);
-        self.exchange.link.parse(name, &part.rewritten, &types);
-        let body = Body::Sql(script.clone());
-        let prepared = Prepared { text: script.text.clone(), types, body, epoch: self.epoch };
-        self.names.expect(name, Arc::new(prepared));
-        self.sent(Expected::Parse { script: Some((script, 0)), shown: true });
+        let text = script.text.clone();
+        self.prepare_as(name, Prepared { text, types, body: Body::Sql(script), epoch: self.epoch }).await
+    }
+
+    /// Prepares a statement of the client, under its name or under one of ours.
+    async fn prepare_as(&mut self, name: &str, prepared: Prepared) -> Result<(), Stop> {
+        if self.renames() && !name.is_empty() {
+            if self.names.is_open(name) {
+                self.quiesce_or_skip().await?;
+            }
+            // Its Close may be on its way.
+            if self.names.prepared(name).is_some() && !self.expected.is_empty() {
+                self.quiesce_or_skip().await?;
+            }
+            // Upstream, which would say so, does not know it by this name.
+            if self.names.prepared(name).is_some() {
+                return Err(Refusal::TakenStatement(name.to_owned()).into());
+            }
+        }
+        let known = self.name_upstream(name, &prepared);
+        let prepared = Arc::new(prepared);
+        self.names.expect(name, prepared.clone());
+        if let Some(known) = &known
+            && self.has_upstream(known)
+        {
+            self.say(true, backend::write_parse_complete);
+            return Ok(());
+        }
+        let script = prepared.script().cloned();
+        let sent = known.as_deref().unwrap_or(name);
+        match script.as_ref().and_then(|script| script.parts.first()) {
+            Some(part) => self.exchange.link.parse(sent, &part.rewritten, &prepared.types),
+            None => self.exchange.link.parse_empty(sent, &prepared.types),
+        }
+        self.parse_sent(known.as_ref(), &prepared);
+        self.sent(Expected::Parse { script: script.map(|script| (script, 0)), shown: true, name: known });
         Ok(())
     }
 
@@ -109,10 +138,11 @@ impl Session {
 
     async fn bind(&mut self, body: &[u8], length: usize) -> Result<bool, Stop> {
         let names = frontend::bind_names(body).and_then(|names| names.ok_or(crate::wire::FrameError::Format));
-        let (portal, statement, _) = names.map_err(Refusal::Frame)?;
+        let (portal, statement, rest) = names.map_err(Refusal::Frame)?;
         if portal.starts_with(RESERVED) {
             return Err(Refusal::Reserved(portal.to_owned()).into());
         }
+        self.borrow().await?;
         self.stand().await?;
         if self.names.is_open(statement) {
             self.quiesce_or_skip().await?;
@@ -141,8 +171,11 @@ impl Session {
         }
         let script = prepared.script().cloned();
         let parameters = self.environment.events.want_parameters().then(|| frontend::bind_values(body)).flatten();
+        match self.bring_upstream(statement, &prepared) {
+            Some(known) => self.exchange.link.bind_renamed(length, body, rest, portal, &known),
+            None => self.exchange.link.pass(Passing::Bind, length, body),
+        }
         self.names.expect_portal(portal, prepared, parameters);
-        self.exchange.link.pass(Passing::Bind, length, body);
         self.sent(Expected::Bind { script, shown: true });
         Ok(true)
     }
@@ -159,6 +192,7 @@ impl Session {
 
     async fn describe(&mut self, body: &[u8]) -> Result<(), Stop> {
         let (target, name) = frontend::target(body).map_err(Refusal::Frame)?;
+        self.borrow().await?;
         self.stand().await?;
         let open = match target {
             Target::Statement => self.names.is_open(name),
@@ -198,7 +232,14 @@ impl Session {
         if let Some(script) = prepared.as_ref().and_then(|prepared| prepared.script()).cloned() {
             self.touch(&script);
         }
-        self.exchange.link.pass(Passing::Describe, body.len(), body);
+        let known = match (target, &prepared) {
+            (Target::Statement, Some(prepared)) => self.bring_upstream(name, prepared),
+            (Target::Statement, None) | (Target::Portal, _) => None,
+        };
+        match known {
+            Some(known) => self.exchange.link.describe(&known),
+            None => self.exchange.link.pass(Passing::Describe, body.len(), body),
+        }
         self.sent(Expected::Describe { rows_only: false });
         Ok(())
     }
@@ -215,6 +256,7 @@ impl Session {
 
     async fn execute(&mut self, body: &[u8], started: Instant) -> Result<(), Stop> {
         let (name, rows) = frontend::execute(body).map_err(Refusal::Frame)?;
+        self.borrow().await?;
         self.stand().await?;
         if self.names.is_portal_open(name) {
             self.quiesce_or_skip().await?;
@@ -317,6 +359,13 @@ impl Session {
         if ours || local {
             self.say(false, backend::write_close_complete);
             return Ok(());
+        }
+        if target == Target::Statement {
+            let prepared = self.names.prepared(name).cloned();
+            if !self.closes_upstream(name, prepared.as_deref()) {
+                self.say_closed(name);
+                return Ok(());
+            }
         }
         self.exchange.link.pass(Passing::Close, body.len(), body);
         let statement = (target == Target::Statement).then(|| Box::from(name));

@@ -9,6 +9,7 @@ use tokio_postgres::error::SqlState;
 
 use super::environment::Environment;
 use super::exchange::{Clock, Exchange};
+use super::pooling::{self, Pooling};
 use super::relay::HIDDEN_PARAMETERS;
 use super::run::{Rest, Session, Start, Who};
 use super::settings::{self, PathTracker};
@@ -19,7 +20,7 @@ use crate::startup::Authenticated;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
 use crate::upstream::send::{End, Link};
-use crate::upstream::{Connection, Ending, Enlisted, Login};
+use crate::upstream::{Connection, Ending, Enlisted, Login, Profile, Shared, Sharing, Taker};
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, ClientStream};
@@ -31,6 +32,11 @@ pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
         environment.registry.enlist(authenticated.minor, session, authenticated.principal, authenticated.token.clone());
     let login = if authenticated.admin { Login::Control } else { Login::Session };
     let ending = enlisted.ending();
+    if let (Login::Session, Some(sharing), None) = (login, environment.pool.shared().cloned(), ending)
+        && environment.events.admit()
+    {
+        return share(authenticated, environment, &sharing, enlisted).await;
+    }
     let acquired = match ending {
         Some(ending) => Err(over(ending)),
         None if !environment.events.admit() => Err(SessionError::Unrecorded),
@@ -71,20 +77,70 @@ pub(super) async fn serve(
     };
     enlisted.attached(slot);
     let of = (authenticated.identity.clone(), authenticated.receipts.clone());
-    let mut session = match begin(authenticated, &environment, upstream, (slot, path), &enlisted) {
+    let session = match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, None)) {
         Ok(session) => session,
         Err((stream, error)) => {
             turn_away(stream, &error, &environment, (&of.0, &of.1)).await;
             return;
         }
     };
+    go_on(session, enlisted).await;
+    drop(permit);
+}
+
+/// Serves a session that has been greeted.
+async fn go_on(mut session: Session, mut enlisted: Enlisted) {
     let served = tokio::select! {
         biased;
         ending = enlisted.ended() => Err(over(ending)),
-        served = session.serve() => served,
+        served = session.serve() => served.map_err(SessionError::refine),
     };
     end(session, enlisted, served).await;
-    drop(permit);
+}
+
+/// Serves a client that shares upstream connections with others.
+async fn share(authenticated: Authenticated, environment: Arc<Environment>, sharing: &Arc<Sharing>, mut enlisted: Enlisted) {
+    let (profile, application) = pooling::profile(&authenticated.parameters);
+    let of = (authenticated.identity.clone(), authenticated.receipts.clone());
+    let opened = tokio::select! {
+        biased;
+        ending = enlisted.ended() => Err(over(ending)),
+        opened = open_shared(&authenticated, &environment, sharing, &profile) => opened,
+    };
+    let (mut upstream, slot, path) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return turn_away(authenticated.stream, &error, &environment, (&of.0, &of.1)).await,
+    };
+    let told = application.clone().unwrap_or_else(|| "pgusher".to_owned());
+    upstream.parameters.insert("application_name".to_owned(), told);
+    enlisted.attached(slot);
+    let pooling = Pooling::new(sharing.clone(), enlisted.aim_of(), profile, application);
+    match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, Some(pooling))) {
+        Ok(session) => go_on(session, enlisted).await,
+        Err((stream, error)) => turn_away(stream, &error, &environment, (&of.0, &of.1)).await,
+    }
+}
+
+/// Attaches a session on a connection that is given back at once: the session's first statement takes its turn like any other.
+async fn open_shared(
+    of: &Authenticated,
+    environment: &Environment,
+    sharing: &Arc<Sharing>,
+    profile: &Profile,
+) -> Result<(Opening, i64, PathTracker), SessionError> {
+    let mut shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile }).await?;
+    let lease = &mut shared.lease;
+    let (parameters, path) = ((*lease.parameters).clone(), PathTracker::new(settings::parse(&lease.path)));
+    let mut opening = Opening { link: shared.link, parameters, process_id: lease.process_id };
+    if !lease.trace.applied.is_empty() {
+        opening.converse(Housekeeping::ResetAll).await?.map_err(|error| SessionError::Attach(error.message))?;
+    }
+    lease.trace.taken_apart();
+    let slot = opening.attach(of, environment).await?;
+    let link = std::mem::replace(&mut opening.link, Link::parked());
+    sharing.release(Shared { link, lease: shared.lease });
+    opening.parameters = opening.parameters.into_iter().filter(|(name, _)| name != "application_name").collect();
+    Ok((opening, slot, path))
 }
 
 fn over(ending: Ending) -> SessionError {
@@ -104,14 +160,17 @@ struct Opening {
 impl Opening {
     /// Gives the connection its identity; the identity's slot and the search path.
     async fn open(&mut self, of: &Authenticated, environment: &Environment) -> Result<(i64, PathTracker), SessionError> {
-        let key = environment.key.load();
-        let (payload, signature) = key.attach(self.process_id, None, of.principal, &of.token, &of.bearing, &of.actors);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: false };
-        let attached = self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?;
-        let slot = slot(&attached)?;
+        let slot = self.attach(of, environment).await?;
         let shown = self.converse(Housekeeping::ShowSearchPath).await?.map_err(|error| SessionError::Attach(error.message))?;
         let shown = shown.rows.into_iter().flatten().flatten().next().unwrap_or_default();
         Ok((slot, PathTracker::new(settings::parse(&shown))))
+    }
+
+    async fn attach(&mut self, of: &Authenticated, environment: &Environment) -> Result<i64, SessionError> {
+        let (key, proxy) = (environment.key.load_full(), environment.registry.proxy());
+        let (payload, signature) = key.attach(proxy, self.process_id, None, of.principal, &of.token, &of.bearing, &of.actors);
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: false };
+        slot(&self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?)
     }
 
     async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
@@ -142,7 +201,7 @@ fn begin(
     environment: &Arc<Environment>,
     upstream: Opening,
     (slot, path): (i64, PathTracker),
-    enlisted: &Enlisted,
+    (enlisted, pooling): (&Enlisted, Option<Pooling>),
 ) -> Result<Session, (ClientStream, SessionError)> {
     let footing = match environment.governor.footing() {
         Ok(footing) => footing,
@@ -176,7 +235,7 @@ fn begin(
     backend::write_parameter(out, "is_superuser", "off");
     backend::write_key(out, enlisted.key().process_id, &enlisted.key().secret);
     backend::write_ready(out, Status::Idle);
-    Ok(Session::new(Start { environment: environment.clone(), who, identity, exchange, path, footing, subject }))
+    Ok(Session::new(Start { environment: environment.clone(), who, identity, exchange, path, footing, subject, pooling }))
 }
 
 /// Tells a client that has no session yet why it gets none.
@@ -208,6 +267,7 @@ async fn turn_away(
 /// Ends a session: the client is told why, and nothing goes on upstream.
 async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), SessionError>) {
     let environment = session.environment.clone();
+    let between = served.is_ok();
     session.record_unfinished(served.as_ref().err());
     if let Err(error) = &served {
         log(error, &environment);
@@ -239,6 +299,12 @@ async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), Sessio
         }
     } else {
         session.exchange.farewell().await;
+    }
+    if between {
+        // Nothing of it is left on the connection, or it would not be given back.
+        if let Err(error) = session.give_back().await {
+            log(&error, &environment);
+        }
     }
     enlisted.disarm().await;
     session.exchange.part().await;
@@ -273,10 +339,14 @@ impl Session {
         self.detached = false;
         let key = self.environment.key.load();
         let (payload, signature) =
-            key.attach(self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token, &self.who.bearing, &[]);
+            key.attach(self.environment.registry.proxy(), self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token, &self.who.bearing, &[]);
         drop(key);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: self.block };
-        self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message)).map(|_| ())
+        self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;
+        if let Some(pooling) = &mut self.pooling {
+            pooling.attached(self.who.slot);
+        }
+        Ok(())
     }
 
     /// A connection that is lost while a COMMIT is outstanding leaves its outcome unknown.

@@ -170,13 +170,18 @@ impl Session {
     /// path, the temporary objects and the cursors are asked for.
     async fn look(&mut self) -> Result<(), Stop> {
         self.quiesce_or_skip().await?;
-        let before = self.path.current().clone();
         let answer = match self.converse(Housekeeping::Look).await? {
             Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
             Err(report) => return Err(Refusal::Told(Box::new(report)).into()),
         };
-        let Look { path, temporaries, cursors } =
-            load::look(&answer).map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?;
+        self.looked(load::look(&answer).map_err(|_| SessionError::Broken("pgusher.look() answers what is not understood"))?);
+        Ok(())
+    }
+
+    /// Takes over what upstream said.
+    pub(super) fn looked(&mut self, look: Look) {
+        let Look { path, temporaries, cursors } = look;
+        let before = self.path.current().clone();
         self.path.told(&path);
         self.names.found(cursors);
         if *self.path.current() != before {
@@ -187,7 +192,6 @@ impl Session {
             self.lay_over();
             self.epoch += 1;
         }
-        Ok(())
     }
 
     pub(super) fn ground(&self) -> Ground {
@@ -266,10 +270,19 @@ impl Session {
                     return Err(Refusal::ExecuteUtility.into());
                 }
                 if prepared.epoch == self.epoch {
+                    self.bring_by_name(name.as_str()).await?;
                     return Ok(!settled);
                 }
                 Box::pin(self.renew(name.as_str(), &prepared)).await?;
+                self.bring_by_name(name.as_str()).await?;
                 Ok(true)
+            }
+            Effect::Prepare { name, .. } | Effect::Deallocate { name: Some(name) } if self.renames() => {
+                if self.names.is_open(name.as_str()) {
+                    self.quiesce_or_skip().await?;
+                }
+                self.bring_by_name(name.as_str()).await?;
+                Ok(false)
             }
             Effect::Fetch { cursor } => {
                 let settled = !self.names.is_portal_open(cursor.as_str());
@@ -351,14 +364,16 @@ impl Session {
         };
         let new = Arc::new(Prepared { text: old.text.clone(), types: old.types.clone(), body, epoch: self.epoch });
         let sent = |prepared: &Prepared| prepared.script().and_then(|s| s.parts.first()).map(|part| part.rewritten.text().clone());
-        if sent(old) != sent(&new) {
+        // One that is called otherwise upstream is another one there, and is brought when it is bound.
+        let brought = self.renames() && (name.is_empty() || self.name_upstream(name, &new).is_some());
+        if sent(old) != sent(&new) && !brought {
             self.prepare_again(name, &new, &script).await?;
         }
         self.names.enter(name.into(), new.clone());
         Ok(new)
     }
 
-    async fn prepare_again(&mut self, name: &str, new: &Prepared, script: &Arc<Script>) -> Result<(), Stop> {
+    pub(super) async fn prepare_again(&mut self, name: &str, new: &Prepared, script: &Arc<Script>) -> Result<(), Stop> {
         let Some(part) = script.parts.first() else { return Ok(()) };
         let failures = self.failures;
         self.exchange.link.close(name);
@@ -370,7 +385,7 @@ impl Session {
             self.expected.push_back(Expected::Execute(running));
         } else {
             self.exchange.link.parse(name, &part.rewritten, &new.types);
-            self.expected.push_back(Expected::Parse { script: Some((script.clone(), 0)), shown: false });
+            self.expected.push_back(Expected::Parse { script: Some((script.clone(), 0)), shown: false, name: None });
         }
         if let Some(batch) = self.state.batch() {
             batch.sent = true;

@@ -35,6 +35,7 @@ mod greet;
 mod ground;
 mod origins;
 mod perform;
+mod pooling;
 mod prepared;
 mod record;
 mod relay;

@@ -128,7 +128,7 @@ impl Session {
     pub(super) fn expect_step(&mut self, script: Option<(Arc<Script>, usize)>, describe: Option<bool>) {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         self.expected.push_back(Expected::Close { shown: false, statement: None });
-        self.expected.push_back(Expected::Parse { script, shown: false });
+        self.expected.push_back(Expected::Parse { script, shown: false, name: None });
         self.expected.push_back(Expected::Bind { script: None, shown: false });
         if let Some(rows_only) = describe {
             self.expected.push_back(Expected::Describe { rows_only });
@@ -153,6 +153,11 @@ impl Session {
             Housekeeping::ShowSearchPath | Housekeeping::Look if !self.block && self.implicit() => End::Flush,
             Housekeeping::ShowSearchPath
             | Housekeeping::Look
+            | Housekeeping::Carry
+            | Housekeeping::DiscardAll
+            | Housekeeping::ResetAll
+            | Housekeeping::Restore { .. }
+            | Housekeeping::Take { .. }
             | Housekeeping::Attach { .. }
             | Housekeeping::Execute { .. }
             | Housekeeping::Define { .. }
@@ -198,6 +203,11 @@ impl Session {
                 | Housekeeping::BecomeOwnerOutside
                 | Housekeeping::ResetRole
                 | Housekeeping::Look
+                | Housekeeping::Carry
+                | Housekeeping::DiscardAll
+                | Housekeeping::ResetAll
+                | Housekeeping::Restore { .. }
+                | Housekeeping::Take { .. }
                 | Housekeeping::ShowSearchPath => SessionError::UpstreamLost(cause),
             }),
         }

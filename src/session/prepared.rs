@@ -305,6 +305,12 @@ impl Names {
         self.overtaken = false;
     }
 
+    /// Whether something here is upstream on the session's own connection, and lasts beyond a transaction.
+    pub(super) fn keeps_connection(&self) -> bool {
+        let by_sql = |prepared: &Arc<Prepared>| matches!(prepared.body, Body::SqlPrepare(_));
+        self.cursors.values().any(|cursor| cursor.hold) || self.named.values().any(by_sql)
+    }
+
     /// A copy for an analysis elsewhere.
     pub(super) fn objects(&self) -> Objects {
         let names = self.named.keys().map(|name| &**name).chain([""]);

@@ -110,7 +110,7 @@ impl Session {
                     let ours = running.ending == Completion::Swallowed && !running.copies();
                     return (!ours).then(|| running.clone());
                 }
-                Expected::Parse { script: Some((script, part)), shown: true } => Some((script, *part)),
+                Expected::Parse { script: Some((script, part)), shown: true, .. } => Some((script, *part)),
                 Expected::Bind { script: Some(script), shown: true } => Some((script, 0)),
                 Expected::Parse { .. }
                 | Expected::Bind { .. }

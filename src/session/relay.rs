@@ -120,10 +120,13 @@ impl Session {
     /// Says what we answer ourselves, as far as it is due.
     pub(super) fn say_what_is_due(&mut self) {
         while let Some(Expected::Local { .. }) = self.expected.front() {
-            if let Some(Expected::Local { bytes, confirms }) = self.expected.pop_front() {
+            if let Some(Expected::Local { bytes, confirms, closes }) = self.expected.pop_front() {
                 self.exchange.outbox.extend_from_slice(&bytes);
                 if confirms {
                     self.names.confirm();
+                }
+                if let Some(name) = closes {
+                    self.names.forget(&name);
                 }
             }
         }
@@ -147,7 +150,19 @@ impl Session {
         } else {
             let mut bytes = BytesMut::new();
             write(&mut bytes);
-            self.expected.push_back(Expected::Local { bytes: bytes.freeze(), confirms });
+            self.expected.push_back(Expected::Local { bytes: bytes.freeze(), confirms, closes: None });
+        }
+    }
+
+    /// Says that a prepared statement is closed which upstream does not know by that name.
+    pub(super) fn say_closed(&mut self, name: &str) {
+        if self.expected.is_empty() {
+            self.names.forget(name);
+            backend::write_close_complete(&mut self.exchange.outbox);
+        } else {
+            let mut bytes = BytesMut::new();
+            backend::write_close_complete(&mut bytes);
+            self.expected.push_back(Expected::Local { bytes: bytes.freeze(), confirms: false, closes: Some(name.into()) });
         }
     }
 
@@ -169,10 +184,13 @@ impl Session {
             (BackendTag::ParameterDescription, Expected::Describe { .. }) => (true, false),
             (BackendTag::RowDescription, Expected::Describe { .. }) => (true, true),
             (BackendTag::NoData, Expected::Describe { rows_only }) => (!rows_only, true),
-            (BackendTag::ParseComplete, Expected::Parse { shown, .. }) => {
-                let shown = *shown;
+            (BackendTag::ParseComplete, Expected::Parse { shown, name, .. }) => {
+                let (shown, name) = (*shown, name.clone());
                 if shown {
                     self.names.confirm();
+                }
+                if let Some(name) = name {
+                    self.parse_confirmed(name);
                 }
                 (shown, true)
             }
@@ -363,6 +381,9 @@ impl Session {
     fn failed_upstream(&mut self) {
         self.failures += 1;
         self.held_complete.clear();
+        if let Some(pooling) = &mut self.pooling {
+            pooling.skipped();
+        }
         self.implicit_rollback();
         while let Some(front) = self.expected.front() {
             if front.ready() {

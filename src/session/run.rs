@@ -12,6 +12,7 @@ use super::environment::Environment;
 use super::exchange::{Exchange, Waiting};
 use super::expected::Expected;
 use super::govern::Replies;
+use super::pooling::Pooling;
 use super::prepared::Names;
 use super::record::Tally;
 use super::settings::PathTracker;
@@ -78,6 +79,8 @@ pub(super) struct Session {
     pub(super) beneath: i64,
     /// What the open transaction did to policies or catalog was in part rolled back.
     pub(super) outdated: bool,
+    /// Its part in sharing connections; `None`: it has one of its own.
+    pub(super) pooling: Option<Pooling>,
     pub(super) client_names: ClientNames,
     pub(super) subject: Subject,
     /// Counts changes of footing, subject and search path: what was analysed in an older epoch is analysed again.
@@ -145,11 +148,12 @@ pub(super) struct Start {
     pub(super) path: PathTracker,
     pub(super) footing: Arc<Footing>,
     pub(super) subject: Subject,
+    pub(super) pooling: Option<Pooling>,
 }
 
 impl Session {
     pub(super) fn new(start: Start) -> Self {
-        let Start { environment, who, identity, exchange, path, footing, subject } = start;
+        let Start { environment, who, identity, exchange, path, footing, subject, pooling } = start;
         Self {
             environment,
             who,
@@ -171,6 +175,7 @@ impl Session {
             subject,
             epoch: 0,
             cache: Cache::default(),
+            pooling,
             client_names: ClientNames::default(),
             replies: Replies::default(),
             touched: Touched::default(),
@@ -203,6 +208,7 @@ impl Session {
             if self.over() {
                 return Ok(());
             }
+            self.give_back().await?;
             self.io().await?;
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use super::pooling::Leaves;
 use crate::catalog::{Footing, SearchPath};
 use crate::error::session::Refusal;
 use crate::event::Findings;
@@ -38,6 +39,10 @@ pub(super) struct Part {
     pub(super) rewritten: Rewritten,
     /// It may change `search_path` in ways that do not show in its effect.
     pub(super) shakes: bool,
+    /// What it may leave on its connection.
+    pub(super) leaves: Leaves,
+    /// What it is called upstream as a prepared statement, once it was asked.
+    pub(super) name: OnceLock<Arc<str>>,
     /// What its record says of objects, once it was asked.
     pub(super) objects: OnceLock<Arc<Findings>>,
 }
@@ -45,7 +50,8 @@ pub(super) struct Part {
 impl Part {
     /// A statement that was not put into a script yet.
     pub(super) fn new(text: Arc<str>, offset: usize, rewritten: Rewritten, shakes: bool) -> Self {
-        Self { text, offset, start: 0, rewritten, shakes, objects: OnceLock::new() }
+        let leaves = Leaves::of(&rewritten, shakes);
+        Self { text, offset, start: 0, rewritten, shakes, leaves, name: OnceLock::new(), objects: OnceLock::new() }
     }
 }
 

@@ -29,6 +29,9 @@ impl Session {
                 return Ok(());
             }
         };
+        if let Err(stop) = self.borrow().await {
+            return self.stopped_query(stop, Arc::from(text), started);
+        }
         if self.expected.is_empty() && matches!(self.state, State::Ready) && !self.barrier {
             match self.stand().await {
                 Ok(()) => {
@@ -95,6 +98,7 @@ impl Session {
 
     fn send_together(&mut self, script: Arc<Script>, started: Instant) {
         self.touch(&script);
+        self.unnamed_gone();
         self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
         self.expected.push_back(Expected::Query(Running::new(Some(script), started, Completion::Plain)));
         self.names.next_batch();
@@ -233,6 +237,7 @@ impl Session {
 
     /// Notes what is about to be touched.
     pub(super) fn touch(&mut self, script: &Script) {
+        self.will_leave(script);
         let touched = script.touched();
         self.touched.filtered |= touched.filtered;
         self.touched.masked |= touched.masked;

@@ -72,8 +72,15 @@ impl Session {
                 };
                 self.names.enter(name.as_str().into(), Arc::new(prepared));
             }
-            Effect::Deallocate { name: Some(name) } => self.names.forget(name.as_str()),
-            Effect::Deallocate { name: None } => self.names.forget_all(),
+            Effect::Deallocate { name } => {
+                if let Some(pooling) = &mut self.pooling {
+                    pooling.deallocated(name.as_ref().map(|name| name.as_str()));
+                }
+                match name {
+                    Some(name) => self.names.forget(name.as_str()),
+                    None => self.names.forget_all(),
+                }
+            }
             Effect::Declare { cursor, hold } => self.names.declare(cursor.clone(), script.clone(), part, self.epoch, *hold),
             Effect::Close { cursor: Some(cursor) } => self.names.close_portal(cursor.as_str()),
             Effect::Close { cursor: None } => self.names.close_cursors(),
@@ -82,6 +89,9 @@ impl Session {
     }
 
     fn discarded(&mut self, discard: Discard) {
+        if let Some(pooling) = &mut self.pooling {
+            pooling.discarded(discard);
+        }
         match discard {
             Discard::All => {
                 self.names.forget_all();

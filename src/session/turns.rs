@@ -77,6 +77,7 @@ impl Session {
     async fn turn(&mut self, script: &Arc<Script>, started: Instant) -> Result<bool, Stop> {
         self.touch(script);
         let failures = self.failures;
+        self.unnamed_gone();
         self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
         self.expected.push_back(Expected::Query(Running::new(Some(script.clone()), started, Completion::Turn)));
         self.unsynced = false;

@@ -200,9 +200,9 @@ impl Loader {
     }
 
     /// Housekeeping of the store's own tables.
-    pub(super) async fn sweep(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn sweep(&mut self, proxy: i64, open: &[i64]) -> Result<(), StoreError> {
         let mut owned = self.control.begin().await?;
-        owned.execute(SWEEP).await?;
+        owned.execute(&sweep(proxy, open)).await?;
         owned.commit().await
     }
 
@@ -289,10 +289,20 @@ async fn pulse(channel: &mut dyn OwnerChannel, depth: Depth, sessions: bool) -> 
     rows.into_iter().next().ok_or(StoreError::NotInitialized)
 }
 
-/// Rows of sessions whose backend is gone, and claims that are no longer good anyway.
-const SWEEP: &str = "DELETE FROM pgusher.session AS s WHERE s.started_at < pg_catalog.now() - interval '5 seconds' \
-   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = s.pid); \
- DELETE FROM pgusher.execution AS e WHERE e.until < pg_catalog.now() - interval '1 minute'";
+/// Says that this proxy is there, and takes away rows of sessions that have ended: ours that are not open, those of proxies that were not
+/// seen for long, and those of neither whose backend is gone; and claims that are no longer good anyway.
+fn sweep(proxy: i64, open: &[i64]) -> String {
+    let open = open.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    format!(
+        "INSERT INTO pgusher.proxy (id) VALUES ({proxy}) ON CONFLICT (id) DO UPDATE SET seen_at = pg_catalog.now(); \
+         DELETE FROM pgusher.proxy AS p WHERE p.seen_at < pg_catalog.now() - interval '2 minutes'; \
+         DELETE FROM pgusher.session AS s WHERE s.started_at < pg_catalog.now() - interval '5 seconds' \
+           AND CASE s.proxy WHEN {proxy} THEN s.sid <> ALL ('{{{open}}}'::pg_catalog.int8[]) \
+               WHEN 0 THEN NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = s.pid) \
+               ELSE NOT EXISTS (SELECT FROM pgusher.proxy AS p WHERE p.id = s.proxy) END; \
+         DELETE FROM pgusher.execution AS e WHERE e.until < pg_catalog.now() - interval '1 minute'"
+    )
+}
 
 /// How long until a relation that could not be mended is tried again.
 const RETRY: Duration = Duration::from_secs(15);

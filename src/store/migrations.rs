@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 13;
+pub const SCHEMA_VERSION: i32 = 14;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -50,6 +50,7 @@ pub fn script(options: &Script) -> String {
     parts.push(STRICT.to_owned());
     parts.push(DEFINE.to_owned());
     parts.push(LOOK.to_owned());
+    parts.push(POOL.to_owned());
     parts.extend(METADATA.iter().map(|part| (*part).to_owned()));
     parts.push("RESET ROLE;".to_owned());
     parts.push(ADOPT.to_owned());
@@ -80,6 +81,7 @@ const DEPENDENTS: &str = include_str!("migrations/dependents.sql");
 const STRICT: &str = include_str!("migrations/strict.sql");
 const DEFINE: &str = include_str!("migrations/define.sql");
 const LOOK: &str = include_str!("migrations/look.sql");
+const POOL: &str = include_str!("migrations/pool.sql");
 /// What sessions see of the catalogs.
 const METADATA: [&str; 5] = [
     include_str!("migrations/metadata.sql"),
@@ -107,5 +109,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 10, name: "vouched", sql: include_str!("migrations/010_vouched.sql") },
     Migration { version: 11, name: "acting", sql: include_str!("migrations/011_acting.sql") },
     Migration { version: 12, name: "audit", sql: include_str!("migrations/012_audit.sql") },
-    Migration { version: SCHEMA_VERSION, name: "passwords", sql: include_str!("migrations/013_passwords.sql") },
+    Migration { version: 13, name: "passwords", sql: include_str!("migrations/013_passwords.sql") },
+    Migration { version: SCHEMA_VERSION, name: "pool", sql: include_str!("migrations/014_pool.sql") },
 ];

@@ -199,7 +199,10 @@ impl Store {
 
     async fn sweep(&self) -> Result<(), StoreError> {
         let mut line = self.loader.lock().await;
-        self.answered(&mut line.loader, async |loader| loader.sweep().await).await
+        // Taken before the rows are read, which a session that is just beginning is spared in any case.
+        let open: Vec<i64> = self.registry.open().iter().map(|session| session.slot).collect();
+        let proxy = self.registry.proxy();
+        self.answered(&mut line.loader, async |loader| loader.sweep(proxy, &open).await).await
     }
 
     /// A control connection that says nothing for long is given up: a network that drops packets closes none.

@@ -11,7 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::connect::{Upstream, UpstreamError, dial};
 use crate::event::SessionId;
@@ -77,6 +77,8 @@ pub struct OpenSession {
 /// Every open session.
 pub struct Registry {
     upstream: Upstream,
+    /// This proxy among those that share a policy store.
+    proxy: i64,
     sessions: DashMap<i32, Arc<Seat>>,
     draining: AtomicBool,
 }
@@ -89,6 +91,8 @@ struct Seat {
     slot: std::sync::Mutex<Option<i64>>,
     // Held while a CancelRequest is under way, so that the target cannot pass to another session before upstream has acted on it.
     target: Mutex<Option<CancelTarget>>,
+    // Told of a cancel that came while there was no target.
+    missed: Notify,
     ending: watch::Sender<Option<Ending>>,
 }
 
@@ -103,7 +107,17 @@ pub struct Enlisted {
 impl Registry {
     /// A registry whose cancels go to this upstream.
     pub fn new(upstream: Upstream) -> Arc<Self> {
-        Arc::new(Self { upstream, sessions: DashMap::new(), draining: AtomicBool::new(false) })
+        Arc::new(Self {
+            upstream,
+            proxy: rand::random_range(1..=i64::MAX),
+            sessions: DashMap::new(),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// The number of this proxy, by which the policy store tells its sessions from others'.
+    pub fn proxy(&self) -> i64 {
+        self.proxy
     }
 
     /// Takes a session in and issues its cancel key, of the length that protocol 3.`minor` has.
@@ -121,6 +135,7 @@ impl Registry {
             secret: secret.clone(),
             slot: std::sync::Mutex::new(None),
             target: Mutex::new(None),
+            missed: Notify::new(),
             ending: sender,
         });
         let process_id = self.seat(&seat);
@@ -232,12 +247,48 @@ impl Seat {
         let target = self.target.lock().await;
         match &*target {
             Some(target) => send_cancel(upstream, target).await,
-            None => Ok(()),
+            None => {
+                self.missed.notify_waiters();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where cancels for a session go, as the session itself says.
+#[derive(Clone)]
+pub struct Aim(Arc<Seat>);
+
+impl Aim {
+    /// To this backend from now on.
+    pub async fn at(&self, process_id: i32, secret: Bytes) {
+        *self.0.target.lock().await = Some(CancelTarget { process_id, secret });
+    }
+
+    /// Nowhere from now on. Returns when none is under way, so that the connection may be given away.
+    pub async fn nowhere(&self) {
+        *self.0.target.lock().await = None;
+    }
+
+    /// Does this, unless a cancel comes while it has nowhere to go.
+    pub async fn unless_canceled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let missed = self.0.missed.notified();
+        tokio::pin!(missed);
+        missed.as_mut().enable();
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = missed => None,
         }
     }
 }
 
 impl Enlisted {
+    /// For whoever moves the session from one connection to another.
+    pub fn aim_of(&self) -> Aim {
+        Aim(Arc::clone(&self.seat))
+    }
+
     /// What the client is told in BackendKeyData.
     pub fn key(&self) -> &CancelKey {
         &self.key

@@ -127,6 +127,9 @@ pub enum UpstreamError {
     /// Every connection of this login is taken, and none came back in time.
     #[error("no upstream connection became free in time")]
     NoneFree,
+    /// More sessions wait for a connection than may.
+    #[error("too many sessions wait for an upstream connection")]
+    QueueFull,
     /// The pool is closed.
     #[error("the pool is closed")]
     Closed,

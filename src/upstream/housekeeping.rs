@@ -6,7 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::sql::Executor;
-use crate::wire::frontend::{Target, write_bind, write_close, write_execute, write_parse};
+use crate::wire::frontend::{Target, write_bind, write_close, write_execute, write_parse, write_sync};
 
 /// The prefix of prepared statements and portals that are ours.
 pub const RESERVED: &str = "pgusher$";
@@ -23,6 +23,24 @@ pub enum Housekeeping<'a> {
         /// It is given in a transaction block of the client's, and takes that as it is.
         inside: bool,
     },
+    /// Passes the connection on to a session that is attached already.
+    Take {
+        /// What is signed.
+        payload: &'a str,
+        /// The signature.
+        signature: &'a str,
+    },
+    /// RESET ALL
+    ResetAll,
+    /// Gives settings their values.
+    Restore {
+        /// A JSON object of settings and values.
+        settings: &'a str,
+    },
+    /// DISCARD ALL
+    DiscardAll,
+    /// Says what the session would leave behind on the connection, beside what [`Housekeeping::Look`] does and says
+    Carry,
     /// Runs a statement with the rights of `pgusher_owner`.
     Execute {
         /// What is signed beside the statement.
@@ -70,6 +88,13 @@ impl Housekeeping<'_> {
     pub fn sql(&self) -> &'static str {
         match self {
             Self::Attach { .. } => "SELECT pgusher.attach($1, $2)",
+            Self::Take { .. } => "SELECT pgusher.take($1, $2)",
+            Self::ResetAll => "RESET ALL",
+            Self::Restore { .. } => {
+                "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) AS s"
+            }
+            Self::DiscardAll => "DISCARD ALL",
+            Self::Carry => "SELECT pgusher.carry()",
             Self::Execute { .. } => "SELECT pgusher.execute($1, $2, $3, $4)",
             Self::Define { by: Executor::Ddl, .. } => "SELECT pgusher.define($1, $2, $3)",
             Self::Define { by: Executor::Owner, .. } => "SELECT pgusher.maintain($1, $2, $3)",
@@ -88,7 +113,8 @@ impl Housekeeping<'_> {
     /// Writes Close of what the last step left, Parse, Bind and Execute; the caller ends them with Sync or Flush.
     pub(super) fn write(&self, out: &mut BytesMut) {
         let parameters: &[&str] = match self {
-            Self::Attach { payload, signature, inside: _ } => &[payload, signature],
+            Self::Attach { payload, signature, inside: _ } | Self::Take { payload, signature } => &[payload, signature],
+            Self::Restore { settings } => &[settings],
             Self::Execute { payload, statement, fetch, signature } => {
                 &[payload, statement, if *fetch { "true" } else { "false" }, signature]
             }
@@ -101,6 +127,9 @@ impl Housekeeping<'_> {
             | Self::BecomeOwnerOutside
             | Self::ResetRole
             | Self::ShowSearchPath
+            | Self::ResetAll
+            | Self::DiscardAll
+            | Self::Carry
             | Self::Look => &[],
         };
         if matches!(self, Self::Attach { inside: false, .. }) {
@@ -111,7 +140,8 @@ impl Housekeeping<'_> {
 
     fn types(&self) -> Vec<u8> {
         let oids: &[u32] = match self {
-            Self::Attach { .. } => &[TEXT, TEXT],
+            Self::Attach { .. } | Self::Take { .. } => &[TEXT, TEXT],
+            Self::Restore { .. } => &[TEXT],
             Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
             Self::Define { .. } => &[TEXT, TEXT, TEXT],
             Self::Begin
@@ -122,6 +152,9 @@ impl Housekeeping<'_> {
             | Self::BecomeOwnerOutside
             | Self::ResetRole
             | Self::ShowSearchPath
+            | Self::ResetAll
+            | Self::DiscardAll
+            | Self::Carry
             | Self::Look => &[],
         };
         let mut types = Vec::with_capacity(2 + 4 * oids.len());
@@ -138,6 +171,22 @@ fn write_step(out: &mut BytesMut, sql: &str, types: &[u8], parameters: &[&str]) 
     write_bind(out, STEP, STEP, parameters);
     write_execute(out, STEP, 0);
 }
+
+/// Writes what begins a session's turn on a connection: the steps in one transaction, and behind its Sync what fails unless they all
+/// went well. A statement that is prepared at their end, and closed at their beginning, is bound there: an error skips to the Sync, and
+/// so leaves nothing to bind; and then what comes behind is skipped, too.
+pub(super) fn write_turn(out: &mut BytesMut, steps: &[Housekeeping<'_>]) {
+    write_close(out, Target::Statement, TURN);
+    write_step(out, WRITABLE, &[], &[]);
+    steps.iter().for_each(|step| step.write(out));
+    write_parse(out, TURN, "", &[]);
+    write_sync(out);
+    write_bind(out, TURN, TURN, &[]);
+    write_close(out, Target::Portal, TURN);
+}
+
+/// The name of the statement and the portal by which [`write_turn`] tells that all went well.
+const TURN: &str = "pgusher$turn";
 
 /// What makes the transaction of an attach one that may write and need not be serialized, whatever the client's defaults say.
 const WRITABLE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE";

@@ -11,13 +11,17 @@ pub mod owner;
 mod pool;
 pub mod send;
 mod settings;
+pub mod shared;
+mod trace;
 pub mod tls;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use cancel::{CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Registry};
+pub use cancel::{Aim, CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Registry};
 pub use connect::{Account, Connection, Host, Upstream, UpstreamError};
+pub use shared::{Lease, Profile, Shared, SharedSettings, Sharing, Taker};
+pub use trace::{Carried, Next, Trace};
 pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 
 /// A boxed future, for the traits that are used through `dyn`.

@@ -42,9 +42,11 @@ impl SigningKey {
         hex::encode(mac.finalize().into_bytes())
     }
 
-    /// The payload and signature of an attach; `session` is given when the session has its row already.
+    /// The payload and signature of an attach by a proxy; `session` is given when the session has its row already.
+    #[allow(clippy::too_many_arguments, reason = "each is one field of the claim")]
     pub fn attach(
         &self,
+        proxy: i64,
         process_id: i32,
         session: Option<i64>,
         principal: PrincipalId,
@@ -55,11 +57,25 @@ impl SigningKey {
         let acting = bearing.acting.as_deref();
         let payload = serde_json::json!({
             "pid": process_id, "nonce": nonce(), "until": until(), "session": session, "principal": principal.0, "token": token,
-            "claimed": bearing.claimed, "actors": actors, "actor": acting.map(|acting| acting.actor.0),
+            "proxy": proxy, "claimed": bearing.claimed, "actors": actors, "actor": acting.map(|acting| acting.actor.0),
             "consent": acting.and_then(|acting| acting.consent.as_deref()), "allowed": acting.is_some_and(|acting| acting.allowed),
         })
         .to_string();
         let signature = self.sign(&["attach:", &payload]);
+        (payload, signature)
+    }
+
+    /// The payload and signature by which a session takes its turn on a backend. `first`: no turn on it is known.
+    pub fn take(&self, process_id: i32, session: i64, principal: PrincipalId, token: &str, turn: &NextTurn) -> (String, String) {
+        let mut claim = serde_json::json!({
+            "pid": process_id, "until": until(), "session": session, "principal": principal.0, "token": token, "turn": turn.number,
+            "sequences": turn.sequences,
+        });
+        if let (true, Some(fields)) = (turn.first, claim.as_object_mut()) {
+            fields.insert("nonce".to_owned(), nonce().into());
+        }
+        let payload = claim.to_string();
+        let signature = self.sign(&["take:", &payload]);
         (payload, signature)
     }
 
@@ -82,6 +98,17 @@ impl SigningKey {
         let signature = self.sign(&["execute:", &payload, ":", if fetch { "true" } else { "false" }, ":", statement]);
         (payload, signature)
     }
+}
+
+/// A turn on a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextTurn {
+    /// Its number: each is larger than the one before.
+    pub number: u64,
+    /// The backend knows of none before.
+    pub first: bool,
+    /// What the session before has drawn from sequences is to be forgotten.
+    pub sequences: bool,
 }
 
 fn nonce() -> String {
@@ -267,8 +294,8 @@ mod tests {
     fn no_two_payloads_are_the_same() {
         let key = SigningKey::new(b"key");
         assert_ne!(
-            key.attach(1, None, PrincipalId(1), "t", &Bearing::default(), &[]).0,
-            key.attach(1, None, PrincipalId(1), "t", &Bearing::default(), &[]).0
+            key.attach(1, 1, None, PrincipalId(1), "t", &Bearing::default(), &[]).0,
+            key.attach(1, 1, None, PrincipalId(1), "t", &Bearing::default(), &[]).0
         );
     }
 }

@@ -1,6 +1,7 @@
 //! The only way to get an upstream connection.
 //!
-//! In: which login. Out: a [`Connection`], one per session for now. Never: more connections of a login than the settings allow.
+//! In: which login. Out: a [`Connection`] of a session's own, or a turn on a shared one ([`Sharing`]). Never: more connections of a login
+//! than the settings allow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
+use super::shared::{Place, SharedSettings, Sharing};
 
 /// Which upstream login a connection uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,12 +41,15 @@ pub struct PoolSettings {
     pub control: LaneSettings,
     /// How long a session may wait for a connection.
     pub wait: Duration,
+    /// Whether ordinary sessions take turns on connections, and how.
+    pub shared: Option<SharedSettings>,
 }
 
 /// Upstream connections, counted per login.
 #[derive(Debug)]
 pub struct Pool {
     upstream: Upstream,
+    shared: Option<Arc<Sharing>>,
     session: Lane,
     control: Lane,
     wait: Duration,
@@ -58,12 +63,23 @@ struct Lane {
 
 /// A connection's place in the pool; dropping it frees the place.
 #[derive(Debug)]
-pub struct Permit(#[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
+pub struct Permit(#[allow(dead_code, reason = "held for its Drop")] Held);
+
+#[derive(Debug)]
+enum Held {
+    Own(#[allow(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit),
+    Shared(#[allow(dead_code, reason = "held for its Drop")] Place),
+}
 
 impl Permit {
     /// Only the pool gives out permits, and without one there is no [`Connection`].
     pub(super) fn of(permit: OwnedSemaphorePermit) -> Self {
-        Self(permit)
+        Self(Held::Own(permit))
+    }
+
+    /// The same for a connection that sessions take turns on.
+    pub(super) fn shared(place: Place) -> Self {
+        Self(Held::Shared(place))
     }
 }
 
@@ -71,6 +87,7 @@ impl Pool {
     /// A pool without connections yet.
     pub fn new(settings: PoolSettings) -> Self {
         Self {
+            shared: settings.shared.map(|shared| Sharing::new(settings.upstream.clone(), shared)),
             upstream: settings.upstream,
             session: Lane::new(settings.session),
             control: Lane::new(settings.control),
@@ -86,15 +103,26 @@ impl Pool {
         connect(&self.upstream, &lane.account, parameters, permit).await
     }
 
+    /// The connections that ordinary sessions take turns on, where they do.
+    pub fn shared(&self) -> Option<&Arc<Sharing>> {
+        self.shared.as_ref()
+    }
+
     /// How many connections of this login may still be opened, for metrics.
     pub fn free(&self, login: Login) -> usize {
-        self.lane(login).places.available_permits()
+        match (login, &self.shared) {
+            (Login::Session, Some(shared)) => shared.free(),
+            (Login::Session, None) | (Login::Control, _) => self.lane(login).places.available_permits(),
+        }
     }
 
     /// Gives out no more connections; waiting ones are told so.
     pub fn close(&self) {
         self.session.places.close();
         self.control.places.close();
+        if let Some(shared) = &self.shared {
+            shared.close();
+        }
     }
 
     fn lane(&self, login: Login) -> &Lane {

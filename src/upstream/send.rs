@@ -24,14 +24,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BufMut, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
 use crate::sql::{Effect, Fill, Owned, Rewritten};
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
 };
-use crate::wire::{Header, UpstreamStream, frontend};
+use crate::wire::frame::HEADER;
+use crate::wire::{BackendTag, Header, UpstreamStream, backend, frontend};
 
 /// The client's frames that may pass: none of them holds SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,8 @@ pub enum CopyStep {
 /// A connection to upstream: the stream, what is to be written, what was read.
 #[derive(Debug)]
 pub struct Link {
-    stream: UpstreamStream,
+    /// `None`: there is no connection at the moment.
+    stream: Option<UpstreamStream>,
     outgoing: BytesMut,
     /// What was read and not yet taken.
     pub incoming: BytesMut,
@@ -90,12 +92,51 @@ pub struct Link {
     open: usize,
     unflushed: bool,
     broken: bool,
+    turn: Turn,
 }
 
 impl Link {
     /// A link over a stream that is past startup.
     pub fn new(stream: UpstreamStream, read_ahead: BytesMut) -> Self {
-        Self { stream, outgoing: BytesMut::new(), incoming: read_ahead, open: 0, unflushed: false, broken: false }
+        Self { stream: Some(stream), incoming: read_ahead, ..Self::parked() }
+    }
+
+    /// A link without a connection: nothing comes, and nothing can be sent.
+    pub fn parked() -> Self {
+        Self {
+            stream: None,
+            outgoing: BytesMut::new(),
+            incoming: BytesMut::new(),
+            open: 0,
+            unflushed: false,
+            broken: false,
+            turn: Turn::Taken,
+        }
+    }
+
+    /// Whether nothing is on its way in either direction.
+    pub fn is_quiet(&self) -> bool {
+        self.outgoing.is_empty() && self.incoming.is_empty() && self.open == 0 && !self.broken && !self.unflushed
+    }
+
+    /// Whether upstream has closed, or said something that nobody has asked for. To be asked of a quiet link.
+    pub fn is_disturbed(&mut self) -> bool {
+        let Some(stream) = &mut self.stream else { return true };
+        let mut byte = [0u8; 1];
+        let mut buffer = tokio::io::ReadBuf::new(&mut byte);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        !self.incoming.is_empty() || Pin::new(stream).poll_read(&mut cx, &mut buffer).is_ready()
+    }
+
+    /// Whether a turn is prepared of which nothing was sent yet.
+    pub(super) fn has_turn_to_begin(&self) -> bool {
+        matches!(self.turn, Turn::Asked(_))
+    }
+
+    /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Bind
+    /// that fails unless all before the Sync went well, and the Close of its portal.
+    pub(super) fn begin_turn(&mut self, frames: BytesMut) {
+        self.turn = Turn::Asked(frames);
     }
 
     /// Sends statements as one Query, [`JOINT`] between them.
@@ -118,6 +159,21 @@ impl Link {
     /// Prepares a statement; `types` are the count and oids of the client's Parse.
     pub fn parse(&mut self, name: &str, statement: &Rewritten, types: &[u8]) {
         write_parse(self.door(), name, statement.text(), types);
+    }
+
+    /// Passes on a client's Bind for a statement that upstream has under another name: `body` is what is here of it, `rest` where what
+    /// follows both names begins. The rest of it follows by [`Link::pass_more`].
+    pub fn bind_renamed(&mut self, length: usize, body: &[u8], rest: usize, portal: &str, statement: &str) {
+        let names = portal.len() + statement.len() + 2;
+        self.pass(Passing::Bind, (length + names).saturating_sub(rest), portal.as_bytes());
+        for piece in [&[0], statement.as_bytes(), &[0], body.get(rest..).unwrap_or_default()] {
+            self.pass_more(piece);
+        }
+    }
+
+    /// Describes a prepared statement by its name upstream.
+    pub fn describe(&mut self, statement: &str) {
+        frontend::write_describe(self.door(), Target::Statement, statement);
     }
 
     /// Prepares the empty statement.
@@ -222,6 +278,11 @@ impl Link {
     fn door(&mut self) -> &mut BytesMut {
         // A frame inside another's body would let the rest of that body be read as frames: such a link is never written again.
         self.broken |= self.open > 0;
+        if let Turn::Asked(frames) = &mut self.turn {
+            let frames = std::mem::take(frames);
+            self.outgoing.extend_from_slice(&frames);
+            self.turn = Turn::Sent;
+        }
         &mut self.outgoing
     }
 
@@ -230,8 +291,12 @@ impl Link {
         if self.broken {
             return Poll::Ready(Err(io::Error::other("a frame inside a frame")));
         }
+        if self.outgoing.is_empty() && !self.unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::Error::other("no upstream connection"))) };
         while !self.outgoing.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.outgoing))?;
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.outgoing))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -239,7 +304,7 @@ impl Link {
             self.unflushed = true;
         }
         if self.unflushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            ready!(Pin::new(stream).poll_flush(cx))?;
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
@@ -247,8 +312,18 @@ impl Link {
 
     /// Reads more into `incoming`; 0 when upstream has closed.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        self.incoming.reserve(room);
-        pin!(self.stream.read_buf(&mut self.incoming)).poll(cx)
+        let Some(stream) = &mut self.stream else { return Poll::Pending };
+        loop {
+            self.incoming.reserve(room);
+            let count = ready!(pin!(stream.read_buf(&mut self.incoming)).poll(cx))?;
+            if count == 0 || matches!(self.turn, Turn::Taken) {
+                return Poll::Ready(Ok(count));
+            }
+            self.turn.take(&mut self.incoming)?;
+            if !self.incoming.is_empty() && matches!(self.turn, Turn::Taken) {
+                return Poll::Ready(Ok(self.incoming.len()));
+            }
+        }
     }
 
     /// Gives back memory that an idle connection does not need.
@@ -265,6 +340,73 @@ impl Link {
     pub async fn close_stream(mut self) -> io::Result<()> {
         self.terminate();
         std::future::poll_fn(|cx| self.poll_write(cx)).await
+    }
+}
+
+/// How far a session is with taking its turn.
+#[derive(Debug)]
+enum Turn {
+    /// These frames are to be sent.
+    Asked(BytesMut),
+    /// They were sent; their answers are not for the session.
+    Sent,
+    /// Only the last Bind is to be answered, and its portal closed.
+    Guarded,
+    /// It has it.
+    Taken,
+}
+
+impl Turn {
+    /// Takes what has come of the answers.
+    fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
+        let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "unexpected message");
+        while !matches!(self, Self::Taken) {
+            let Some(header) = Header::peek(incoming).map_err(|_| nonsense())? else { return Ok(()) };
+            if header.body > TURN_BYTES {
+                return Err(nonsense());
+            }
+            if incoming.len() < header.whole() {
+                return Ok(());
+            }
+            let frame = incoming.split_to(header.whole());
+            let body = frame.get(HEADER..).unwrap_or_default();
+            *self = match (std::mem::replace(self, Self::Taken), BackendTag::from_byte(header.tag).ok_or_else(nonsense)?) {
+                (_, BackendTag::ErrorResponse) => return Err(io::Error::other(TurnRefused::read(body))),
+                (Self::Sent, BackendTag::ReadyForQuery) => Self::Guarded,
+                (Self::Guarded, BackendTag::CloseComplete) => Self::Taken,
+                // What upstream tells of settings the client knows: they are its own.
+                (
+                    now @ (Self::Sent | Self::Guarded),
+                    BackendTag::ParseComplete
+                    | BackendTag::BindComplete
+                    | BackendTag::CloseComplete
+                    | BackendTag::DataRow
+                    | BackendTag::CommandComplete
+                    | BackendTag::NoticeResponse
+                    | BackendTag::ParameterStatus,
+                ) => now,
+                _ => return Err(nonsense()),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Upstream did not let a session have its turn.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct TurnRefused {
+    /// Its SQLSTATE.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl TurnRefused {
+    fn read(body: &[u8]) -> Self {
+        let fields = backend::fields(body).unwrap_or_default();
+        let field = |kind| fields.iter().find(|(k, _)| *k == kind).map(|(_, text)| text.clone()).unwrap_or_default();
+        Self { code: field(b'C'), message: field(b'M') }
     }
 }
 
@@ -290,6 +432,9 @@ pub enum End {
 
 /// Stands between statements of one Query: a line comment at the end of the one must not reach the other.
 pub const JOINT: &str = "\n;";
+
+/// No answer to what begins a turn is longer.
+const TURN_BYTES: usize = 64 * 1024;
 
 /// What an idle link may keep.
 const IDLE_BYTES: usize = 4096;

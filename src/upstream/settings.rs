@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::connect::{Account, Host, Upstream};
 use super::pool::{LaneSettings, PoolSettings};
 use super::tls::{TlsSetupError, UpstreamTls};
-use crate::config::{self, UpstreamEncryption};
+use super::shared::SharedSettings;
+use crate::config::{self, PoolMode, UpstreamEncryption};
 
 impl Upstream {
     /// Reads the root certificates.
@@ -35,7 +36,18 @@ impl PoolSettings {
             account: Account { user: user.to_owned(), password: password.clone() },
             max_connections,
         };
+        let shared = SharedSettings {
+            account: Account { user: settings.session_user.clone(), password: settings.session_password.clone() },
+            most: settings.session_connections,
+            least: settings.pooling.least,
+            most_per_principal: settings.pooling.most_per_principal,
+            queue: settings.pooling.queue,
+            wait: settings.acquire_timeout,
+            idle: settings.pooling.idle,
+            statements: settings.pooling.statements,
+        };
         Self {
+            shared: (settings.pooling.mode == PoolMode::Transaction).then_some(shared),
             upstream,
             session: lane(&settings.session_user, &settings.session_password, settings.session_connections),
             control: lane(&settings.control_user, &settings.control_password, settings.control_connections),

@@ -90,7 +90,7 @@ fn a_signed_claim_to_act_needs_the_right_upstream() {
         let pid = session.one("SELECT pg_backend_pid()").parse().unwrap();
         let acting = Acting { actor: PrincipalId(actor), consent: consent.map(Arc::from), allowed };
         let bearing = Bearing { acting: Some(Arc::new(acting)), ..Bearing::default() };
-        let (payload, signature) = SigningKey::new(&secret).attach(pid, None, PrincipalId(ana), &token, &bearing, &[]);
+        let (payload, signature) = SigningKey::new(&secret).attach(0, pid, None, PrincipalId(ana), &token, &bearing, &[]);
         session.try_rows(&format!("SELECT pgusher.attach('{payload}', '{signature}')")).map(|_| session)
     };
     assert!(attach(bi, None, false).is_err(), "no grant");

@@ -387,7 +387,7 @@ fn a_claim_cannot_be_replayed() {
     let session = bench.role("pgusher_session");
     let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
     let (payload, signature) =
-        SigningKey::new(&secret).attach(pid, None, PrincipalId(id), &format!("t{id}"), &Default::default(), &[]);
+        SigningKey::new(&secret).attach(0, pid, None, PrincipalId(id), &format!("t{id}"), &Default::default(), &[]);
     session.query("SELECT pgusher.attach($1, $2)", &[&payload, &signature]);
     let again = format!("SELECT pgusher.attach('{payload}', '{signature}')");
     session.refused(&again, "28000");

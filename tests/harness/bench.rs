@@ -21,6 +21,7 @@ pub struct Bench {
     pub target: Target,
     /// How policies are enforced.
     pub settings: Settings,
+    upstream: &'static Upstream,
     _passing: Option<Passing>,
 }
 
@@ -42,8 +43,12 @@ impl Bench {
 
     /// The same with any settings.
     pub fn with(settings: Settings, tables: &str, policies: &str) -> Bench {
+        Self::on(Upstream::shared(), settings, tables, policies)
+    }
+
+    /// The same in a certain cluster.
+    pub fn on(upstream: &'static Upstream, settings: Settings, tables: &str, policies: &str) -> Bench {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let upstream = Upstream::shared();
         let database = format!("locks_{}", COUNT.fetch_add(1, Ordering::SeqCst));
         let root = upstream.superuser("postgres");
         root.run("SELECT pg_advisory_lock(1)");
@@ -52,7 +57,8 @@ impl Bench {
         }
         root.run(&format!("CREATE DATABASE {database} OWNER app"));
         connect_upstream(upstream, &database, "app").run(tables);
-        let bench = Bench { settings, _passing: Some(Passing(database.clone())), ..Bench::existing(&database, Mechanism::Rls) };
+        let passing = std::ptr::eq(upstream, Upstream::shared()).then(|| Passing(database.clone()));
+        let bench = Bench { settings, _passing: passing, ..Bench::within(upstream, &database, Mechanism::Rls) };
         block(bench.init("postgres").run()).unwrap();
         root.run("SELECT pg_advisory_unlock(1)");
         bench.govern(policies);
@@ -61,7 +67,10 @@ impl Bench {
 
     /// A database that is there already.
     pub fn existing(database: &str, row_filters: Mechanism) -> Bench {
-        let upstream = Upstream::shared();
+        Self::within(Upstream::shared(), database, row_filters)
+    }
+
+    fn within(upstream: &'static Upstream, database: &str, row_filters: Mechanism) -> Bench {
         let target = Target {
             host: Host::Unix(upstream.directory.clone()),
             port: upstream.port,
@@ -69,7 +78,8 @@ impl Bench {
             tls: UpstreamTls::Disabled,
             connect_timeout: PATIENCE,
         };
-        Bench { database: database.to_owned(), target, settings: Settings { row_filters, strict: false }, _passing: None }
+        let settings = Settings { row_filters, strict: false };
+        Bench { database: database.to_owned(), target, settings, upstream, _passing: None }
     }
 
     /// Init as a role of upstream.
@@ -104,12 +114,12 @@ impl Bench {
 
     /// A superuser's connection.
     pub fn superuser(&self) -> Client {
-        connect_upstream(Upstream::shared(), &self.database, "postgres")
+        connect_upstream(self.upstream, &self.database, "postgres")
     }
 
     /// Any role's connection.
     pub fn role(&self, role: &str) -> Client {
-        connect_upstream(Upstream::shared(), &self.database, role)
+        connect_upstream(self.upstream, &self.database, role)
     }
 
     /// The session login, attached for a principal.
@@ -128,6 +138,7 @@ impl Bench {
         ));
         let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
         let (payload, signature) = SigningKey::new(&secret).attach(
+            0,
             pid,
             None,
             PrincipalId(found[0][0].parse().unwrap()),

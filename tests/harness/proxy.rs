@@ -17,12 +17,13 @@ pub struct ProxySettings {
     more: String,
     http: Option<String>,
     everywhere: bool,
+    pool_mode: Option<String>,
 }
 
 impl ProxySettings {
     /// The usual settings for a database.
     pub fn new(database: &str, mechanism: Mechanism) -> Self {
-        Self { database: database.into(), mechanism, more: String::new(), http: None, everywhere: false }
+        Self { database: database.into(), mechanism, more: String::new(), http: None, everywhere: false, pool_mode: None }
     }
 
     /// The same with more lines of configuration at the end.
@@ -43,6 +44,12 @@ impl ProxySettings {
         self
     }
 
+    /// The same with lines of `[upstream]` on how sessions share connections.
+    pub fn pooled(mut self, toml: &str) -> Self {
+        self.pool_mode = Some(toml.into());
+        self
+    }
+
     fn write(&self, upstream: &Upstream, (port, http_port): (u16, Option<u16>), directory: &Path) -> PathBuf {
         for login in ["session", "control"] {
             let path = directory.join(format!("{login}.password"));
@@ -52,6 +59,7 @@ impl ProxySettings {
         let (database, mechanism, more) = (&self.database, self.mechanism.as_str(), &self.more);
         let strict = self.mechanism.more();
         let upstream_port = upstream.port;
+        let pool_mode = self.pool_mode.clone().unwrap_or_else(|| std::env::var("PGUSHER_TEST_UPSTREAM").unwrap_or_default());
         let host = if self.everywhere { "0.0.0.0" } else { "127.0.0.1" };
         let http = http_port.map_or_else(|| "address = \"\"".to_string(), |port| format!("address = \"{host}:{port}\""));
         let http_more = self.http.as_deref().unwrap_or_default();
@@ -66,6 +74,7 @@ port = {upstream_port}
 database = "{database}"
 session_password_file = "session.password"
 control_password_file = "control.password"
+{pool_mode}
 [policies]
 row_filters = "{mechanism}"
 {strict}

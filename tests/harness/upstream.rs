@@ -23,6 +23,11 @@ impl Upstream {
         SHARED.get_or_init(Upstream::start)
     }
 
+    /// A cluster of one test's own, for what would be in the way of others: roles and their memberships are the cluster's.
+    pub fn alone() -> &'static Upstream {
+        Box::leak(Box::new(Upstream::start()))
+    }
+
     fn start() -> Upstream {
         let directory = scratch("upstream");
         let data = directory.join("data");

@@ -140,6 +140,7 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
             session: lane("s"),
             control: lane("c"),
             wait: Duration::from_secs(1),
+            shared: None,
         })),
         registry: Registry::new(upstream),
         events: Events::new(vec![Box::new(Telling(fake.clone()))]),
@@ -178,7 +179,7 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         application: "".into(),
         database: "shop".into(),
     });
-    let start = Start { environment, who, identity, exchange, path: PathTracker::new(SearchPath::default()), footing, subject };
+    let start = Start { environment, who, identity, exchange, path: PathTracker::new(SearchPath::default()), footing, subject, pooling: None };
     let session = tokio::spawn(async move {
         let mut session = Session::new(start);
         let served = session.serve().await;

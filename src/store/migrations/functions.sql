@@ -115,8 +115,9 @@ BEGIN
       PERFORM set_config('lock_timeout', before, true);
       RETURN;
     EXCEPTION WHEN lock_not_available THEN
-      PERFORM pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pgusher.session AS s ON s.pid = l.pid
-        WHERE l.relation = 'pgusher.schema_version'::regclass AND l.mode = 'ShareRowExclusiveLock' AND l.granted AND NOT s.admin
+      PERFORM pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+        WHERE l.relation = 'pgusher.schema_version'::regclass AND l.mode = 'ShareRowExclusiveLock' AND l.granted
+          AND NOT pg_has_role(a.usesysid, 'pgusher_owner', 'MEMBER')
           AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database());
       patience := '2s';
     END;
@@ -209,10 +210,11 @@ BEGIN
   END IF;
   IF number IS NULL THEN
     number := pg_catalog.nextval('pgusher.sid'::pg_catalog.regclass);
-    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, actor, consent, allowed, actors, groups, admin, expires_at, pid)
+    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, actor, consent, allowed, actors, groups, admin, expires_at, pid, proxy)
       SELECT number, who.id, who.name, who.token, who.claimed, who.narrowed, actor, claim ->> 'consent',
              coalesce((claim ->> 'allowed')::bool, false), who.actors, g.groups, 'admins' = ANY (g.groups) AND NOT who.narrowed,
-             coalesce(who.expires_at, 'infinity'::pg_catalog.timestamptz), pg_catalog.pg_backend_pid()
+             coalesce(who.expires_at, 'infinity'::pg_catalog.timestamptz), pg_catalog.pg_backend_pid(),
+             coalesce((claim ->> 'proxy')::int8, 0)
       FROM (SELECT pgusher.groups_of(who.id, who.claimed) AS groups) AS g;
   ELSE
     -- Again for the same session, after DISCARD or on another backend.

@@ -1,0 +1,155 @@
+//! What sessions leave on a connection that they share, and what makes it the next one's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::connect::UpstreamError;
+use super::housekeeping::{Housekeeping, write_turn};
+use super::owner::{ConverseError, NextTurn, SigningKey, converse};
+use super::send::End;
+use super::shared::Shared;
+use crate::policy::PrincipalId;
+use crate::wire::backend::Status;
+
+/// Settings that a session has set, to be set again wherever it goes: names and values as `pg_settings` has them.
+pub type Carried = Arc<BTreeMap<String, String>>;
+
+/// What is on a connection.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// The session whose identity it has.
+    pub attached: Option<i64>,
+    /// The number of its last turn, as far as its backend knows.
+    turn: Option<u64>,
+    /// Something was written: triggers and defaults may have drawn from sequences, or set something.
+    pub wrote: bool,
+    /// Code ran that may have left anything behind.
+    pub shaken: bool,
+    /// The settings that were set on it.
+    pub applied: Carried,
+    statements: HashMap<Arc<str>, u64>,
+    uses: u64,
+}
+
+/// Whose turn is next.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// The number that `pgusher.attach` gave the session.
+    pub slot: i64,
+    /// Its principal.
+    pub principal: PrincipalId,
+    /// The id of its token.
+    pub token: &'a str,
+    /// Its settings.
+    pub carried: &'a Carried,
+}
+
+impl Trace {
+    /// Whether this statement is prepared, which is then a use of it.
+    pub fn has(&mut self, name: &str) -> bool {
+        self.uses += 1;
+        match self.statements.get_mut(name) {
+            Some(used) => {
+                *used = self.uses;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A statement was prepared; the one that was not used for the longest time, where there are now more than may be.
+    pub fn prepared(&mut self, name: Arc<str>, most: usize) -> Option<Arc<str>> {
+        self.uses += 1;
+        self.statements.insert(name, self.uses);
+        if self.statements.len() <= most {
+            return None;
+        }
+        let oldest = self.statements.iter().min_by_key(|(_, used)| **used).map(|(name, _)| name.clone())?;
+        self.statements.remove(&oldest);
+        Some(oldest)
+    }
+
+    /// Upstream has forgotten all prepared statements.
+    pub fn forget_statements(&mut self) {
+        self.statements.clear();
+    }
+
+    /// A session was attached that has yet to take its turn: what others left is there still.
+    pub fn taken_apart(&mut self) {
+        self.attached = None;
+        self.applied = Carried::default();
+    }
+
+    /// Upstream has forgotten everything.
+    pub fn discarded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Upstream has forgotten what was drawn from sequences, and with it whose turn it is.
+    pub fn discarded_sequences(&mut self) {
+        self.attached = None;
+        self.turn = None;
+    }
+}
+
+impl Shared {
+    /// Makes it the next session's. What is to be sent for that goes out with the session's first statement, which fails unless it went
+    /// well; only where code ran that may have left anything behind is upstream asked before.
+    pub async fn pass_to(&mut self, next: Next<'_>, key: &SigningKey) -> Result<(), UpstreamError> {
+        let trace = &mut self.lease.trace;
+        // A turn that was prepared and never began: upstream knows nothing of it.
+        let unknown = self.link.has_turn_to_begin();
+        let same = trace.attached == Some(next.slot);
+        if same && trace.applied == *next.carried {
+            return Ok(());
+        }
+        if trace.shaken && !same {
+            match converse(&mut self.link, &Housekeeping::DiscardAll, End::Sync, Status::Idle, &mut |_, _| {}).await {
+                Ok(_) => trace.discarded(),
+                Err(ConverseError::Lost(cause)) => return Err(UpstreamError::Lost(cause)),
+                Err(ConverseError::Refused { error, .. }) => {
+                    return Err(UpstreamError::Refused { code: error.code, message: error.message });
+                }
+            }
+        }
+        let number = trace.turn.map_or(1, |turn| turn + 1);
+        let turn = NextTurn { number, first: trace.turn.is_none() || unknown, sequences: unknown || (trace.wrote && !same) };
+        let (payload, signature) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &turn);
+        let settings = serde_json::to_string(&**next.carried).unwrap_or_default();
+        let reset = unknown || trace.wrote || trace.applied != *next.carried;
+        let mut steps = Vec::with_capacity(3);
+        if reset {
+            steps.push(Housekeeping::ResetAll);
+        }
+        steps.push(Housekeeping::Take { payload: &payload, signature: &signature });
+        if reset && !next.carried.is_empty() {
+            steps.push(Housekeeping::Restore { settings: &settings });
+        }
+        let mut frames = BytesMut::new();
+        write_turn(&mut frames, &steps);
+        self.link.begin_turn(frames);
+        trace.turn = Some(number);
+        trace.attached = Some(next.slot);
+        trace.applied = next.carried.clone();
+        trace.wrote &= same;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_that_was_not_used_for_the_longest_time_gives_way() {
+        let mut trace = Trace::default();
+        assert!(!trace.has("a"));
+        assert_eq!(trace.prepared("a".into(), 2), None);
+        assert_eq!(trace.prepared("b".into(), 2), None);
+        assert!(trace.has("a"));
+        assert_eq!(trace.prepared("c".into(), 2).as_deref(), Some("b"));
+        assert!(trace.has("a") && trace.has("c") && !trace.has("b"));
+    }
+}
