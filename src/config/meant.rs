@@ -380,8 +380,7 @@ fn upstream(written: &mut Written, base: &Path) -> Option<Upstream> {
 }
 
 fn pooling(written: &mut Written) -> Option<Pooling> {
-    let mode =
-        written.choice("upstream.pool_mode", &[("session", PoolMode::Session), ("transaction", PoolMode::Transaction)]);
+    let mode = written.choice("upstream.pool_mode", &[("session", PoolMode::Session), ("transaction", PoolMode::Transaction)]);
     let least = written.count("upstream.session_connections_min", 0..=100_000);
     let most_per_principal = written.count("upstream.session_connections_per_principal", 0..=100_000);
     let queue = written.count("upstream.queue", 0..=1_000_000);

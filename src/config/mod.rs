@@ -24,7 +24,8 @@ pub use http::Http;
 pub use issuers::{CERTIFICATE, Identity, Issuer, KeyHolding, KeyPlace, SaslLogin, SignatureAlgorithm};
 pub use keys::{KEYS, Key, Reload};
 pub use meant::{
-    ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, RowFilters, Settings, Tokens, Upstream, UpstreamEncryption, PoolMode, Pooling,
+    ClientTls, Limits, Listen, Log, LogFormat, Password, Policies, PoolMode, Pooling, RowFilters, Settings, Tokens, Upstream,
+    UpstreamEncryption,
 };
 
 /// One thing that is wrong with the settings.

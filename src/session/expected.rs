@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::prepared::First;
 use super::script::{Part, Script};
 use crate::error::Report;
 use crate::event::Parameters;
@@ -35,6 +36,10 @@ pub(super) enum Expected {
     Describe {
         /// NoData is swallowed: it has no place in the simple protocol.
         rows_only: bool,
+        /// The statement whose columns are to be remembered, or compared.
+        of: Option<Arc<First>>,
+        /// The client's.
+        shown: bool,
     },
     /// CloseComplete.
     Close {

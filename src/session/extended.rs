@@ -61,7 +61,7 @@ impl Session {
         let epoch = self.epoch;
         match Box::pin(self.outline(&text)).await? {
             Outline::Empty => {
-                self.prepare_as(parse.name, Prepared { text, types, body: Body::Empty, epoch }).await
+                self.prepare_as(parse.name, Prepared { text, types, body: Body::Empty, epoch, first: self.first() }).await
             }
             Outline::Together(script) => self.prepare_script(parse.name, script, types).await,
             Outline::Governance(mut commands) => match (commands.pop(), commands.is_empty()) {
@@ -70,7 +70,7 @@ impl Session {
                         return Err(Refusal::TakenStatement(parse.name.to_owned()).into());
                     }
                     let body = Body::Governance(Arc::new(command));
-                    self.names.expect(parse.name, Arc::new(Prepared { text, types, body, epoch }));
+                    self.names.expect(parse.name, Arc::new(Prepared { text, types, body, epoch, first: Arc::default() }));
                     self.say(true, backend::write_parse_complete);
                     Ok(())
                 }
@@ -88,7 +88,7 @@ impl Session {
         }
         self.touch(&script);
         let text = script.text.clone();
-        self.prepare_as(name, Prepared { text, types, body: Body::Sql(script), epoch: self.epoch }).await
+        self.prepare_as(name, Prepared { text, types, body: Body::Sql(script), epoch: self.epoch, first: self.first() }).await
     }
 
     /// Prepares a statement of the client, under its name or under one of ours.
@@ -171,7 +171,7 @@ impl Session {
         }
         let script = prepared.script().cloned();
         let parameters = self.environment.events.want_parameters().then(|| frontend::bind_values(body)).flatten();
-        match self.bring_upstream(statement, &prepared) {
+        match self.bring_upstream(statement, &prepared).await? {
             Some(known) => self.exchange.link.bind_renamed(length, body, rest, portal, &known),
             None => self.exchange.link.pass(Passing::Bind, length, body),
         }
@@ -233,14 +233,15 @@ impl Session {
             self.touch(&script);
         }
         let known = match (target, &prepared) {
-            (Target::Statement, Some(prepared)) => self.bring_upstream(name, prepared),
+            (Target::Statement, Some(prepared)) => self.bring_upstream(name, prepared).await?,
             (Target::Statement, None) | (Target::Portal, _) => None,
         };
         match known {
             Some(known) => self.exchange.link.describe(&known),
             None => self.exchange.link.pass(Passing::Describe, body.len(), body),
         }
-        self.sent(Expected::Describe { rows_only: false });
+        let of = prepared.filter(|_| self.renames()).map(|prepared| prepared.first.clone());
+        self.sent(Expected::Describe { rows_only: false, of, shown: true });
         Ok(())
     }
 
@@ -356,7 +357,9 @@ impl Session {
             self.names.close_portal(name);
             self.replies.forget(name);
         }
-        if ours || local {
+        // Without a connection there is no portal, and no statement by that name.
+        let nowhere = target == Target::Portal && self.is_parked();
+        if ours || local || nowhere {
             self.say(false, backend::write_close_complete);
             return Ok(());
         }

@@ -338,8 +338,15 @@ impl Session {
     pub(super) async fn attach_again(&mut self) -> Result<(), SessionError> {
         self.detached = false;
         let key = self.environment.key.load();
-        let (payload, signature) =
-            key.attach(self.environment.registry.proxy(), self.who.process_id, Some(self.who.slot), self.who.principal, &self.who.token, &self.who.bearing, &[]);
+        let (payload, signature) = key.attach(
+            self.environment.registry.proxy(),
+            self.who.process_id,
+            Some(self.who.slot),
+            self.who.principal,
+            &self.who.token,
+            &self.who.bearing,
+            &[],
+        );
         drop(key);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: self.block };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;

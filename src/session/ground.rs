@@ -362,7 +362,8 @@ impl Session {
             Body::SqlPrepare(_) => Body::SqlPrepare(script.clone()),
             Body::Sql(_) | Body::Empty | Body::Governance(_) => Body::Sql(script.clone()),
         };
-        let new = Arc::new(Prepared { text: old.text.clone(), types: old.types.clone(), body, epoch: self.epoch });
+        let (text, types, first) = (old.text.clone(), old.types.clone(), old.first.clone());
+        let new = Arc::new(Prepared { text, types, body, epoch: self.epoch, first });
         let sent = |prepared: &Prepared| prepared.script().and_then(|s| s.parts.first()).map(|part| part.rewritten.text().clone());
         // One that is called otherwise upstream is another one there, and is brought when it is bound.
         let brought = self.renames() && (name.is_empty() || self.name_upstream(name, &new).is_some());

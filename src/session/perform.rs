@@ -131,7 +131,7 @@ impl Session {
         self.expected.push_back(Expected::Parse { script, shown: false, name: None });
         self.expected.push_back(Expected::Bind { script: None, shown: false });
         if let Some(rows_only) = describe {
-            self.expected.push_back(Expected::Describe { rows_only });
+            self.expected.push_back(Expected::Describe { rows_only, of: None, shown: true });
         }
         if let Some(batch) = self.state.batch() {
             batch.sent = true;

@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 
 use super::expected::Expected;
 use super::ground::Stop;
-use super::prepared::{Body, Prepared};
+use super::prepared::{Body, First, Prepared};
 use super::run::{Rest, Session};
 use super::script::{Part, Script, contains_folded};
 use super::state::State;
@@ -116,6 +116,8 @@ struct Left {
 /// The startup settings that make a connection, and the name of the application, which is set on it.
 pub(super) fn profile(parameters: &BTreeMap<String, String>) -> (Profile, Option<String>) {
     let mut profile = parameters.clone();
+    // It is always the same.
+    profile.remove("client_encoding");
     let application = profile.remove(APPLICATION_NAME);
     (Arc::new(profile), application)
 }
@@ -233,12 +235,7 @@ impl Session {
     async fn borrow_one(&mut self) -> Result<(), Stop> {
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
         let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
-        let next = Next {
-            slot: self.who.slot,
-            principal: self.who.principal,
-            token: &self.who.token,
-            carried: &pooling.carried,
-        };
+        let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
         let key = (**self.environment.key.load()).clone();
         let sharing = pooling.sharing.clone();
         let shared = pooling.aim.unless_canceled(async {
@@ -283,11 +280,16 @@ impl Session {
         } else if !pooling.crowded.is_empty() {
             Box::pin(self.make_room()).await?;
         }
-        let keeps = *self.temporaries != Temporaries::default() || self.names.keeps_connection();
-        let Some(pooling) = &mut self.pooling else { return Ok(()) };
-        if keeps || pooling.is_kept() || !self.exchange.link.is_quiet() {
+        let Some(pooling) = &self.pooling else { return Ok(()) };
+        if pooling.is_kept() || self.names.keeps_connection() || !self.exchange.link.is_quiet() {
             return Ok(());
         }
+        // There are none any more, but they had a schema here.
+        if *self.temporaries != Temporaries::default() {
+            self.forget_temporaries();
+            self.epoch += 1;
+        }
+        let Some(pooling) = &mut self.pooling else { return Ok(()) };
         pooling.aim.nowhere().await;
         if let Some(lease) = pooling.lease.take() {
             let link = std::mem::replace(&mut self.exchange.link, Link::parked());
@@ -338,6 +340,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether it has no connection at the moment.
+    pub(super) fn is_parked(&self) -> bool {
+        self.pooling.as_ref().is_some_and(|pooling| pooling.lease.is_none())
+    }
+
     /// Whether prepared statements have other names upstream than the client gave them.
     pub(super) fn renames(&self) -> bool {
         self.pooling.is_some()
@@ -345,22 +352,22 @@ impl Session {
 
     /// What a prepared statement of the client is called upstream, where it is called otherwise; `None`: as the client calls it.
     pub(super) fn name_upstream(&self, name: &str, prepared: &Prepared) -> Option<Arc<str>> {
+        let versions = prepared.first.versions;
         let pooling = self.pooling.as_ref()?;
         if name.is_empty() || pooling.direct.contains(name) {
             return None;
         }
         match &prepared.body {
-            Body::Sql(script) => Some(self.hashed(script.parts.first(), &prepared.types)),
-            Body::Empty => Some(self.hashed(None, &prepared.types)),
+            Body::Sql(script) => Some(self.hashed(versions, script.parts.first(), &prepared.types)),
+            Body::Empty => Some(self.hashed(versions, None, &prepared.types)),
             Body::SqlPrepare(_) | Body::Governance(_) => None,
         }
     }
 
     /// A name that says what a statement is: sessions that mean the same share it.
-    fn hashed(&self, part: Option<&Part>, types: &[u8]) -> Arc<str> {
+    fn hashed(&self, (catalog, policies): (u64, i64), part: Option<&Part>, types: &[u8]) -> Arc<str> {
         let make = || {
             let mut hash = Sha256::new();
-            let (catalog, policies) = self.footing.versions();
             hash.update(catalog.to_be_bytes());
             hash.update(policies.to_be_bytes());
             for schema in &self.path.current().schemas {
@@ -375,7 +382,7 @@ impl Session {
             Arc::from(format!("{RESERVED}{digest}"))
         };
         match part {
-            Some(part) if types.is_empty() => part.name.get_or_init(make).clone(),
+            Some(part) if types.is_empty() && (catalog, policies) == self.footing.versions() => part.name.get_or_init(make).clone(),
             Some(_) | None => make(),
         }
     }
@@ -408,8 +415,8 @@ impl Session {
     }
 
     /// Makes sure that upstream has a statement before it is bound or described; what it is called there. `None`: as the client calls it.
-    pub(super) fn bring_upstream(&mut self, name: &str, prepared: &Arc<Prepared>) -> Option<Arc<str>> {
-        let pooling = self.pooling.as_ref()?;
+    pub(super) async fn bring_upstream(&mut self, name: &str, prepared: &Arc<Prepared>) -> Result<Option<Arc<str>>, Stop> {
+        let Some(pooling) = &self.pooling else { return Ok(None) };
         let known = self.name_upstream(name, prepared);
         let script = prepared.script().cloned();
         let there = match &known {
@@ -429,8 +436,40 @@ impl Session {
             self.parse_sent(known.as_ref(), prepared);
             let script = script.map(|script| (script, 0));
             self.expected.push_back(Expected::Parse { script, shown: false, name: known.clone() });
+            if let Some(known) = &known
+                && prepared.first.columns.get().is_some()
+                && prepared.first.versions.0 != self.footing.versions().0
+            {
+                Box::pin(self.compare(known, prepared)).await?;
+            }
         }
-        known
+        Ok(known)
+    }
+
+    /// A statement that was prepared before the catalog changed, and is prepared on another connection now: PostgreSQL, which refuses one
+    /// whose columns have become others, has no memory of it there.
+    async fn compare(&mut self, known: &str, prepared: &Prepared) -> Result<(), Stop> {
+        self.exchange.link.describe(known);
+        self.expected.push_back(Expected::Describe { rows_only: true, of: Some(prepared.first.clone()), shown: false });
+        if let Some(batch) = self.state.batch() {
+            batch.sent = true;
+        }
+        self.quiesce_or_skip().await?;
+        if !std::mem::take(&mut self.changed) {
+            return Ok(());
+        }
+        if let Some(lease) = self.pooling.as_mut().and_then(|pooling| pooling.lease.as_mut()) {
+            lease.trace.forget(known);
+        }
+        self.exchange.link.close(known);
+        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        let report = Report::error(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
+        Err(Refusal::Told(Box::new(report)).into())
+    }
+
+    /// What is so for a statement that is being prepared.
+    pub(super) fn first(&self) -> Arc<First> {
+        Arc::new(First { versions: self.footing.versions(), ..First::default() })
     }
 
     /// Closes statements upstream that are too many.
@@ -460,10 +499,9 @@ impl Session {
     pub(super) fn closes_upstream(&mut self, name: &str, prepared: Option<&Prepared>) -> bool {
         let Some(pooling) = &mut self.pooling else { return true };
         let own = matches!(prepared.map(|prepared| &prepared.body), Some(Body::SqlPrepare(_)));
-        if own {
-            pooling.unsettled = true;
-        }
-        pooling.direct.remove(name) || own
+        let there = pooling.direct.remove(name) || own;
+        pooling.unsettled |= there;
+        there
     }
 }
 

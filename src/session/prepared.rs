@@ -4,7 +4,7 @@
 //! confirms them; until then they wait in the order of their Parse messages, where the rest of a pipeline already finds them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
@@ -26,6 +26,17 @@ pub(super) struct Prepared {
     pub(super) body: Body,
     /// The epoch it was analysed in.
     pub(super) epoch: u64,
+    /// What was so when the client prepared it.
+    pub(super) first: Arc<First>,
+}
+
+/// What was so when the client prepared a statement; it stays when the statement is analysed again.
+#[derive(Debug, Default)]
+pub(super) struct First {
+    /// The versions of catalog and policies.
+    pub(super) versions: (u64, i64),
+    /// The result's columns that the client was told, in a hash.
+    pub(super) columns: OnceLock<[u8; 32]>,
 }
 
 /// What a prepared statement is.
@@ -377,7 +388,7 @@ mod tests {
     use super::*;
 
     fn empty() -> Arc<Prepared> {
-        Arc::new(Prepared { text: Arc::from(""), types: Bytes::new(), body: Body::Empty, epoch: 0 })
+        Arc::new(Prepared { text: Arc::from(""), types: Bytes::new(), body: Body::Empty, epoch: 0, first: Arc::default() })
     }
 
     #[test]

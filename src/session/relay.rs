@@ -49,7 +49,8 @@ impl Session {
             let tag = BackendTag::from_byte(header.tag).ok_or(SessionError::Nonsense(header.tag))?;
             let here = incoming.len() - at;
             // Of what touches governed relations the columns' origins are translated.
-            let whole = tag == BackendTag::RowDescription && (self.touched.filtered || self.touched.masked);
+            let noted = matches!(self.expected.front(), Some(Expected::Describe { of: Some(_), .. }));
+            let whole = tag == BackendTag::RowDescription && (self.touched.filtered || self.touched.masked || noted);
             if tag == BackendTag::PortalSuspended {
                 // It ends a statement: what was relayed before it need not wait for the record.
                 self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
@@ -181,9 +182,9 @@ impl Session {
                 self.begin_copy();
                 return Ok(Verdict::Show);
             }
-            (BackendTag::ParameterDescription, Expected::Describe { .. }) => (true, false),
-            (BackendTag::RowDescription, Expected::Describe { .. }) => (true, true),
-            (BackendTag::NoData, Expected::Describe { rows_only }) => (!rows_only, true),
+            (BackendTag::ParameterDescription, Expected::Describe { shown, .. }) => (*shown, false),
+            (BackendTag::RowDescription, Expected::Describe { shown, .. }) => (*shown, true),
+            (BackendTag::NoData, Expected::Describe { rows_only, shown, .. }) => (*shown && !rows_only, true),
             (BackendTag::ParseComplete, Expected::Parse { shown, name, .. }) => {
                 let (shown, name) = (*shown, name.clone());
                 if shown {
@@ -262,6 +263,11 @@ impl Session {
     }
 
     fn on_row_description(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
+        if let Some(Expected::Describe { of: Some(first), shown, .. }) = self.expected.front() {
+            let columns = backend::shape(body);
+            let same = *first.columns.get_or_init(|| columns) == columns;
+            self.changed |= !(same || *shown);
+        }
         let verdict = self.on_streamed(BackendTag::RowDescription)?;
         if verdict == Verdict::Show {
             frame::write(&mut self.exchange.outbox, b'T', |out| translate(self.footing.origins(), body, out));

@@ -107,6 +107,8 @@ pub(super) struct Session {
     pub(super) unsynced: bool,
     /// The open transaction began with a membership that has ended.
     pub(super) outlived: bool,
+    /// A statement that was prepared again has other columns than the client was told.
+    pub(super) changed: bool,
     /// Counts errors of upstream.
     pub(super) failures: u64,
     /// Inside a transaction block, as far as answers have come.
@@ -187,6 +189,7 @@ impl Session {
             skipping: false,
             unsynced: false,
             outlived: false,
+            changed: false,
             failures: 0,
             block: false,
             barrier: false,

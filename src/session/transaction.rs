@@ -69,6 +69,7 @@ impl Session {
                     // It stands alone, see `stands_alone`.
                     body: Body::SqlPrepare(script.clone()),
                     epoch: self.epoch,
+                    first: Arc::default(),
                 };
                 self.names.enter(name.as_str().into(), Arc::new(prepared));
             }

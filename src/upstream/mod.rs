@@ -12,17 +12,17 @@ mod pool;
 pub mod send;
 mod settings;
 pub mod shared;
-mod trace;
 pub mod tls;
+mod trace;
 
 use std::future::Future;
 use std::pin::Pin;
 
 pub use cancel::{Aim, CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Registry};
 pub use connect::{Account, Connection, Host, Upstream, UpstreamError};
+pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 pub use shared::{Lease, Profile, Shared, SharedSettings, Sharing, Taker};
 pub use trace::{Carried, Next, Trace};
-pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 
 /// A boxed future, for the traits that are used through `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

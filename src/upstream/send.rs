@@ -28,10 +28,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
 use crate::sql::{Effect, Fill, Owned, Rewritten};
+use crate::wire::frame::HEADER;
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
 };
-use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, Header, UpstreamStream, backend, frontend};
 
 /// The client's frames that may pass: none of them holds SQL.

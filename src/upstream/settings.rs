@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::connect::{Account, Host, Upstream};
 use super::pool::{LaneSettings, PoolSettings};
-use super::tls::{TlsSetupError, UpstreamTls};
 use super::shared::SharedSettings;
+use super::tls::{TlsSetupError, UpstreamTls};
 use crate::config::{self, PoolMode, UpstreamEncryption};
 
 impl Upstream {

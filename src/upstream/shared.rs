@@ -15,11 +15,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::connect::{Account, Upstream, UpstreamError, connect};
+use super::housekeeping::Housekeeping;
+use super::owner::{self, ConverseError};
 use super::pool::Permit;
 use super::send::{End, Link};
 use super::trace::Trace;
-use super::housekeeping::Housekeeping;
-use super::owner::{self, ConverseError};
 use crate::policy::PrincipalId;
 use crate::wire::backend::Status;
 

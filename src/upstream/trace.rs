@@ -71,6 +71,11 @@ impl Trace {
         Some(oldest)
     }
 
+    /// A statement is being closed.
+    pub fn forget(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+
     /// Upstream has forgotten all prepared statements.
     pub fn forget_statements(&mut self) {
         self.statements.clear();

@@ -1,5 +1,7 @@
 //! What upstream sends, and what we send to clients ourselves.
 
+use sha2::{Digest, Sha256};
+
 use bytes::{BufMut, BytesMut};
 
 use super::frame::{self, FrameError, put_text, take_text};
@@ -95,6 +97,22 @@ impl Status {
             Self::Failed => b'E',
         }
     }
+}
+
+/// A hash of the columns in a RowDescription: their names, types and type modifiers, which are what PostgreSQL compares
+/// (`equalTupleDescs`) before it says "cached plan must not change result type".
+pub fn shape(body: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut rest = body.get(2..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|b| *b == 0) {
+        let (name, field) = rest.split_at(end + 1);
+        hash.update(name);
+        // Table, column, type, length, modifier, format.
+        hash.update(field.get(6..10).unwrap_or_default());
+        hash.update(field.get(12..16).unwrap_or_default());
+        rest = field.get(18..).unwrap_or_default();
+    }
+    hash.finalize().into()
 }
 
 /// Decodes ReadyForQuery.

@@ -26,6 +26,7 @@ pub(crate) mod locks;
 mod names;
 mod operators;
 mod pipelines;
+mod pooling;
 mod predicates;
 mod printers;
 mod rights;

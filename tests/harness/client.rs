@@ -109,6 +109,14 @@ impl Client {
         })
     }
 
+    /// What cancels whatever it runs.
+    pub fn canceller(&self) -> impl Fn() + Send + 'static {
+        let token = self.inner.cancel_token();
+        move || {
+            let _ = answered(token.cancel_query(NoTls));
+        }
+    }
+
     /// Runs text by the simple protocol; the rows of all its statements, as text.
     pub fn try_rows(&self, sql: &str) -> Result<Vec<Vec<String>>, Refusal> {
         let messages = answered(self.inner.simple_query(sql))?;

@@ -18,6 +18,7 @@ mod jwt;
 mod masks;
 mod oauthbearer;
 mod plans;
+pub mod pooling;
 mod prepared;
 mod queries;
 mod row_filters;

@@ -179,7 +179,16 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         application: "".into(),
         database: "shop".into(),
     });
-    let start = Start { environment, who, identity, exchange, path: PathTracker::new(SearchPath::default()), footing, subject, pooling: None };
+    let start = Start {
+        environment,
+        who,
+        identity,
+        exchange,
+        path: PathTracker::new(SearchPath::default()),
+        footing,
+        subject,
+        pooling: None,
+    };
     let session = tokio::spawn(async move {
         let mut session = Session::new(start);
         let served = session.serve().await;

@@ -223,9 +223,7 @@ BEGIN
                      AND s.token OPERATOR(pg_catalog.=) who.token) THEN
       RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
     END IF;
-    -- On the same backend nothing is written: a transaction of the client's may be open, and would hold up whoever revokes.
-    UPDATE pgusher.session AS s SET pid = pg_catalog.pg_backend_pid()
-      WHERE s.sid OPERATOR(pg_catalog.=) number AND s.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid();
+    -- Nothing is written: a transaction of the client's may be open, and would hold up whoever revokes.
   END IF;
   -- The slot's own value means nothing, so going back is no harm: only this backend's currval is read.
   RETURN pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);

@@ -31,7 +31,8 @@ where
         tls,
         connect_timeout: Duration::from_secs(10),
     };
-    let pool = Pool::new(PoolSettings { upstream, session: lane.clone(), control: lane, wait: Duration::from_secs(1), shared: None });
+    let pool =
+        Pool::new(PoolSettings { upstream, session: lane.clone(), control: lane, wait: Duration::from_secs(1), shared: None });
     let acquiring = tokio::spawn(async move { pool.acquire(Login::Session, &BTreeMap::new()).await });
     let (stream, _) = listener.accept().await.unwrap();
     let played = tokio::spawn(part(stream));

@@ -1,0 +1,306 @@
+//! Sessions that share upstream connections (`pool_mode = "transaction"`): nobody sees another's rows, settings or statements, and a
+//! session is what it is on a connection of its own.
+
+use crate::harness::frame::{bind, close, execute, parse, query, sync};
+use crate::harness::{Mechanism, RawClient, Shop, until};
+
+/// A shop whose ordinary sessions share so many connections.
+pub(crate) fn sharing(mechanism: Mechanism, connections: usize, more: &str) -> Shop {
+    let toml =
+        format!("pool_mode = \"transaction\"\nsession_connections = {connections}\nacquire_timeout_ms = {PATIENCE_MS}\n{more}");
+    Shop::set_up(mechanism, |settings| settings.pooled(&toml))
+}
+
+/// How long a session waits for a connection here.
+const PATIENCE_MS: u64 = 400;
+
+const TOO_MANY: &str = "53300";
+
+macro_rules! sharing_tests {
+    ($($(#[$meta:meta])* fn $name:ident($shop:ident: $connections:literal) $body:block)*) => { $(
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+            fn proven($shop: &Shop) $body
+            #[test]
+            fn rls() { proven(&sharing(Mechanism::Rls, $connections, "")); }
+            #[test]
+            fn view() { proven(&sharing(Mechanism::View, $connections, "")); }
+        }
+    )* };
+}
+
+sharing_tests! {
+    fn everybody_sees_their_own_rows_on_one_connection(shop: 1) {
+        let (ana, bob, hana) = (shop.ana(), shop.bob(), shop.hana());
+        let regions = "SELECT string_agg(DISTINCT region, ',' ORDER BY region) FROM orders";
+        let prepared = [&ana, &bob, &hana].map(|client| client.prepare(regions));
+        for _ in 0..5 {
+            for (client, statement, seen) in
+                [(&ana, &prepared[0], "EMEA"), (&bob, &prepared[1], "AMER"), (&hana, &prepared[2], "AMER,APAC,EMEA")]
+            {
+                assert_eq!(client.one(regions), seen);
+                assert_eq!(client.try_execute(statement, &[]).unwrap()[0].get::<_, String>(0), seen);
+                assert_eq!(client.query(regions, &[])[0].get::<_, String>(0), seen);
+            }
+            assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
+            assert_eq!(ana.one("SELECT max(salary) FROM employees"), "0");
+        }
+        assert_eq!(shop.truth().one(BACKENDS), "1");
+    }
+
+    fn settings_go_with_the_session(shop: 1) {
+        let (ana, bob) = (shop.ana(), shop.bob());
+        ana.run("SET DateStyle = 'SQL, DMY'; SET statement_timeout = '77s'; SET search_path = pg_catalog, public");
+        ana.run("SELECT set_config('TimeZone', 'Asia/Tokyo', false)");
+        ana.run("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+        ana.run("BEGIN; SET LOCAL work_mem = '7MB'; SET lock_timeout = '3s'; ROLLBACK");
+        for _ in 0..3 {
+            assert_eq!(bob.one("SHOW statement_timeout"), "0");
+            assert_eq!(bob.one("SHOW transaction_isolation"), "read committed");
+            assert_eq!(bob.one("SHOW search_path"), "\"$user\", public");
+            assert_eq!(ana.one("SELECT to_date('2026-03-04', 'YYYY-MM-DD')"), "04/03/2026");
+            assert_eq!(ana.one("SHOW statement_timeout"), "77s");
+            assert_eq!(ana.one("SHOW TimeZone"), "Asia/Tokyo");
+            assert_eq!(ana.one("SHOW search_path"), "pg_catalog, public");
+            assert_eq!(ana.one("SHOW transaction_isolation"), "repeatable read");
+            assert_eq!(ana.one("SHOW lock_timeout"), "0");
+        }
+        ana.run("RESET statement_timeout");
+        assert_eq!(bob.one("SELECT 1"), "1");
+        assert_eq!(ana.one("SHOW statement_timeout"), "0");
+        assert_eq!(ana.one("SHOW TimeZone"), "Asia/Tokyo");
+        ana.run("DISCARD ALL");
+        assert_eq!(bob.one("SELECT 1"), "1");
+        assert_eq!(ana.one("SHOW search_path"), "\"$user\", public");
+        assert_eq!(ana.one("SHOW transaction_isolation"), "read committed");
+        assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+    }
+
+    fn prepared_statements_go_with_the_session(shop: 1) {
+        let (ana, bob) = (shop.ana(), shop.bob());
+        let count = ana.prepare("SELECT count(*) FROM orders WHERE region = $1");
+        let other = bob.prepare("SELECT $1::int + 1");
+        for n in 0..3 {
+            assert_eq!(bob.try_execute(&other, &[&n]).unwrap()[0].get::<_, i32>(0), n + 1);
+            assert!(ana.try_execute(&count, &[&"EMEA"]).unwrap()[0].get::<_, i64>(0) > 0);
+            assert_eq!(ana.try_execute(&count, &[&"AMER"]).unwrap()[0].get::<_, i64>(0), 0);
+        }
+        // A name means what its session gave it.
+        let (mut a, mut b) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
+        for (raw, sql) in [(&mut a, "SELECT 'a'"), (&mut b, "SELECT 'b'")] {
+            assert_eq!(tags(raw, &[parse("s", sql), sync()]), "1ZI");
+        }
+        for says in ["a", "b", "a"] {
+            let raw = if says == "a" { &mut a } else { &mut b };
+            raw.send(&[bind("", "s", &[], 0), execute("", 0), sync()]);
+            let frames = raw.until_ready();
+            assert!(frames.iter().any(|frame| frame.tag == 'D' && frame.body.ends_with(says.as_bytes())), "{frames:?}");
+        }
+        // Parse of a name that is there already, Close, and Parse again.
+        assert_eq!(tags(&mut a, &[parse("s", "SELECT 2"), sync()]), "EZI");
+        assert_eq!(tags(&mut a, &[close('S', "s"), parse("s", "SELECT 'c'"), bind("", "s", &[], 0), execute("", 0), sync()]), "312DCZI");
+    }
+
+    fn sql_finds_the_statements_of_the_protocol(shop: 1) {
+        let (mut raw, bob) = (shop.raw("ana@example.com"), shop.bob());
+        assert_eq!(tags(&mut raw, &[parse("s", "SELECT count(*) FROM orders WHERE region <> 'EMEA'"), sync()]), "1ZI");
+        assert_eq!(bob.one("SELECT 1"), "1");
+        assert_eq!(tags(&mut raw, &[query("EXECUTE s")]), "TDCZI");
+        // While SQL names it, the session keeps its connection.
+        bob.refused("SELECT 1", TOO_MANY);
+        assert_eq!(tags(&mut raw, &[query("DEALLOCATE s")]), "CZI");
+        assert_eq!(bob.one("SELECT 1"), "1");
+        assert_eq!(tags(&mut raw, &[query("EXECUTE s")]), "EZI");
+        assert_eq!(tags(&mut raw, &[parse("s", "SELECT 1"), sync()]), "1ZI");
+        assert_eq!(tags(&mut raw, &[query("PREPARE s AS SELECT 2")]), "EZI");
+        assert_eq!(tags(&mut raw, &[close('S', "s"), sync()]), "3ZI");
+        assert_eq!(bob.one("SELECT 1"), "1");
+    }
+
+    fn what_is_pipelined_takes_one_turn(shop: 1) {
+        let (mut raw, bob) = (shop.raw("ana@example.com"), shop.bob());
+        let one = [parse("", "SELECT 1"), bind("", "", &[], 0), execute("", 0), sync()];
+        let two = [parse("n", "SELECT 2"), bind("", "n", &[], 0), execute("", 0), sync()];
+        raw.send(&[one, two].concat());
+        assert_eq!(raw.tags(), "12DCZI");
+        assert_eq!(raw.tags(), "12DCZI");
+        assert_eq!(bob.one("SELECT 1"), "1");
+        // The unnamed statement is still there, on whatever connection.
+        assert_eq!(tags(&mut raw, &[parse("", "SELECT 3"), sync()]), "1ZI");
+        assert_eq!(bob.one("SELECT 1"), "1");
+        assert_eq!(tags(&mut raw, &[bind("", "", &[], 0), execute("", 0), sync()]), "2DCZI");
+        // Portals and closed names, without a connection in hand.
+        assert_eq!(tags(&mut raw, &[close('P', "nosuch"), close('S', "nosuch"), sync()]), "33ZI");
+    }
+
+    fn a_cancel_reaches_the_statement_of_its_own_session(shop: 2) {
+        let (ana, bob) = (shop.ana(), shop.bob());
+        for _ in 0..3 {
+            // Whatever connection each has now, ana's key cancels ana only.
+            let stopper = ana.canceller();
+            std::thread::scope(|scope| {
+                let slow = scope.spawn(|| ana.try_rows("SELECT pg_sleep(20)"));
+                let other = scope.spawn(|| bob.try_rows("SELECT pg_sleep(0.4)"));
+                until("both to run", || (shop.truth().one(RUNNING) == "2").then_some(()));
+                stopper();
+                assert_eq!(slow.join().unwrap().unwrap_err().code, "57014");
+                assert!(other.join().unwrap().is_ok());
+            });
+            assert_eq!(ana.one("SELECT 1"), "1");
+        }
+    }
+}
+
+fn tags(raw: &mut RawClient, frames: &[Vec<u8>]) -> String {
+    raw.send(frames);
+    raw.tags()
+}
+
+const BACKENDS: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgusher_session' AND datname = current_database()";
+const RUNNING: &str = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgusher_session' AND datname = current_database() \
+                       AND state = 'active' AND query LIKE '%pg_sleep%'";
+
+#[test]
+fn who_waits_too_long_or_in_too_long_a_queue_is_told_so_and_the_session_goes_on() {
+    let shop = sharing(Mechanism::Rls, 1, "queue = 1");
+    let (ana, bob, hana) = (shop.ana(), shop.bob(), shop.hana());
+    ana.run("BEGIN");
+    // Whichever comes second finds the queue full.
+    until("the two to wait at once", || {
+        std::thread::scope(|scope| {
+            let both = [&bob, &hana].map(|client| scope.spawn(|| client.try_rows("SELECT 1")));
+            let told = both.map(|one| one.join().unwrap().expect_err("the only connection is ana's"));
+            assert!(told.iter().all(|refusal| refusal.code == TOO_MANY), "{told:?}");
+            told.iter().any(|refusal| refusal.message.contains("too many sessions wait")).then_some(())
+        })
+    });
+    ana.run("COMMIT");
+    assert_eq!(bob.one("SELECT current_user"), "bob@example.com");
+    // In an extended batch, too.
+    ana.run("BEGIN");
+    assert_eq!(bob.try_prepare("SELECT 1").err().map(|refusal| refusal.code).as_deref(), Some(TOO_MANY));
+    ana.run("COMMIT");
+    assert_eq!(bob.query("SELECT 5", &[])[0].get::<_, i32>(0), 5);
+}
+
+#[test]
+fn a_cancel_ends_the_waiting_for_a_connection() {
+    let shop = Shop::set_up(Mechanism::Rls, |settings| {
+        settings.pooled("pool_mode = \"transaction\"\nsession_connections = 1\nacquire_timeout_ms = 60000")
+    });
+    let (ana, bob) = (shop.ana(), shop.bob());
+    ana.run("BEGIN");
+    let stopper = bob.canceller();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| bob.try_rows("SELECT 1"));
+        until("the cancel to find it waiting", || {
+            stopper();
+            waiting.is_finished().then_some(())
+        });
+        assert_eq!(waiting.join().unwrap().unwrap_err().code, "57014");
+    });
+    ana.run("COMMIT");
+    assert_eq!(bob.one("SELECT 1"), "1");
+}
+
+#[test]
+fn one_principal_cannot_take_all_connections() {
+    let shop = sharing(Mechanism::Rls, 3, "session_connections_per_principal = 1");
+    let (one, two, bob) = (shop.ana(), shop.ana(), shop.bob());
+    one.run("BEGIN");
+    two.refused("SELECT 1", TOO_MANY);
+    assert_eq!(bob.one("SELECT 1"), "1");
+    one.run("COMMIT");
+    assert_eq!(two.one("SELECT 1"), "1");
+}
+
+#[test]
+fn idle_sessions_survive_the_end_of_their_connections() {
+    let shop = sharing(Mechanism::Rls, 2, "");
+    let (ana, bob) = (shop.ana(), shop.bob());
+    let statement = ana.prepare("SELECT current_user()::text");
+    ana.run("SET DateStyle = 'German'");
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'pgusher_session' AND datname = current_database()";
+    for _ in 0..2 {
+        assert_ne!(shop.truth().one(end), "0");
+        until("the backends to be gone", || (shop.truth().one(BACKENDS) == "0").then_some(()));
+        assert_eq!(ana.try_execute(&statement, &[]).unwrap()[0].get::<_, String>(0), "ana@example.com");
+        assert_eq!(ana.one("SHOW DateStyle"), "German, DMY");
+        assert_eq!(bob.one("SELECT current_user"), "bob@example.com");
+    }
+}
+
+#[test]
+fn connections_that_nobody_wants_are_closed_down_to_the_least() {
+    let shop = Shop::set_up(Mechanism::Rls, |settings| {
+        settings.pooled("pool_mode = \"transaction\"\nsession_connections = 5\nsession_connections_min = 1\nidle_timeout_ms = 1000")
+    });
+    let (ana, bob, hana) = (shop.ana(), shop.bob(), shop.hana());
+    for client in [&ana, &bob, &hana] {
+        client.run("BEGIN");
+    }
+    assert_eq!(shop.truth().one(BACKENDS), "3");
+    for client in [&ana, &bob, &hana] {
+        client.run("COMMIT");
+    }
+    until("the others to be closed", || (shop.truth().one(BACKENDS) == "1").then_some(()));
+    assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+}
+
+/// What keeps a session on its connection: what begins it, whether it does, and what ends it.
+const KEEPING: [(&str, &str, bool, &str); 18] = [
+    ("an open transaction", "BEGIN", true, "COMMIT"),
+    ("a failed one", "BEGIN; SELECT 1/0", true, "ROLLBACK"),
+    ("a temporary table", "CREATE TEMP TABLE kept (a int)", true, "DROP TABLE kept"),
+    ("LISTEN", "LISTEN news", true, "UNLISTEN news"),
+    ("a cursor WITH HOLD", "DECLARE kept CURSOR WITH HOLD FOR SELECT 1", true, "CLOSE kept"),
+    ("PREPARE", "PREPARE kept AS SELECT 1", true, "DEALLOCATE kept"),
+    ("an advisory lock of the session", "SELECT pg_advisory_lock(7)", true, "SELECT pg_advisory_unlock(7)"),
+    ("`setseed`, `nextval`, `currval`, `lastval`", "SELECT setseed(0.5)", true, "DISCARD ALL"),
+    ("anything of these", "CREATE TEMP TABLE kept (a int); LISTEN news; PREPARE kept AS SELECT 1", true, "DISCARD ALL"),
+    ("a statement by itself", "SELECT count(*) FROM orders", false, ""),
+    ("SET, set_config", "SET statement_timeout = '1min'; SELECT set_config('work_mem', '5MB', false)", false, ""),
+    ("SET LOCAL", "BEGIN; SET LOCAL search_path = pg_catalog; COMMIT", false, ""),
+    ("a cursor of a transaction", "BEGIN; DECLARE c CURSOR FOR SELECT 1; FETCH c; COMMIT", false, ""),
+    ("an advisory lock of a transaction", "SELECT pg_advisory_xact_lock(7)", false, ""),
+    ("NOTIFY", "NOTIFY news", false, ""),
+    ("a temporary table that is dropped at COMMIT", "BEGIN; CREATE TEMP TABLE gone (a int) ON COMMIT DROP; COMMIT", false, ""),
+    ("PREPARE that is undone by DEALLOCATE", "PREPARE gone AS SELECT 1; DEALLOCATE gone", false, ""),
+    ("an error", "SELECT 1/0", false, ""),
+];
+
+#[test]
+fn a_session_keeps_its_connection_exactly_while_it_must() {
+    let shop = sharing(Mechanism::Rls, 1, "");
+    let (ana, bob) = (shop.ana(), shop.bob());
+    let mut table = String::from("| after | the connection is | until |\n|---|---|---|\n");
+    for (what, begins, keeps, ends) in KEEPING {
+        for statement in begins.split("; ") {
+            let _ = ana.try_rows(statement);
+        }
+        let taken = bob.try_rows("SELECT 1");
+        if keeps {
+            assert_eq!(taken.expect_err(what).code, TOO_MANY, "{what}");
+            ana.run(ends);
+        } else {
+            taken.expect(what);
+        }
+        bob.try_rows("SELECT 1").expect(what);
+        let until = if keeps { format!("`{ends}`") } else { String::new() };
+        table.push_str(&format!("| {what}: `{begins}` | {} | {until} |\n", if keeps { "kept" } else { "given back" }));
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pooling.md");
+    let text = std::fs::read_to_string(file).expect("the document is there");
+    let (before, rest) = text.split_once(FIRST).expect("the table's beginning");
+    let (_, after) = rest.split_once(LAST).expect("the table's end");
+    let fresh = format!("{before}{FIRST}{table}{LAST}{after}");
+    if std::env::var_os("PGUSHER_WRITE_DOCS").is_some() {
+        std::fs::write(file, fresh).expect("the document can be written");
+    } else {
+        assert_eq!(text, fresh, "docs/pooling.md is not what was seen: run with PGUSHER_WRITE_DOCS=1");
+    }
+}
+
+const FIRST: &str = "<!-- Made by a test: PGUSHER_WRITE_DOCS=1 cargo test --test all keeps_its_connection -->\n";
+const LAST: &str = "<!-- end of what a test made -->\n";
