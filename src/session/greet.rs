@@ -139,7 +139,7 @@ async fn open_shared(
     let slot = opening.attach(of, environment).await?;
     let link = std::mem::replace(&mut opening.link, Link::parked());
     sharing.release(Shared { link, lease: shared.lease });
-    opening.parameters = opening.parameters.into_iter().filter(|(name, _)| name != "application_name").collect();
+    opening.parameters.remove("application_name");
     Ok((opening, slot, path))
 }
 
