@@ -5,6 +5,7 @@ use serde_json::json;
 use super::acting::acting;
 use super::certificates::{by_certificate, proxy};
 use super::oauthbearer::logged_in;
+use super::pooling::sharing;
 use super::scram::{by_scram, generated};
 use crate::harness::{Client, Issuer, Mechanism, Pki, RawClient, Shop, frame};
 
@@ -50,6 +51,28 @@ fn of(client: Client) -> Ask {
     Box::new(move |sql| client.rows(sql))
 }
 
+/// The same on the only connection there is, which somebody else has before every statement; by a prepared statement of the protocol,
+/// for one of SQL would keep the connection.
+fn of_shared(client: Client, other: Client) -> Ask {
+    let mut prepared = None;
+    Box::new(move |sql| {
+        assert_eq!(other.one("SELECT current_user() || is_member('analysts')"), "hana@example.comfalse");
+        match (sql.strip_prefix("PREPARE who AS "), sql) {
+            (Some(query), _) => {
+                prepared = Some(client.prepare(query));
+                Vec::new()
+            }
+            (None, "EXECUTE who") => {
+                let statement = prepared.as_ref().expect("it was prepared");
+                let rows = client.try_execute(statement, &[]).expect("it runs");
+                let member = if rows[0].get(1) { "t" } else { "f" };
+                vec![vec![rows[0].get(0), member.to_owned()]]
+            }
+            (None, _) => client.rows(sql),
+        }
+    })
+}
+
 fn of_raw(mut raw: RawClient) -> Ask {
     Box::new(move |sql| {
         raw.send(&[frame::query(sql)]);
@@ -84,6 +107,8 @@ fn every_path_gives_the_human() {
     let secured = proxy(&shop, &pki, "client_certificates = \"either\"\n");
     let renewed = acting(&shop, BI, shop.token(BI), ANA).expect("granted");
     renewed.run("DISCARD ALL");
+    let pooled = sharing(Mechanism::Rls, 1, "");
+    furnish(&pooled);
     let paths = [
         ("token", of(shop.ana())),
         ("JWT", of(shop.try_connect(ANA, &jwt).expect("a good JWT"))),
@@ -94,6 +119,7 @@ fn every_path_gives_the_human() {
         ("on behalf of, by the option (the person's JWT)", of(acting(&shop, BI, shop.token(BI), &consented).expect("allowed"))),
         ("on behalf of, by the option (a name)", of(acting(&shop, BI, shop.token(BI), ANA).expect("granted"))),
         ("the same after DISCARD ALL", of(renewed)),
+        ("token, on a connection that others share", of_shared(pooled.ana(), pooled.hana())),
     ];
     let places: Vec<&str> = PLACES.iter().map(|(place, _)| *place).collect();
     let mut table = format!("| way in | {} |\n|---|{}\n", places.join(" | "), "---|".repeat(places.len()));
