@@ -116,19 +116,58 @@ pub struct Footing {
     /// The same of the session's temporary relations.
     pub temporary: HashMap<Oid, Governed>,
     origins: OnceLock<Origins>,
+    /// The same for footings that differ in nothing but grants.
+    basis: Arc<Basis>,
 }
+
+/// What analysis stands on, told apart by identity.
+#[derive(Debug, Default)]
+pub struct Basis(());
 
 impl Footing {
     /// Of what all sessions share.
     pub fn new(catalog: Arc<CatalogSnapshot>, policies: Arc<PolicySnapshot>, governed: HashMap<Oid, Governed>) -> Self {
-        Self { catalog, policies, governed: Arc::new(governed), temporary: HashMap::new(), origins: OnceLock::new() }
+        Self {
+            catalog,
+            policies,
+            governed: Arc::new(governed),
+            temporary: HashMap::new(),
+            origins: OnceLock::new(),
+            basis: Arc::default(),
+        }
     }
 
     /// The same with a session's temporary objects.
     pub fn with_temporaries(&self, own: &Arc<Temporaries>) -> Self {
         let catalog = Arc::new(self.catalog.with_temporaries(own.clone()));
         let temporary = own.governed(&catalog, &self.governed);
-        Self { catalog, policies: self.policies.clone(), governed: self.governed.clone(), temporary, origins: OnceLock::new() }
+        Self {
+            catalog,
+            policies: self.policies.clone(),
+            governed: self.governed.clone(),
+            temporary,
+            origins: OnceLock::new(),
+            basis: Arc::default(),
+        }
+    }
+
+    /// The same as what follows another one: where only grants differ, on the same basis.
+    #[must_use]
+    pub fn following(mut self, before: &Self) -> Self {
+        let same = Arc::ptr_eq(&self.catalog, &before.catalog)
+            && self.governed == before.governed
+            && self.temporary.is_empty()
+            && before.temporary.is_empty()
+            && self.policies.differs_in_grants_only(&before.policies);
+        if same {
+            self.basis = before.basis.clone();
+        }
+        self
+    }
+
+    /// What analyses hold on that ask for grants only through what they keep.
+    pub fn basis(&self) -> &Arc<Basis> {
+        &self.basis
     }
 
     /// (catalog version, policy version): equal pairs mean equal footing within one process.

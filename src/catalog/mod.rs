@@ -9,7 +9,7 @@ mod origins;
 mod snapshot;
 mod temporary;
 
-pub use footing::{Footing, Governed, GovernedTable, SearchPath, governed_schema, reads_by_view};
+pub use footing::{Basis, Footing, Governed, GovernedTable, SearchPath, governed_schema, reads_by_view};
 pub use origins::Origins;
 pub use snapshot::{
     Arbiter, CatalogParts, CatalogSnapshot, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema,

@@ -108,8 +108,8 @@ fn granted(policies: &PolicySnapshot, subject: &Subject, privilege: Privilege, o
     let all = (Privilege::AllPrivileges, policies.holders(on, Privilege::AllPrivileges).filter(|_| privilege != Privilege::Manage));
     [exact, all].into_iter().find_map(|(held, holders)| {
         let holders = holders?;
-        let by = holders.get(&subject.principal).or_else(|| subject.groups.iter().find(|g| holders.contains(g)))?;
-        Some(Allowed::Grant(*by, held, on))
+        let own = holders.contains(subject.principal).then_some(subject.principal);
+        Some(Allowed::Grant(own.or_else(|| holders.any_of(&subject.groups))?, held, on))
     })
 }
 

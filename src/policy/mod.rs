@@ -15,4 +15,4 @@ pub use model::{
     Acting, Bearing, ColumnMask, Grant, Holder, Level, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind,
     Privilege, Requirement, RowFilter, Securable, SecurableKind, Subject,
 };
-pub use snapshot::{PolicyParts, PolicySnapshot};
+pub use snapshot::{Holders, PolicyParts, PolicySnapshot};

@@ -30,6 +30,44 @@ pub struct PolicyParts {
     pub broken: Vec<(Oid, Arc<str>)>,
 }
 
+/// Who holds a privilege on a securable: in order, each once. Eight bytes for each of what may be a million grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holders(Box<[PrincipalId]>);
+
+impl Holders {
+    /// Whether somebody is among them.
+    pub fn contains(&self, principal: PrincipalId) -> bool {
+        self.0.binary_search(&principal).is_ok()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = PrincipalId> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// One of a group of principals, if any is among them.
+    pub fn any_of(&self, groups: &HashSet<PrincipalId>) -> Option<PrincipalId> {
+        // Whichever are fewer are looked up among the others.
+        if self.0.len() <= groups.len() {
+            self.iter().find(|holder| groups.contains(holder))
+        } else {
+            groups.iter().copied().find(|group| self.contains(*group))
+        }
+    }
+}
+
+/// Sorts grants into who holds what.
+fn holders(mut grants: Vec<Grant>) -> HashMap<(Securable, Privilege), Holders> {
+    grants.sort_unstable_by_key(|grant| (grant.securable, grant.privilege, grant.principal));
+    grants.dedup();
+    let same = |one: &Grant, other: &Grant| (one.securable, one.privilege) == (other.securable, other.privilege);
+    let of = |group: &[Grant]| group.iter().map(|grant| grant.principal).collect();
+    grants
+        .chunk_by(same)
+        .filter_map(|group| Some(((group.first()?.securable, group.first()?.privilege), Holders(of(group)))))
+        .collect()
+}
+
 /// An immutable view of the policies, with its version.
 #[derive(Debug, Default)]
 pub struct PolicySnapshot {
@@ -39,7 +77,7 @@ pub struct PolicySnapshot {
     by_name: HashMap<Arc<str>, PrincipalId>,
     parents: HashMap<PrincipalId, Vec<PrincipalId>>,
     members: HashMap<PrincipalId, Vec<PrincipalId>>,
-    grants: HashMap<(Securable, Privilege), HashSet<PrincipalId>>,
+    grants: HashMap<(Securable, Privilege), Holders>,
     owners: HashMap<Securable, PrincipalId>,
     filters: HashMap<Oid, RowFilter>,
     masks: HashMap<Oid, Vec<ColumnMask>>,
@@ -68,9 +106,7 @@ impl PolicySnapshot {
             snapshot.parents.entry(member).or_default().push(group);
             snapshot.members.entry(group).or_default().push(member);
         }
-        for grant in parts.grants {
-            snapshot.grants.entry((grant.securable, grant.privilege)).or_default().insert(grant.principal);
-        }
+        snapshot.grants = holders(parts.grants);
         snapshot.owners.extend(parts.owners);
         snapshot.filters.extend(parts.filters.into_iter().map(|f| (f.relation, f)));
         for mask in parts.masks {
@@ -80,6 +116,15 @@ impl PolicySnapshot {
         snapshot.trusted.extend(parts.trusted);
         snapshot.broken.extend(parts.broken);
         snapshot
+    }
+
+    /// Whether another one says the same of everything but grants.
+    pub fn differs_in_grants_only(&self, other: &Self) -> bool {
+        let Self { version: _, grants: _, principals, by_name, parents, members, .. } = self;
+        let Self { owners, filters, masks, mechanisms, trusted, broken, users, admins, .. } = self;
+        (principals, by_name, parents, members) == (&other.principals, &other.by_name, &other.parents, &other.members)
+            && (owners, filters, masks, mechanisms) == (&other.owners, &other.filters, &other.masks, &other.mechanisms)
+            && (trusted, broken, users, admins) == (&other.trusted, &other.broken, &other.users, &other.admins)
     }
 
     /// A principal by number.
@@ -166,14 +211,14 @@ impl PolicySnapshot {
     }
 
     /// Who holds a privilege on exactly this securable.
-    pub fn holders(&self, securable: Securable, privilege: Privilege) -> Option<&HashSet<PrincipalId>> {
+    pub fn holders(&self, securable: Securable, privilege: Privilege) -> Option<&Holders> {
         self.grants.get(&(securable, privilege))
     }
 
     /// Every grant, in no order.
     pub fn grants(&self) -> impl Iterator<Item = Grant> + '_ {
         self.grants.iter().flat_map(|((securable, privilege), holders)| {
-            holders.iter().map(|principal| Grant { principal: *principal, privilege: *privilege, securable: *securable })
+            holders.iter().map(|principal| Grant { principal, privilege: *privilege, securable: *securable })
         })
     }
 

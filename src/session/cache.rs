@@ -5,7 +5,8 @@
 //! prepared statements or cursors of the session were looked at. [`Readings`] shares it with whoever is alike in all of that:
 //!
 //! * Footings are told apart by identity, never by version: those of an open transaction and those with a session's temporary objects
-//!   bear versions like any other. Only the published one is shared on; a newer one throws out everything.
+//!   bear versions like any other. Only the published one is shared on; a newer one throws out everything, unless it differs in grants
+//!   only ([`Footing::following`]): those are asked for by decisions, and by what is kept.
 //! * Scope, token, groups and who acts for whom are the decision's business, and a decision is never shared: each session makes its
 //!   own, and remembers it until its footing, subject or search path changes.
 //! * Types that a Parse message declares are checked for each Parse; analysis does not look at them.
@@ -300,7 +301,7 @@ impl Readings {
             self.entries.fetch_sub(shard.slots.len(), Ordering::Relaxed);
             self.bytes.fetch_sub(shard.bytes, Ordering::Relaxed);
             // Whoever is at work tells its own waiters.
-            *shard = Shard { footing: Arc::downgrade(footing), ..Shard::default() };
+            *shard = Shard { basis: Arc::downgrade(footing.basis()), ..Shard::default() };
         }
     }
 

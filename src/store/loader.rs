@@ -188,6 +188,9 @@ impl Loader {
                 warn!("{} is refused: {reason}", name.map_or_else(|| oid.to_string(), |n| n.to_string()));
             }
         }
+        if let Some(last) = &self.last {
+            footing = footing.following(&last.footing);
+        }
         let footing = Arc::new(footing);
         self.last = Some(Last { fingerprint, parts, footing: footing.clone(), restless });
         Some(footing)

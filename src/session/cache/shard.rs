@@ -7,14 +7,14 @@ use tokio::sync::watch;
 
 use super::Bounds;
 use super::reading::{Pattern, Reading};
-use crate::catalog::{Footing, SearchPath};
+use crate::catalog::{Basis, Footing, SearchPath};
 use crate::session::script::Ground;
 
 /// A part of the texts, by their hash.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// What they were analysed on. It is not kept alive by that.
-    pub(super) footing: Weak<Footing>,
+    pub(super) basis: Weak<Basis>,
     pub(super) slots: HashMap<u64, Slot>,
     /// Whose turn it is to be thrown out.
     pub(super) order: VecDeque<u64>,
@@ -56,9 +56,9 @@ impl Slot {
 }
 
 impl Shard {
-    /// Whether it is about this very footing.
+    /// Whether it is about this footing, or one that differs in grants only.
     pub(super) fn is_of(&self, footing: &Arc<Footing>) -> bool {
-        std::ptr::eq(self.footing.as_ptr(), Arc::as_ptr(footing))
+        std::ptr::eq(self.basis.as_ptr(), Arc::as_ptr(footing.basis()))
     }
 
     /// What is known of a text on this very ground.

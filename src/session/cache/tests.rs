@@ -1,9 +1,12 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::catalog::SearchPath;
+use crate::catalog::{Governed, SearchPath};
 use crate::name::Name;
-use crate::policy::{PrincipalId, Securable, Subject};
+use crate::policy::{
+    Grant, PolicyParts, PolicySnapshot, PolicySource, Principal, PrincipalId, PrincipalKind, Privilege, RowFilter, Securable,
+    Subject,
+};
 use crate::sql::AuthorizeError;
 use crate::sql::fixture::{self, Held, admin, alice};
 
@@ -207,4 +210,41 @@ fn a_number_that_is_seen_says_nothing_of_another() {
     }
     assert_eq!(ask(104), format!("SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = '104'"));
     assert!(readings.figures().filled > 0);
+}
+
+/// A GRANT to somebody does not make everybody's statements new.
+#[test]
+fn what_is_known_outlives_a_grant_and_nothing_else() {
+    let readings = Readings::new(ROOMY);
+    let (catalog, text) = (Arc::clone(&fixture::footing().catalog), "SELECT id FROM orders");
+    let footing = |change: &dyn Fn(&mut PolicyParts)| {
+        let principal = |id, name: &str| Principal { id, name: name.into(), kind: PrincipalKind::User, enabled: true };
+        let principals = vec![principal(fixture::ALICE, "alice"), principal(PrincipalId(5), "olga")];
+        let mut parts = PolicyParts { principals, ..PolicyParts::default() };
+        change(&mut parts);
+        Footing::new(catalog.clone(), Arc::new(PolicySnapshot::new(1, parts)), HashMap::new())
+    };
+    let grant = |principal| Grant { principal, privilege: Privilege::Select, securable: Securable::Relation(fixture::ORDERS) };
+    let ask = |footing: &Arc<Footing>, subject| ask(&readings, text, &ground(footing, subject, &["public"]), Some(footing));
+    let first = Arc::new(footing(&|parts| parts.grants.push(grant(fixture::ALICE))));
+    assert!(ask(&first, alice()).is_ok() && ask(&first, olga()).is_err());
+    let other = Arc::new(footing(&|parts| parts.grants.push(grant(PrincipalId(5)))).following(&first));
+    assert!(ask(&other, alice()).is_err() && ask(&other, olga()).is_ok(), "decisions follow the grants");
+    assert_eq!(counts(&readings), (3, 1));
+    let filter = RowFilter { relation: 121, expression: "true".into(), source: PolicySource::Expression("true".into()) };
+    type Change<'a> = &'a dyn Fn(&mut PolicyParts);
+    let changes: [Change<'_>; 4] = [
+        &|parts| parts.filters.push(filter.clone()),
+        &|parts| parts.trusted.push(104),
+        &|parts| parts.owners.push((Securable::Relation(104), fixture::ALICE)),
+        &|parts| parts.memberships.push((PrincipalId(9), fixture::ALICE)),
+    ];
+    for change in changes {
+        assert!(!Arc::ptr_eq(footing(change).following(&first).basis(), first.basis()));
+    }
+    let governed = HashMap::from([(fixture::ORDERS, Governed::Derived)]);
+    let governed = Footing::new(catalog.clone(), first.policies.clone(), governed);
+    assert!(!Arc::ptr_eq(governed.following(&first).basis(), first.basis()));
+    let elsewhere = Footing::new(fixture::footing().catalog, first.policies.clone(), HashMap::new());
+    assert!(!Arc::ptr_eq(elsewhere.following(&first).basis(), first.basis()));
 }

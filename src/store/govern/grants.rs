@@ -43,7 +43,7 @@ pub(super) async fn revoke(
 ) -> Result<(), GovernError> {
     let (target, principals) = check(ground, privileges, on, from)?;
     let held = |principal: &Principal, privilege: Privilege| {
-        ground.footing.policies.holders(target.securable, privilege).is_some_and(|holders| holders.contains(&principal.id))
+        ground.footing.policies.holders(target.securable, privilege).is_some_and(|holders| holders.contains(principal.id))
     };
     let owner = ground.footing.policies.owner(target.securable);
     if let Some(owner) =
