@@ -164,7 +164,9 @@ where
     gate.events.emit(Event::Accepted { session: id, address: accepted.address });
     let rules = gate.rules.load_full();
     let by = (&*gate.directory, &gate.throttle);
-    if let Some(authenticated) = startup::run(accepted, &rules, &gate.registry, by, &gate.events).await {
+    // A login takes more memory than a session, and for a moment only.
+    let authenticated = Box::pin(startup::run(accepted, &rules, &gate.registry, by, &gate.events)).await;
+    if let Some(authenticated) = authenticated {
         session(authenticated).await;
     }
     gate.events.emit(Event::Closed { session: id, duration: began.elapsed() });

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::environment::IdleLimits;
@@ -137,8 +138,7 @@ impl Exchange {
             return Poll::Ready(Ok(()));
         }
         if !self.ended && self.link.backlog() < HIGH_WATER && (hungry || self.inbox.len() < HIGH_WATER) {
-            self.inbox.reserve(self.client_room);
-            match pin!(self.client.read_buf(&mut self.inbox)).poll(cx) {
+            match self.poll_client(cx) {
                 Poll::Ready(Ok(0)) => {
                     self.ended = true;
                     self.clock.client_gone();
@@ -169,6 +169,19 @@ impl Exchange {
             self.shrink();
         }
         Poll::Pending
+    }
+
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.client_room > READ_LEAST || !self.inbox.is_empty() {
+            self.inbox.reserve(self.client_room);
+            return pin!(self.client.read_buf(&mut self.inbox)).poll(cx);
+        }
+        // While nothing comes, an idle client takes no room.
+        let mut room = [const { MaybeUninit::uninit() }; READ_LEAST];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.client).poll_read(cx, &mut read))?;
+        self.inbox.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 
     fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -213,7 +226,7 @@ impl Exchange {
 
     /// An idle connection keeps little memory.
     fn shrink(&mut self) {
-        if self.inbox.is_empty() && self.inbox.capacity() > READ_LEAST {
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT {
             self.inbox = BytesMut::new();
         }
         if self.outbox.is_empty() && self.outbox.capacity() > READ_LEAST {
@@ -316,6 +329,9 @@ const HIGH_WATER: usize = 64 * 1024;
 /// The room for a read, at first and at most.
 const READ_LEAST: usize = 4096;
 const READ_MOST: usize = 64 * 1024;
+
+/// How much room for what an idle client says is kept.
+const KEPT: usize = 512;
 
 /// How long a goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(5);
