@@ -210,9 +210,6 @@ class Bench:
 
     def start_pooled(self):
         """A second proxy over the same store, whose sessions share upstream connections."""
-        if "pool_mode" not in (pathlib.Path(__file__).resolve().parents[2] / "config/pgusher.toml").read_text():
-            self.pooled = None
-            return
         port = free_port()
         config = self.directory / "pooled.toml"
         config.write_text(self.configuration(port, "transaction", POOL))
@@ -272,7 +269,7 @@ class Bench:
         return found + [Target(f"pgusher, {mode}", process.port, self.token, process) for mode, process in self.modes()]
 
     def modes(self):
-        return [("session", self.pgusher)] + ([("transaction", self.pooled)] if self.pooled else [])
+        return [("session", self.pgusher), ("transaction", self.pooled)]
 
     def governed(self):
         """pgusher's tables under policies."""

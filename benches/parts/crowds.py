@@ -91,9 +91,9 @@ def many(bench, options):
     samples = {}
     for number in range(options.rounds):
         for key, principals in (("one principal", 1), ("as many principals", count)):
-            samples.setdefault(key, []).append(crowd(bench, options, bench.pooled or bench.pgusher, tokens, count, principals))
+            samples.setdefault(key, []).append(crowd(bench, options, bench.pooled, tokens, count, principals))
         print(f"many principals: round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
-    return {key: medians(rounds) | {"clients": count, "upstream": POOL if bench.pooled else bench.most} for key, rounds in samples.items()}
+    return {key: medians(rounds) | {"clients": count, "upstream": POOL} for key, rounds in samples.items()}
 
 
 def crowd(bench, options, proxy, tokens, count, principals):
@@ -129,7 +129,7 @@ def soak(bench, options):
     """Clients that do everything at random, while memory, upstream connections and file descriptors are watched."""
     sessions, seconds = options.soak_clients, options.soak_seconds
     count, tokens = fill_people(bench, options.soak_principals)
-    proxy, most = (bench.pooled, POOL) if options.soak_pool == "transaction" and bench.pooled else (bench.pgusher, bench.most)
+    proxy, most = (bench.pooled, POOL) if options.soak_pool == "transaction" else (bench.pgusher, bench.most)
     watch, began, samples = Watch(proxy), time.monotonic(), []
     command = crowd_command(bench, options, "soak", proxy.port, tokens, count, sessions, seconds, "--seed", str(options.seed))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
