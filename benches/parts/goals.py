@@ -77,7 +77,8 @@ def crowds(found):
         yield f"{last['clients']} principals on {last['upstream']} upstream connections, every answer checked: throughput beside one principal's", "at least 0.9", f"{last['tps'] / first['tps']:.2f}"
     soak = found.get("soak")
     if soak:
-        yield f"{soak['clients']} clients do everything at random for {soak['seconds']:.0f} s", "nothing wrong, nothing grows", "; ".join(soak["faults"]) or "so it was"
+        third = max(sample["resident"] for sample in soak["samples"] if sample["at"] <= max(soak["seconds"] / 3, soak["samples"][0]["at"]))
+        yield f"{soak['clients']} clients do everything at random for {soak['seconds']:.0f} s", "nothing wrong, nothing grows", "; ".join(soak["faults"]) or f"nothing was wrong; {third:.0f} MiB after a third of it, {soak['end']:.0f} in the end"
 
 
 def alone(found):

@@ -1,15 +1,15 @@
 """docs/benchmarks.svg: latency and CPU per statement, bars by target, drawn by hand."""
 
-from . import MODES
+from . import MODES, in_order
 
-WIDTH, LABELS, BAR, GAP, TOP = 1120, 248, 15, 16, 96
+WIDTH, LABELS, BAR, GAP, TOP = 1216, 334, 15, 16, 96
 COLOURS = {"simple": "#8fb3d9", "extended": "#4c86c0", "prepared": "#1d4f86"}
 OURS = {"simple": "#f2b48a", "extended": "#e07b39", "prepared": "#a84a10"}
 
 
 def picture(found, clients="16"):
     """The SVG of one number of clients."""
-    names = list(dict.fromkeys(key.split("/", 2)[2] for key in found if key.startswith(f"{clients}/")))
+    names = in_order(key.split("/", 2)[2] for key in found if key.startswith(f"{clients}/"))
     modes = [mode for mode in MODES if f"{clients}/{mode}/direct" in found]
     group = len(modes) * BAR + GAP
     height = TOP + len(names) * group + 56

@@ -1,6 +1,6 @@
 """docs/benchmarks.md from what was measured."""
 
-from . import MODES, ROWS
+from . import MODES, ROWS, in_order
 from .goals import goals
 
 NAMES = {1: "1 client"}
@@ -38,7 +38,7 @@ def points(found):
         modes = [mode for mode in MODES if any(key.startswith(f"{clients}/{mode}/") for key in found)]
         head = ["target"] + [title for mode in modes for title in (f"{mode} tps", "ratio", "ms", "proxy µs", "user", "server µs")]
         rows = []
-        for name in dict.fromkeys(key.split("/", 2)[2] for key in found if key.startswith(f"{clients}/")):
+        for name in in_order(key.split("/", 2)[2] for key in found if key.startswith(f"{clients}/")):
             row = [name]
             for mode in modes:
                 one, direct = found.get(f"{clients}/{mode}/{name}"), found[f"{clients}/{mode}/direct"]
