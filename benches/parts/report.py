@@ -50,7 +50,7 @@ def points(found):
 
 def shapes(found):
     out = [
-        "One client, prepared statements: latency in ms, and relative to the same SQL written by hand (`… AND bid > 0 AND pg_has_role(…)`, a CASE for the mask), directly and through the relay.\n"]
+        "One client, prepared statements: latency in ms (the least useful figure on a busy machine: see the load), and relative to the same SQL written by hand (`… AND bid > 0 AND pg_has_role(…)`, a CASE for the mask), directly and through the relay.\n"]
     names = keys(found, 1)
     rows = []
     for shape in keys(found, 0):
