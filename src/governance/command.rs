@@ -301,6 +301,8 @@ pub enum Command {
     },
     /// `SHOW SESSION`
     ShowSession,
+    /// `SHOW POOLS`, `SHOW SESSIONS`, `SHOW STATS`: of the proxy that is asked
+    ShowProxy(ProxyView),
     /// `SHOW AUDIT [FOR p]`
     ShowAudit {
         /// Only this principal's.
@@ -325,6 +327,17 @@ pub enum Command {
     },
 }
 
+/// What is shown of the proxy that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyView {
+    /// Its upstream connections.
+    Pools,
+    /// Its open sessions.
+    Sessions,
+    /// What it counts.
+    Stats,
+}
+
 /// The reply's columns, all of type text; empty for a command that answers without rows.
 pub fn columns(command: &Command) -> Vec<&'static str> {
     match command {
@@ -345,6 +358,11 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         Command::ShowSession => {
             vec!["principal", "actors", "token_id", "scopes", "groups", "admin", "started_at", "expires_at", "pool"]
         }
+        Command::ShowProxy(ProxyView::Pools) => vec![
+            "login", "pool_mode", "connections", "idle", "waiting", "most", "turns", "turns_again", "waited_ms", "turned_away",
+        ],
+        Command::ShowProxy(ProxyView::Sessions) => vec!["session", "principal", "token_id", "connection"],
+        Command::ShowProxy(ProxyView::Stats) => vec!["name", "value"],
         Command::ShowAudit { .. } => vec!["time", "instance", "sequence", "event", "principal", "outcome", "sqlstate", "record"],
         Command::ShowRowFilters { .. } => vec!["schema", "table", "filter", "mechanism", "state"],
         Command::ShowMasks { .. } => vec!["schema", "table", "column", "mask", "state"],
@@ -383,6 +401,7 @@ impl Command {
             | Command::ShowTokens { .. }
             | Command::ShowActors { .. }
             | Command::ShowSession
+            | Command::ShowProxy(_)
             | Command::ShowAudit { .. }
             | Command::ShowRowFilters { .. }
             | Command::ShowMasks { .. } => "SHOW",
@@ -454,6 +473,7 @@ impl Command {
             | Command::ShowTokens { .. }
             | Command::ShowActors { .. }
             | Command::ShowSession
+            | Command::ShowProxy(_)
             | Command::ShowAudit { .. }
             | Command::ShowRowFilters { .. }
             | Command::ShowMasks { .. }

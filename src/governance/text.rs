@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use super::command::{Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, SecurableName, TokensOf};
+use super::command::{Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, ProxyView, SecurableName, TokensOf};
 use crate::name::{quote_identifier, quote_literal};
 use crate::policy::{Mechanism, PrincipalKind, Privilege};
 
@@ -105,6 +105,9 @@ impl Display for Command {
                 optional(f, " FOR ", person.as_deref().map(quote_identifier))
             }
             Command::ShowSession => f.write_str("SHOW SESSION"),
+            Command::ShowProxy(ProxyView::Pools) => f.write_str("SHOW POOLS"),
+            Command::ShowProxy(ProxyView::Sessions) => f.write_str("SHOW SESSIONS"),
+            Command::ShowProxy(ProxyView::Stats) => f.write_str("SHOW STATS"),
             Command::ShowAudit { principal } => {
                 f.write_str("SHOW AUDIT")?;
                 optional(f, " FOR ", principal.as_deref().map(quote_identifier))

@@ -112,6 +112,11 @@ impl Session {
 
     /// Carries out one command in a transaction, begun for it where none is open.
     async fn govern(&mut self, command: &Command, text: &Arc<str>, started: Instant, opened: &mut bool) -> Result<Reply, Stop> {
+        if let Command::ShowProxy(view) = command {
+            let reply = self.show_proxy(*view, command)?;
+            self.record_governance(text, started, &reply);
+            return Ok(reply);
+        }
         let brief = self.is_brief(command);
         if brief && self.block {
             return Err(Refusal::InBlock(command.tag()).into());
@@ -120,10 +125,15 @@ impl Session {
         let begin = if command.changes() { Housekeeping::Begin } else { Housekeeping::BeginWriting };
         self.begin_by(begin, opened).await?;
         let (environment, ground) = (self.environment.clone(), self.ground());
-        let reply = self
+        let mut reply = self
             .with_owner(async |channel| environment.governor.govern(command, &ground.subject, &ground.path, channel).await)
             .await?
             .map_err(|report| Refusal::Told(Box::new(report)))?;
+        if let (Command::ShowSession, Some(row)) = (command, reply.rows.first_mut())
+            && let Some(last) = row.last_mut()
+        {
+            *last = Some(self.has_its_connection());
+        }
         self.record_governance(text, started, &reply);
         if reply.changed {
             self.dirty = true;

@@ -43,6 +43,7 @@ mod run;
 mod script;
 mod settings;
 mod simple;
+mod shown;
 mod state;
 mod transaction;
 mod turns;

@@ -340,6 +340,15 @@ impl Session {
         Ok(())
     }
 
+    /// How the session has its connection, for SHOW SESSION.
+    pub(super) fn has_its_connection(&self) -> String {
+        let Some(pooling) = &self.pooling else { return "session".to_owned() };
+        let mut kept: Vec<&str> = pooling.kept.iter().map(String::as_str).collect();
+        kept.extend(pooling.sequences.then_some("a sequence"));
+        kept.extend((!pooling.direct.is_empty()).then_some("a prepared statement"));
+        if kept.is_empty() { "transaction".to_owned() } else { format!("transaction, kept by {}", kept.join(", ")) }
+    }
+
     /// Whether it has no connection at the moment.
     pub(super) fn is_parked(&self) -> bool {
         self.pooling.as_ref().is_some_and(|pooling| pooling.lease.is_none())

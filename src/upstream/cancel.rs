@@ -173,6 +173,20 @@ impl Registry {
             .collect()
     }
 
+    /// Every session: its number, principal and token, and whether it has a connection at the moment.
+    pub fn list(&self) -> Vec<(SessionId, PrincipalId, Arc<str>, bool)> {
+        let mut list: Vec<_> = self
+            .sessions
+            .iter()
+            .map(|seat| {
+                let here = seat.target.try_lock().is_ok_and(|target| target.is_some());
+                (seat.session, seat.principal, seat.token.clone(), here)
+            })
+            .collect();
+        list.sort_by_key(|(session, ..)| session.0);
+        list
+    }
+
     /// How many sessions there are, attached or not.
     pub fn len(&self) -> usize {
         self.sessions.len()

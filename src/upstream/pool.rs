@@ -58,6 +58,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Lane {
     account: Account,
+    most: usize,
     places: Arc<Semaphore>,
 }
 
@@ -108,6 +109,11 @@ impl Pool {
         self.shared.as_ref()
     }
 
+    /// How many connections of a session's own this login may have.
+    pub fn most(&self, login: Login) -> usize {
+        self.lane(login).most
+    }
+
     /// How many connections of this login may still be opened, for metrics.
     pub fn free(&self, login: Login) -> usize {
         match (login, &self.shared) {
@@ -135,7 +141,8 @@ impl Pool {
 
 impl Lane {
     fn new(settings: LaneSettings) -> Self {
-        Self { account: settings.account, places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))) }
+        let most = settings.max_connections;
+        Self { account: settings.account, most, places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))) }
     }
 
     async fn place(&self, wait: Duration) -> Result<Permit, UpstreamError> {

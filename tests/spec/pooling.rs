@@ -304,3 +304,30 @@ fn a_session_keeps_its_connection_exactly_while_it_must() {
 
 const FIRST: &str = "<!-- Made by a test: PGUSHER_WRITE_DOCS=1 cargo test --test all keeps_its_connection -->\n";
 const LAST: &str = "<!-- end of what a test made -->\n";
+
+#[test]
+fn administrators_see_the_pools_and_everybody_how_they_have_their_connection() {
+    let shop = sharing(Mechanism::Rls, 3, "");
+    let (admin, ana, bob) = (shop.admin(), shop.ana(), shop.bob());
+    ana.run("BEGIN");
+    let pools = admin.rows("SHOW POOLS");
+    assert_eq!(pools.iter().map(|row| row[..2].join(" ")).collect::<Vec<_>>(), ["pgusher_session transaction", "pgusher_control session"]);
+    let (open, idle, most) = (&pools[0][2], &pools[0][3], &pools[0][5]);
+    assert_eq!(most, "3");
+    assert_eq!(open.parse::<i32>().unwrap() - idle.parse::<i32>().unwrap(), 1, "{pools:?}");
+    let sessions = admin.rows("SHOW SESSIONS");
+    let having = |name: &str| sessions.iter().find(|row| row[1] == name).map(|row| row[3].clone());
+    assert_eq!(having("ana@example.com").as_deref(), Some("yes"));
+    assert_eq!(having("bob@example.com").as_deref(), Some("no"));
+    let stats = admin.rows("SHOW STATS");
+    assert!(stats.iter().any(|row| row[0] == "sessions" && row[1] == "3"), "{stats:?}");
+    for command in ["SHOW POOLS", "SHOW SESSIONS", "SHOW STATS"] {
+        bob.refused(command, "42501");
+    }
+    let pool = |client: &crate::harness::Client| client.rows("SHOW SESSION")[0][8].clone();
+    assert_eq!(pool(&bob), "transaction");
+    bob.run("LISTEN news");
+    assert_eq!(bob.one("SELECT 1"), "1");
+    assert_eq!(pool(&bob), "transaction, kept by LISTEN");
+    assert_eq!(pool(&admin), "session");
+}

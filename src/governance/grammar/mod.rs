@@ -8,7 +8,7 @@ mod tokens;
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use super::command::Command;
+use super::command::{Command, ProxyView};
 use super::cursor::Cursor;
 use super::error::GovernanceError;
 
@@ -47,6 +47,11 @@ fn any(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     }
 }
 
+fn proxy_view(cursor: &mut Cursor<'_>) -> Option<ProxyView> {
+    let views = [("POOLS", ProxyView::Pools), ("SESSIONS", ProxyView::Sessions), ("STATS", ProxyView::Stats)];
+    views.into_iter().find(|(word, _)| cursor.word(word)).map(|(_, view)| view)
+}
+
 fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     if cursor.word("GRANTS") || cursor.word("GRANT") {
         grants::show(cursor)
@@ -60,6 +65,8 @@ fn show(cursor: &mut Cursor<'_>) -> Parsed<Command> {
     } else if cursor.word("ACTORS") {
         let person = if cursor.word("FOR") { Some(principals::name(cursor)?) } else { None };
         Ok(Command::ShowActors { person })
+    } else if let Some(view) = proxy_view(cursor) {
+        Ok(Command::ShowProxy(view))
     } else if cursor.word("SESSION") {
         Ok(Command::ShowSession)
     } else if cursor.word("AUDIT") {

@@ -244,7 +244,10 @@ impl<'a> Words<'a> {
 }
 
 /// What SHOW shows of governance.
-const SHOWN: [&str; 19] = [
+const SHOWN: [&str; 22] = [
+    "pools",
+    "sessions",
+    "stats",
     "audit",
     "actors",
     "grants",

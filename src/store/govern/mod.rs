@@ -150,6 +150,11 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
         Command::ShowActors { person } => return acting::show(ground, channel, person.as_deref()).await,
         Command::ShowAudit { principal } => return audit::show(ground, channel, principal.as_deref()).await,
         Command::ShowSession => return acting::session(ground, channel).await,
+        // A session answers it itself.
+        Command::ShowProxy(_) => {
+            let what = format!("{command} is answered by a proxy, and this is none");
+            return Err(GovernError::Unsupported { what, hint: Some("Ask it in a session of an administrator.") });
+        }
         Command::CreateToken { principal, comment, lifetime, scopes } => {
             let wanted =
                 tokens::Wanted { principal: principal.as_deref(), comment: comment.as_deref(), lifetime: *lifetime, scopes };
