@@ -358,9 +358,9 @@ pub fn columns(command: &Command) -> Vec<&'static str> {
         Command::ShowSession => {
             vec!["principal", "actors", "token_id", "scopes", "groups", "admin", "started_at", "expires_at", "pool"]
         }
-        Command::ShowProxy(ProxyView::Pools) => vec![
-            "login", "pool_mode", "connections", "idle", "waiting", "most", "turns", "turns_again", "waited_ms", "turned_away",
-        ],
+        Command::ShowProxy(ProxyView::Pools) => {
+            vec!["login", "pool_mode", "connections", "idle", "waiting", "most", "turns", "turns_again", "waited_ms", "turned_away"]
+        }
         Command::ShowProxy(ProxyView::Sessions) => vec!["session", "principal", "token_id", "connection"],
         Command::ShowProxy(ProxyView::Stats) => vec!["name", "value"],
         Command::ShowAudit { .. } => vec!["time", "instance", "sequence", "event", "principal", "outcome", "sqlstate", "record"],

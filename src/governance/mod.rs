@@ -13,7 +13,9 @@ mod grammar;
 mod tests;
 mod text;
 
-pub use command::{ProxyView, Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, SecurableName, TokensOf, columns};
+pub use command::{
+    Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, ProxyView, SecurableName, TokensOf, columns,
+};
 pub use error::GovernanceError;
 pub use grammar::unfit;
 

@@ -3,7 +3,9 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use super::command::{Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, ProxyView, SecurableName, TokensOf};
+use super::command::{
+    Argument, Command, Member, MemberChange, NewPassword, ObjectName, PolicyBody, ProxyView, SecurableName, TokensOf,
+};
 use crate::name::{quote_identifier, quote_literal};
 use crate::policy::{Mechanism, PrincipalKind, Privilege};
 

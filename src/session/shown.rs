@@ -43,7 +43,10 @@ impl Session {
             u64::try_from(figures.waited.as_millis()).unwrap_or(u64::MAX),
             figures.vain,
         ];
-        ["pgusher_session".to_owned(), "transaction".to_owned()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
+        ["pgusher_session".to_owned(), "transaction".to_owned()]
+            .into_iter()
+            .chain(numbers.map(|number| number.to_string()))
+            .collect()
     }
 
     fn control_pool(&self) -> Vec<String> {

@@ -142,7 +142,11 @@ impl Pool {
 impl Lane {
     fn new(settings: LaneSettings) -> Self {
         let most = settings.max_connections;
-        Self { account: settings.account, most, places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))) }
+        Self {
+            account: settings.account,
+            most,
+            places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+        }
     }
 
     async fn place(&self, wait: Duration) -> Result<Permit, UpstreamError> {

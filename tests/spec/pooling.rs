@@ -311,7 +311,10 @@ fn administrators_see_the_pools_and_everybody_how_they_have_their_connection() {
     let (admin, ana, bob) = (shop.admin(), shop.ana(), shop.bob());
     ana.run("BEGIN");
     let pools = admin.rows("SHOW POOLS");
-    assert_eq!(pools.iter().map(|row| row[..2].join(" ")).collect::<Vec<_>>(), ["pgusher_session transaction", "pgusher_control session"]);
+    assert_eq!(
+        pools.iter().map(|row| row[..2].join(" ")).collect::<Vec<_>>(),
+        ["pgusher_session transaction", "pgusher_control session"]
+    );
     let (open, idle, most) = (&pools[0][2], &pools[0][3], &pools[0][5]);
     assert_eq!(most, "3");
     assert_eq!(open.parse::<i32>().unwrap() - idle.parse::<i32>().unwrap(), 1, "{pools:?}");
