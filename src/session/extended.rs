@@ -108,6 +108,9 @@ impl Session {
         }
         let known = self.name_upstream(name, &prepared);
         let prepared = Arc::new(prepared);
+        if let Some(known) = &known {
+            self.await_pending(known).await?;
+        }
         self.names.expect(name, prepared.clone());
         if let Some(known) = &known
             && self.has_upstream(known)

@@ -302,7 +302,7 @@ async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), Sessio
     }
     if between {
         // Nothing of it is left on the connection, or it would not be given back.
-        if let Err(error) = session.give_back().await {
+        if let Err(error) = session.give_back().await.map(|_| ()) {
             log(&error, &environment);
         }
     }

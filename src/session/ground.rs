@@ -73,6 +73,16 @@ impl Session {
         if self.outlived && self.status != Status::Failed {
             return Err(Refusal::GroupsLeft.into());
         }
+        let between = self.status == Status::Idle && !self.block && !self.implicit() && self.expected.is_empty();
+        if self.loosened && between {
+            self.loosened = false;
+            Box::pin(self.must(Housekeeping::OnlyRead)).await?;
+        }
+        if self.stale_plans && between {
+            // A function that says it is immutable and asks who is there was evaluated when its plan was made.
+            self.stale_plans = false;
+            Box::pin(self.must(Housekeeping::DiscardPlans)).await?;
+        }
         if self.path.uncertain() && self.status != Status::Failed {
             Box::pin(self.look()).await?;
         }
@@ -120,6 +130,7 @@ impl Session {
         }
         let before = self.subject.groups.clone();
         self.adopt(latest)?;
+        self.stale_plans |= before != self.subject.groups;
         Ok(!before.is_subset(&self.subject.groups))
     }
 

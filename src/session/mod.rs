@@ -33,6 +33,7 @@ mod extended;
 mod govern;
 mod greet;
 mod ground;
+mod leaves;
 mod origins;
 mod perform;
 mod pooling;

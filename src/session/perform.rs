@@ -155,6 +155,8 @@ impl Session {
             | Housekeeping::Look
             | Housekeeping::Carry
             | Housekeeping::DiscardAll
+            | Housekeeping::DiscardPlans
+            | Housekeeping::OnlyRead
             | Housekeeping::ResetAll
             | Housekeeping::Restore { .. }
             | Housekeeping::Take { .. }
@@ -205,6 +207,8 @@ impl Session {
                 | Housekeeping::Look
                 | Housekeeping::Carry
                 | Housekeeping::DiscardAll
+                | Housekeeping::DiscardPlans
+                | Housekeeping::OnlyRead
                 | Housekeeping::ResetAll
                 | Housekeeping::Restore { .. }
                 | Housekeeping::Take { .. }

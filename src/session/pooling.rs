@@ -1,14 +1,14 @@
 //! Sessions that share upstream connections: when one borrows a connection, what keeps it there, and what it takes along.
 //!
 //! A connection is borrowed for the first message that needs one, and given back when upstream owes nothing, no transaction is open, and
-//! nothing is left on it that cannot be carried. What could be left is known by the statements ([`Leaves`]); where one may have left
+//! nothing is left on it that cannot be carried. What could be left is known by the statements ([`super::leaves`]); where one may have left
 //! something, upstream is asked at the end of its transaction (`pgusher.carry()`), and answers with the settings to take along and with
 //! what keeps the session here: LISTEN, cursors WITH HOLD, prepared statements of SQL, advisory locks, temporary objects.
 //!
 //! Prepared statements of the protocol are known upstream by a hash of what they are, so that sessions share them, and are prepared on
 //! another connection when they are bound there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -17,67 +17,20 @@ use tokio_postgres::error::SqlState;
 
 use super::expected::Expected;
 use super::ground::Stop;
+use super::leaves::{Leaves, behind};
 use super::prepared::{Body, First, Prepared};
 use super::run::{Rest, Session};
-use super::script::{Part, Script, contains_folded};
+use super::script::{Part, Script};
 use super::state::State;
 use crate::catalog::Temporaries;
 use crate::catalog::load::Look;
 use crate::error::session::{Refusal, SessionError};
 use crate::error::{Report, Severity};
-use crate::policy::{Privilege, Requirement};
-use crate::sql::{Discard, Effect, Rewritten, StatementKind};
+use crate::sql::Discard;
 use crate::upstream::housekeeping::{Housekeeping, RESERVED};
 use crate::upstream::send::Link;
 use crate::upstream::{Aim, Carried, Lease, Next, Profile, Shared, Sharing, Taker, UpstreamError};
 use crate::wire::backend::Status;
-
-/// What a statement may leave on its connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Leaves {
-    /// Upstream is to be asked what is there when its transaction ends.
-    asks: bool,
-    /// Code that is not PostgreSQL's own may have left anything behind.
-    shakes: bool,
-    /// It writes: triggers and defaults may have drawn from sequences.
-    writes: bool,
-    /// It draws from sequences, or asks what was drawn.
-    sequences: bool,
-}
-
-impl Leaves {
-    /// What a statement may leave; `shakes`: it calls what is not PostgreSQL's own.
-    pub(super) fn of(rewritten: &Rewritten, shakes: bool) -> Self {
-        let text = rewritten.text();
-        let says = |word| contains_folded(text, word);
-        let shakes = shakes || matches!(rewritten.kind(), StatementKind::Do | StatementKind::Call);
-        let requirements = rewritten.remembered().requirements;
-        let reads = |need: &Requirement| matches!(need.privilege, Privilege::Select | Privilege::ReadMetadata);
-        let (asks, unknown) = match rewritten.effect() {
-            Effect::Set { local, .. } => (!local, false),
-            Effect::Reset { .. } | Effect::Discard(_) | Effect::Temporary => (true, false),
-            Effect::Notification => (rewritten.kind() != StatementKind::Notify, false),
-            Effect::Prepare { .. } | Effect::Deallocate { .. } | Effect::Close { .. } => (true, false),
-            Effect::Declare { hold, .. } => (*hold, false),
-            // What it runs may be anything.
-            Effect::Execute { .. } => (true, true),
-            Effect::AsOwner(_) => (true, false),
-            Effect::None
-            | Effect::Transaction(_)
-            | Effect::Show { .. }
-            | Effect::Fetch { .. }
-            | Effect::CopyOut
-            | Effect::CopyIn
-            | Effect::CopyInGoverned(_) => (false, false),
-        };
-        Self {
-            asks: asks || shakes || unknown || says("advisory") || says("characteristics"),
-            shakes: shakes || unknown,
-            writes: !requirements.iter().all(reads) || matches!(rewritten.effect(), Effect::AsOwner(_)),
-            sequences: ["nextval", "setval", "currval", "lastval", "setseed"].into_iter().any(says),
-        }
-    }
-}
 
 /// A session's part in sharing.
 pub(super) struct Pooling {
@@ -96,14 +49,20 @@ pub(super) struct Pooling {
     kept: Vec<String>,
     /// The session goes by what it has drawn from sequences.
     sequences: bool,
+    /// The session asked at startup for what cannot be shared.
+    alone: bool,
     /// Prepared statements that upstream has under the client's names.
     direct: HashSet<Box<str>>,
     /// The unnamed prepared statement that upstream has.
     unnamed: Option<Arc<Prepared>>,
-    /// Names upstream of statements whose Parse is on its way.
-    pending: HashSet<Arc<str>>,
-    /// Names upstream of statements that have to go.
-    crowded: Vec<Arc<str>>,
+    /// Names upstream of statements whose Parse is on its way, and the batch that it is of.
+    pending: HashMap<Arc<str>, u64>,
+    /// What the carried settings are, but for the application's name; nothing: those of the startup.
+    settings: Option<[u8; 32]>,
+    /// The session's settings may be others than are known: its statements are nobody else's for now. A number that is used once.
+    strange: Option<u64>,
+    /// How often they were.
+    strangeness: u64,
 }
 
 /// What upstream says is on a connection.
@@ -125,6 +84,7 @@ pub(super) fn profile(parameters: &BTreeMap<String, String>) -> (Profile, Option
 impl Pooling {
     /// A session that has no connection in hand.
     pub(super) fn new(sharing: Arc<Sharing>, aim: Aim, profile: Profile, application: Option<String>) -> Self {
+        let profile_keeps = profile.contains_key(IDLE_TIMEOUT);
         let carried = application.iter().map(|name| (APPLICATION_NAME.to_owned(), name.clone())).collect();
         Self {
             sharing,
@@ -136,15 +96,22 @@ impl Pooling {
             unsettled: false,
             kept: Vec::new(),
             sequences: false,
+            alone: profile_keeps,
             direct: HashSet::new(),
             unnamed: None,
-            pending: HashSet::new(),
-            crowded: Vec::new(),
+            pending: HashMap::new(),
+            settings: None,
+            strange: None,
+            strangeness: 0,
         }
     }
 
     fn note(&mut self, leaves: Leaves) {
         self.unsettled |= leaves.asks;
+        if leaves.asks || leaves.sets {
+            self.strangeness += 1;
+            self.strange = Some(self.strangeness);
+        }
         self.sequences |= leaves.sequences;
         if let Some(lease) = &mut self.lease {
             lease.trace.shaken |= leaves.shakes;
@@ -153,13 +120,12 @@ impl Pooling {
     }
 
     fn is_kept(&self) -> bool {
-        self.sequences || !self.kept.is_empty() || !self.direct.is_empty()
+        self.alone || self.sequences || !self.kept.is_empty() || !self.direct.is_empty()
     }
 
     /// Upstream has skipped what was on its way.
     pub(super) fn skipped(&mut self) {
         self.unnamed = None;
-        self.pending.clear();
     }
 
     /// Upstream has forgotten all prepared statements.
@@ -212,8 +178,11 @@ impl Pooling {
 impl Session {
     /// Takes note of what a script may leave behind, before it is sent.
     pub(super) fn will_leave(&mut self, script: &Script) {
-        if let Some(pooling) = &mut self.pooling {
-            script.parts.iter().for_each(|part| pooling.note(part.leaves));
+        let Some(pooling) = &mut self.pooling else { return };
+        for part in &script.parts {
+            let (code, indirect) = *part.behind.get_or_init(|| behind(&part.rewritten, &self.footing));
+            let Leaves { asks, shakes, writes, sequences, sets } = part.leaves;
+            pooling.note(Leaves { asks: asks || code, shakes: shakes || code, writes: writes || indirect, sequences, sets });
         }
     }
 
@@ -266,36 +235,45 @@ impl Session {
         self.exchange.link = link;
         pooling.lease = Some(lease);
         pooling.skipped();
+        pooling.pending.clear();
         Ok(())
     }
 
-    /// Gives the connection back, if there is one and nothing keeps it here.
-    pub(super) async fn give_back(&mut self) -> Result<(), SessionError> {
-        let Some(pooling) = &self.pooling else { return Ok(()) };
+    /// Gives the connection back, if there is one and nothing keeps it here. Says yes where upstream had to be asked first: then it is not
+    /// given back yet.
+    pub(super) async fn give_back(&mut self) -> Result<bool, SessionError> {
+        let Some(pooling) = &self.pooling else { return Ok(false) };
         if pooling.lease.is_none() || !self.is_between() {
-            return Ok(());
+            return Ok(false);
         }
         if pooling.unsettled || self.path.uncertain() {
             Box::pin(self.settle_up()).await?;
-        } else if !pooling.crowded.is_empty() {
-            Box::pin(self.make_room()).await?;
+            return Ok(true);
         }
-        let Some(pooling) = &self.pooling else { return Ok(()) };
+        if pooling.lease.as_ref().is_some_and(|lease| lease.trace.is_crowded(pooling.sharing.statements())) {
+            Box::pin(self.make_room()).await?;
+            return Ok(true);
+        }
+        // What was set for a transaction went with it, and the rest is known.
+        if let Some(pooling) = &mut self.pooling {
+            pooling.strange = None;
+        }
+        let Some(pooling) = &self.pooling else { return Ok(false) };
         if pooling.is_kept() || self.names.keeps_connection() || !self.exchange.link.is_quiet() {
-            return Ok(());
+            return Ok(false);
         }
         // There are none any more, but they had a schema here.
         if *self.temporaries != Temporaries::default() {
             self.forget_temporaries();
             self.epoch += 1;
         }
-        let Some(pooling) = &mut self.pooling else { return Ok(()) };
+        let Some(pooling) = &mut self.pooling else { return Ok(false) };
         pooling.aim.nowhere().await;
         if let Some(lease) = pooling.lease.take() {
             let link = std::mem::replace(&mut self.exchange.link, Link::parked());
             pooling.sharing.release(Shared { link, lease });
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Whether no transaction is open and nothing is under way.
@@ -320,10 +298,15 @@ impl Session {
         };
         let nonsense = |_| SessionError::Broken("pgusher.carry() answers what is not understood");
         let look: Look = crate::catalog::load::look(&answer).map_err(nonsense)?;
-        let Left { settings, kept } = serde_json::from_str(&answer).map_err(nonsense)?;
+        let Left { settings, mut kept } = serde_json::from_str(&answer).map_err(nonsense)?;
         self.looked(look);
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
         pooling.unsettled = false;
+        pooling.settings = digest(&settings);
+        // PostgreSQL would close the connection under whoever comes next.
+        if settings.get(IDLE_TIMEOUT).is_some_and(|value| value != "0") {
+            kept.push(IDLE_TIMEOUT.to_owned());
+        }
         pooling.kept = kept;
         let applied = Arc::new(settings);
         pooling.carried = match &pooling.application {
@@ -344,6 +327,7 @@ impl Session {
     pub(super) fn has_its_connection(&self) -> String {
         let Some(pooling) = &self.pooling else { return "session".to_owned() };
         let mut kept: Vec<&str> = pooling.kept.iter().map(String::as_str).collect();
+        kept.extend(pooling.alone.then_some(IDLE_TIMEOUT));
         kept.extend(pooling.sequences.then_some("a sequence"));
         kept.extend((!pooling.direct.is_empty()).then_some("a prepared statement"));
         if kept.is_empty() { "transaction".to_owned() } else { format!("transaction, kept by {}", kept.join(", ")) }
@@ -361,22 +345,24 @@ impl Session {
 
     /// What a prepared statement of the client is called upstream, where it is called otherwise; `None`: as the client calls it.
     pub(super) fn name_upstream(&self, name: &str, prepared: &Prepared) -> Option<Arc<str>> {
-        let versions = prepared.first.versions;
+        let first = &prepared.first;
         let pooling = self.pooling.as_ref()?;
         if name.is_empty() || pooling.direct.contains(name) {
             return None;
         }
         match &prepared.body {
-            Body::Sql(script) => Some(self.hashed(versions, script.parts.first(), &prepared.types)),
-            Body::Empty => Some(self.hashed(versions, None, &prepared.types)),
+            Body::Sql(script) => Some(self.hashed(first, script.parts.first(), &prepared.types)),
+            Body::Empty => Some(self.hashed(first, None, &prepared.types)),
             Body::SqlPrepare(_) | Body::Governance(_) => None,
         }
     }
 
     /// A name that says what a statement is: sessions that mean the same share it.
-    fn hashed(&self, (catalog, policies): (u64, i64), part: Option<&Part>, types: &[u8]) -> Arc<str> {
+    fn hashed(&self, first: &First, part: Option<&Part>, types: &[u8]) -> Arc<str> {
+        let (catalog, policies) = first.versions;
         let make = || {
             let mut hash = Sha256::new();
+            hash.update(first.settings.unwrap_or_default());
             hash.update(catalog.to_be_bytes());
             hash.update(policies.to_be_bytes());
             for schema in &self.path.current().schemas {
@@ -391,7 +377,9 @@ impl Session {
             Arc::from(format!("{RESERVED}{digest}"))
         };
         match part {
-            Some(part) if types.is_empty() && (catalog, policies) == self.footing.versions() => part.name.get_or_init(make).clone(),
+            Some(part) if types.is_empty() && first.settings.is_none() && first.versions == self.footing.versions() => {
+                part.name.get_or_init(make).clone()
+            }
             Some(_) | None => make(),
         }
     }
@@ -399,7 +387,7 @@ impl Session {
     /// Whether upstream has, or will have, a statement of this name.
     pub(super) fn has_upstream(&mut self, name: &str) -> bool {
         let Some(pooling) = &mut self.pooling else { return true };
-        pooling.pending.contains(name) || pooling.lease.as_mut().is_some_and(|lease| lease.trace.has(name))
+        pooling.pending.contains_key(name) || pooling.lease.as_mut().is_some_and(|lease| lease.trace.has(name))
     }
 
     /// The Parse of a statement is on its way under this name; the unnamed one has none.
@@ -407,7 +395,7 @@ impl Session {
         let Some(pooling) = &mut self.pooling else { return };
         match name {
             Some(name) => {
-                pooling.pending.insert(name.clone());
+                pooling.pending.insert(name.clone(), self.names.batch());
             }
             None => pooling.unnamed = Some(prepared.clone()),
         }
@@ -417,24 +405,40 @@ impl Session {
     pub(super) fn parse_confirmed(&mut self, name: Arc<str>) {
         let Some(pooling) = &mut self.pooling else { return };
         pooling.pending.remove(&name);
-        let most = pooling.sharing.statements();
         if let Some(lease) = &mut pooling.lease {
-            pooling.crowded.extend(lease.trace.prepared(name, most));
+            lease.trace.prepared(name);
         }
+    }
+
+    /// Upstream has skipped a Parse.
+    pub(super) fn parse_skipped(&mut self, name: Option<&Arc<str>>) {
+        if let (Some(pooling), Some(name)) = (&mut self.pooling, name) {
+            pooling.pending.remove(name);
+        }
+    }
+
+    /// Waits for a statement that an earlier batch prepares: whether that goes well is open. In the same batch it need not be known, for
+    /// upstream skips the rest of a batch that failed.
+    pub(super) async fn await_pending(&mut self, name: &str) -> Result<(), Stop> {
+        let batch = self.pooling.as_ref().and_then(|pooling| pooling.pending.get(name).copied());
+        if batch.is_some_and(|batch| batch != self.names.batch()) {
+            self.quiesce_or_skip().await?;
+        }
+        Ok(())
     }
 
     /// Makes sure that upstream has a statement before it is bound or described; what it is called there. `None`: as the client calls it.
     pub(super) async fn bring_upstream(&mut self, name: &str, prepared: &Arc<Prepared>) -> Result<Option<Arc<str>>, Stop> {
-        let Some(pooling) = &self.pooling else { return Ok(None) };
         let known = self.name_upstream(name, prepared);
+        if let Some(known) = &known {
+            self.await_pending(known).await?;
+        }
+        let Some(pooling) = &self.pooling else { return Ok(None) };
+        let unnamed = pooling.unnamed.as_ref().is_some_and(|unnamed| Arc::ptr_eq(unnamed, prepared));
         let script = prepared.script().cloned();
         let there = match &known {
             Some(known) => self.has_upstream(known),
-            None => {
-                !name.is_empty()
-                    || matches!(prepared.body, Body::Governance(_) | Body::SqlPrepare(_))
-                    || pooling.unnamed.as_ref().is_some_and(|unnamed| Arc::ptr_eq(unnamed, prepared))
-            }
+            None => !name.is_empty() || matches!(prepared.body, Body::Governance(_) | Body::SqlPrepare(_)) || unnamed,
         };
         if !there {
             let sent = known.as_deref().unwrap_or("");
@@ -478,13 +482,24 @@ impl Session {
 
     /// What is so for a statement that is being prepared.
     pub(super) fn first(&self) -> Arc<First> {
-        Arc::new(First { versions: self.footing.versions(), ..First::default() })
+        let settings = self.pooling.as_ref().and_then(|pooling| match pooling.strange {
+            Some(number) => {
+                let mut hash = Sha256::new();
+                hash.update(self.who.slot.to_be_bytes());
+                hash.update(number.to_be_bytes());
+                Some(hash.finalize().into())
+            }
+            None => pooling.settings,
+        });
+        Arc::new(First { versions: self.footing.versions(), settings, ..First::default() })
     }
 
     /// Closes statements upstream that are too many.
     async fn make_room(&mut self) -> Result<(), SessionError> {
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
-        for name in std::mem::take(&mut pooling.crowded) {
+        let most = pooling.sharing.statements();
+        let surplus = pooling.lease.as_mut().map(|lease| lease.trace.surplus(most)).unwrap_or_default();
+        for name in surplus {
             self.exchange.link.close(&name);
             self.expected.push_back(Expected::Close { shown: false, statement: None });
         }
@@ -513,5 +528,21 @@ impl Session {
         there
     }
 }
+
+/// What settings are, but for the application's name, by which nothing is read.
+fn digest(settings: &BTreeMap<String, String>) -> Option<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut any = false;
+    for (name, value) in settings.iter().filter(|(name, _)| *name != APPLICATION_NAME) {
+        any = true;
+        for text in [name, value] {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+    }
+    any.then(|| hash.finalize().into())
+}
+
+const IDLE_TIMEOUT: &str = "idle_session_timeout";
 
 const APPLICATION_NAME: &str = "application_name";

@@ -35,6 +35,8 @@ pub(super) struct Prepared {
 pub(super) struct First {
     /// The versions of catalog and policies.
     pub(super) versions: (u64, i64),
+    /// The settings by which constants in it were read, in a hash; nothing: those of the startup.
+    pub(super) settings: Option<[u8; 32]>,
     /// The result's columns that the client was told, in a hash.
     pub(super) columns: OnceLock<[u8; 32]>,
 }
@@ -296,6 +298,11 @@ impl Names {
             })
         };
         self.cursors.retain(|_, cursor| !cursor.hold || !reads(cursor));
+    }
+
+    /// The number of the batch that is being taken.
+    pub(super) fn batch(&self) -> u64 {
+        self.batch
     }
 
     /// A Sync was sent.

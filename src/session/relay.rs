@@ -239,6 +239,7 @@ impl Session {
                 if name == "application_name" {
                     self.identity = Arc::new(Identity { application: value.into(), ..(*self.identity).clone() });
                 }
+                self.loosened |= name == "default_transaction_read_only" && value != "on" && self.who.bearing.reading;
                 Ok(if HIDDEN_PARAMETERS.contains(&name) { Verdict::Swallow } else { Verdict::Show })
             }
             BackendTag::NotificationResponse => Ok(self.on_notification(body)),
@@ -396,11 +397,16 @@ impl Session {
                 break;
             }
             match self.expected.pop_front() {
-                Some(Expected::Parse { shown: true, .. } | Expected::Local { confirms: true, .. }) => self.names.give_up(),
+                Some(Expected::Parse { shown, name, .. }) => {
+                    self.parse_skipped(name.as_ref());
+                    if shown {
+                        self.names.give_up();
+                    }
+                }
+                Some(Expected::Local { confirms: true, .. }) => self.names.give_up(),
                 Some(Expected::Bind { shown: true, .. }) => self.names.give_up_portal(),
                 Some(
-                    Expected::Parse { shown: false, .. }
-                    | Expected::Local { confirms: false, .. }
+                    Expected::Local { confirms: false, .. }
                     | Expected::Bind { shown: false, .. }
                     | Expected::Describe { .. }
                     | Expected::Close { .. }

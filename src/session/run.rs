@@ -107,6 +107,10 @@ pub(super) struct Session {
     pub(super) unsynced: bool,
     /// The open transaction began with a membership that has ended.
     pub(super) outlived: bool,
+    /// A function made upstream write for a session that only reads.
+    pub(super) loosened: bool,
+    /// The principal's groups are others now than when upstream made its plans.
+    pub(super) stale_plans: bool,
     /// A statement that was prepared again has other columns than the client was told.
     pub(super) changed: bool,
     /// Counts errors of upstream.
@@ -189,6 +193,8 @@ impl Session {
             skipping: false,
             unsynced: false,
             outlived: false,
+            loosened: false,
+            stale_plans: false,
             changed: false,
             failures: 0,
             block: false,
@@ -211,7 +217,10 @@ impl Session {
             if self.over() {
                 return Ok(());
             }
-            self.give_back().await?;
+            if self.give_back().await? {
+                // Frames of the client may have come meanwhile.
+                continue;
+            }
             self.io().await?;
         }
     }
@@ -249,7 +258,10 @@ impl Session {
     }
 
     fn over(&self) -> bool {
-        matches!(self.state, State::Closed) || (self.exchange.ended && self.hungry && self.expected.is_empty())
+        // A batch that nothing will end is given up; what was ended before it runs to its end.
+        let unfinished = matches!(self.state, State::Extended(_) | State::Discarding(_) | State::CopyIn(_));
+        let owed = |expected: &Expected| !unfinished || expected.ready();
+        matches!(self.state, State::Closed) || (self.exchange.ended && self.hungry && !self.expected.iter().any(owed))
     }
 
     /// Relays what upstream answered, and does our part where an answer calls for it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::pooling::Leaves;
+use super::leaves::Leaves;
 use crate::catalog::{Footing, SearchPath};
 use crate::error::session::Refusal;
 use crate::event::Findings;
@@ -41,6 +41,8 @@ pub(super) struct Part {
     pub(super) shakes: bool,
     /// What it may leave on its connection.
     pub(super) leaves: Leaves,
+    /// Whether what it reads or writes runs code that is not PostgreSQL's own, and whether what leaves something behind, once it was asked.
+    pub(super) behind: OnceLock<(bool, bool)>,
     /// What it is called upstream as a prepared statement, once it was asked.
     pub(super) name: OnceLock<Arc<str>>,
     /// What its record says of objects, once it was asked.
@@ -51,7 +53,17 @@ impl Part {
     /// A statement that was not put into a script yet.
     pub(super) fn new(text: Arc<str>, offset: usize, rewritten: Rewritten, shakes: bool) -> Self {
         let leaves = Leaves::of(&rewritten, shakes);
-        Self { text, offset, start: 0, rewritten, shakes, leaves, name: OnceLock::new(), objects: OnceLock::new() }
+        Self {
+            text,
+            offset,
+            start: 0,
+            rewritten,
+            shakes,
+            leaves,
+            behind: OnceLock::new(),
+            name: OnceLock::new(),
+            objects: OnceLock::new(),
+        }
     }
 }
 

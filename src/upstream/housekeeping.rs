@@ -39,6 +39,10 @@ pub enum Housekeeping<'a> {
     },
     /// DISCARD ALL
     DiscardAll,
+    /// DISCARD PLANS
+    DiscardPlans,
+    /// SET default_transaction_read_only = on
+    OnlyRead,
     /// Says what the session would leave behind on the connection, beside what [`Housekeeping::Look`] does and says
     Carry,
     /// Runs a statement with the rights of `pgusher_owner`.
@@ -94,6 +98,8 @@ impl Housekeeping<'_> {
                 "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) AS s"
             }
             Self::DiscardAll => "DISCARD ALL",
+            Self::DiscardPlans => "DISCARD PLANS",
+            Self::OnlyRead => "SET default_transaction_read_only = on",
             Self::Carry => "SELECT pgusher.carry()",
             Self::Execute { .. } => "SELECT pgusher.execute($1, $2, $3, $4)",
             Self::Define { by: Executor::Ddl, .. } => "SELECT pgusher.define($1, $2, $3)",
@@ -129,6 +135,8 @@ impl Housekeeping<'_> {
             | Self::ShowSearchPath
             | Self::ResetAll
             | Self::DiscardAll
+            | Self::DiscardPlans
+            | Self::OnlyRead
             | Self::Carry
             | Self::Look => &[],
         };
@@ -154,6 +162,8 @@ impl Housekeeping<'_> {
             | Self::ShowSearchPath
             | Self::ResetAll
             | Self::DiscardAll
+            | Self::DiscardPlans
+            | Self::OnlyRead
             | Self::Carry
             | Self::Look => &[],
         };

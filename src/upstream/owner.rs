@@ -69,10 +69,12 @@ impl SigningKey {
     pub fn take(&self, process_id: i32, session: i64, principal: PrincipalId, token: &str, turn: &NextTurn) -> (String, String) {
         let mut claim = serde_json::json!({
             "pid": process_id, "until": until(), "session": session, "principal": principal.0, "token": token, "turn": turn.number,
-            "sequences": turn.sequences,
         });
         if let (true, Some(fields)) = (turn.first, claim.as_object_mut()) {
             fields.insert("nonce".to_owned(), nonce().into());
+        }
+        if let (true, Some(fields)) = (turn.clean, claim.as_object_mut()) {
+            fields.insert("seed".to_owned(), rand::random_range(-1.0..1.0).into());
         }
         let payload = claim.to_string();
         let signature = self.sign(&["take:", &payload]);
@@ -107,8 +109,8 @@ pub struct NextTurn {
     pub number: u64,
     /// The backend knows of none before.
     pub first: bool,
-    /// What the session before has drawn from sequences is to be forgotten.
-    pub sequences: bool,
+    /// What the session before has drawn from sequences is to be forgotten, its advisory locks released, `random()` begun elsewhere.
+    pub clean: bool,
 }
 
 fn nonce() -> String {

@@ -23,7 +23,8 @@ pub struct Trace {
     pub attached: Option<i64>,
     /// The number of its last turn, as far as its backend knows.
     turn: Option<u64>,
-    /// Something was written: triggers and defaults may have drawn from sequences, or set something.
+    /// Something was written, or read through a view: what PostgreSQL's own functions leave behind may be there, such as locks, settings,
+    /// and what was drawn from sequences.
     pub wrote: bool,
     /// Code ran that may have left anything behind.
     pub shaken: bool,
@@ -59,16 +60,23 @@ impl Trace {
         }
     }
 
-    /// A statement was prepared; the one that was not used for the longest time, where there are now more than may be.
-    pub fn prepared(&mut self, name: Arc<str>, most: usize) -> Option<Arc<str>> {
+    /// A statement was prepared.
+    pub fn prepared(&mut self, name: Arc<str>) {
         self.uses += 1;
         self.statements.insert(name, self.uses);
-        if self.statements.len() <= most {
-            return None;
-        }
-        let oldest = self.statements.iter().min_by_key(|(_, used)| **used).map(|(name, _)| name.clone())?;
-        self.statements.remove(&oldest);
-        Some(oldest)
+    }
+
+    /// Whether more statements are prepared than may be.
+    pub fn is_crowded(&self, most: usize) -> bool {
+        self.statements.len() > most
+    }
+
+    /// Takes out those that were not used for the longest time, as many as are too many; they are to be closed.
+    pub fn surplus(&mut self, most: usize) -> Vec<Arc<str>> {
+        let mut all: Vec<(u64, Arc<str>)> = self.statements.iter().map(|(name, used)| (*used, name.clone())).collect();
+        all.sort_unstable_by_key(|(used, _)| *used);
+        all.truncate(all.len().saturating_sub(most));
+        all.into_iter().map(|(_, name)| name).inspect(|name| self.forget(name)).collect::<Vec<_>>()
     }
 
     /// A statement is being closed.
@@ -89,7 +97,8 @@ impl Trace {
 
     /// Upstream has forgotten everything.
     pub fn discarded(&mut self) {
-        *self = Self::default();
+        // It does not take back setseed().
+        *self = Self { wrote: true, ..Self::default() };
     }
 
     /// Upstream has forgotten what was drawn from sequences, and with it whose turn it is.
@@ -120,7 +129,7 @@ impl Shared {
             }
         }
         let number = trace.turn.map_or(1, |turn| turn + 1);
-        let turn = NextTurn { number, first: trace.turn.is_none() || unknown, sequences: unknown || (trace.wrote && !same) };
+        let turn = NextTurn { number, first: trace.turn.is_none() || unknown, clean: unknown || (trace.wrote && !same) };
         let (payload, signature) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &turn);
         let settings = serde_json::to_string(&**next.carried).unwrap_or_default();
         let reset = unknown || trace.wrote || trace.applied != *next.carried;
@@ -151,10 +160,15 @@ mod tests {
     fn the_statement_that_was_not_used_for_the_longest_time_gives_way() {
         let mut trace = Trace::default();
         assert!(!trace.has("a"));
-        assert_eq!(trace.prepared("a".into(), 2), None);
-        assert_eq!(trace.prepared("b".into(), 2), None);
+        trace.prepared("a".into());
+        trace.prepared("b".into());
+        assert!(trace.has("a") && !trace.is_crowded(2));
+        trace.prepared("c".into());
+        assert!(trace.is_crowded(2) && trace.has("b") && trace.has("a"));
+        assert_eq!(trace.surplus(2), [Arc::from("c")]);
+        trace.prepared("c".into());
         assert!(trace.has("a"));
-        assert_eq!(trace.prepared("c".into(), 2).as_deref(), Some("b"));
+        assert_eq!(trace.surplus(2), [Arc::from("b")]);
         assert!(trace.has("a") && trace.has("c") && !trace.has("b"));
     }
 }

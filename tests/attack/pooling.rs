@@ -130,7 +130,7 @@ fn a_claim_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     let shared = bench.role("pgusher_session");
     let pid: i32 = shared.one("SELECT pg_backend_pid()").parse().unwrap();
     let claim = |of: &(i64, PrincipalId, String), number, first| {
-        let turn = NextTurn { number, first, sequences: false };
+        let turn = NextTurn { number, first, clean: false };
         key.take(pid, of.0, of.1, &of.2, &turn)
     };
     let take = |(payload, signature): &(String, String)| {
@@ -161,4 +161,248 @@ fn a_claim_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     let crossed = claim(&(anas.0, hanks.1, hanks.2.clone()), 4, true);
     assert_eq!(take(&crossed), Err("28000".to_owned()));
     assert_eq!(hank.one("SELECT pgusher.current_user()"), "hank");
+}
+
+/// What the application made upstream: a function that leaves things behind, and one that says it is immutable and asks who is there,
+/// both behind views.
+const BEHIND_VIEWS: &str = "
+    CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO PUBLIC;
+    CREATE FUNCTION app.leave() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+      CREATE TEMP TABLE IF NOT EXISTS regions (code text);
+      PERFORM pg_advisory_lock(99);
+      PERFORM set_config('app.tenant', pgusher.current_user(), false);
+      PERFORM set_config('search_path', 'app, public', false);
+      RETURN 'left'; END $$;
+    CREATE VIEW app.leaves AS SELECT app.leave() AS said;
+    CREATE FUNCTION app.who() RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN pgusher.current_user(); END $$;
+    CREATE VIEW app.seen AS SELECT app.who() AS who;
+    CREATE FUNCTION app.within() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN app.who(); END $$;
+    CREATE VIEW app.seen_within AS SELECT app.within() AS who;
+    GRANT SELECT ON app.leaves, app.seen, app.seen_within TO pgusher_session;
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA app TO PUBLIC";
+
+#[test]
+fn code_behind_a_view_leaves_nothing_to_the_next_session() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    shop.truth().run(BEHIND_VIEWS);
+    let (hana, ana) = (shop.hana(), shop.ana());
+    until("the schema to be known", || shop.admin().try_rows("GRANT SELECT ON SCHEMA app TO users").ok());
+    until("the views to be known", || hana.try_rows("SELECT who FROM app.seen").ok());
+    for view in ["app.seen", "app.seen_within"] {
+        let sql = format!("SELECT who FROM {view}");
+        let (hers, anas) = (hana.prepare(&sql), ana.prepare(&sql));
+        for _ in 0..3 {
+            for (client, statement, name) in [(&hana, &hers, "hana@example.com"), (&ana, &anas, "ana@example.com")] {
+                assert_eq!(client.try_execute(statement, &[]).unwrap()[0].get::<_, String>(0), name, "{view}");
+                assert_eq!(client.one(&sql), name, "{view}");
+            }
+        }
+    }
+    hana.run("SELECT * FROM app.leaves");
+    // Its lock and its temporary table are hana's, and keep her where they are.
+    ana.refused("SELECT 1", "53300");
+    hana.run("DISCARD ALL");
+    assert_eq!(ana.one("SHOW search_path"), "\"$user\", public");
+    assert_eq!(ana.one("SELECT coalesce(nullif(current_setting('app.tenant', true), ''), 'nobody')"), "nobody");
+    assert_ne!(ana.one("SELECT count(*) FROM regions"), "0");
+}
+
+#[test]
+fn constants_are_read_by_the_settings_of_whoever_prepares() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (ana, bob, hana) = (shop.ana(), shop.bob(), shop.hana());
+    ana.run("SET DateStyle = 'ISO, DMY'");
+    bob.run("SET DateStyle = 'ISO, MDY'; SET TimeZone = 'Asia/Tokyo'");
+    let sql = "SELECT date '01/02/2020', extract(epoch FROM timestamptz '2020-01-01 00:00:00')::bigint";
+    let read = |client: &crate::harness::Client| {
+        let row = &client.query(sql, &[])[0];
+        (row.get::<_, i64>(1), client.one("SELECT date '01/02/2020'"))
+    };
+    let midnight = 1_577_836_800;
+    assert_eq!(read(&ana), (midnight, "2020-02-01".to_owned()));
+    assert_eq!(read(&bob), (midnight - 9 * 3600, "2020-01-02".to_owned()));
+    let days = "SELECT (date '01/02/2020' - date '2020-01-01')";
+    let prepared = [&ana, &bob, &hana].map(|client| client.prepare(days));
+    for ((client, statement), apart) in [&ana, &bob, &hana].iter().zip(&prepared).zip([31, 1, 1]) {
+        assert_eq!(client.try_execute(statement, &[]).unwrap()[0].get::<_, i32>(0), apart);
+    }
+    // In a transaction, by SET LOCAL.
+    hana.run("BEGIN; SET LOCAL DateStyle = 'ISO, DMY'");
+    assert_eq!(hana.query(days, &[])[0].get::<_, i32>(0), 31);
+    hana.run("COMMIT");
+    assert_eq!(hana.query(days, &[])[0].get::<_, i32>(0), 1);
+}
+
+#[test]
+fn more_statements_than_a_connection_keeps_and_batches_that_fail_are_nobody_s_trouble() {
+    use crate::harness::frame::{bind, execute, parse, query, sync};
+    let shop = sharing(Enforced::Rls, 1, "prepared_statements = 3");
+    let (mut raw, bob) = (shop.raw("ana@example.com"), shop.bob());
+    raw.send(&[query("BEGIN")]);
+    assert_eq!(raw.tags(), "CZT");
+    for n in (0..8).chain(0..8) {
+        let name = format!("s{n}");
+        let first = parse(&name, &format!("SELECT {n} AS n"));
+        let frames = [bind("", &name, &[], 0), execute("", 0), sync()];
+        let known = raw_knows(&mut raw, &first, &frames);
+        assert!(known, "statement {n}");
+    }
+    raw.send(&[query("COMMIT")]);
+    assert_eq!(raw.tags(), "CZI");
+    assert_eq!(bob.one("SELECT count(*) <= 4 FROM pg_prepared_statements"), "t");
+    // A batch that fails before its Parse, and the next that prepares the same text.
+    let fails = [parse("", "SELECT 1/0"), bind("", "", &[], 0), execute("", 0), parse("z1", "SELECT 77"), sync()];
+    let goes = [parse("z2", "SELECT 77"), bind("", "z2", &[], 0), execute("", 0), sync()];
+    let again = [parse("z3", "SELECT 77"), bind("", "z3", &[], 0), execute("", 0), sync()];
+    raw.send(&[&fails[..], &goes[..], &again[..]].concat());
+    assert_eq!([raw.tags(), raw.tags(), raw.tags()], ["1EZI", "12DCZI", "12DCZI"]);
+}
+
+/// Prepares unless that was done before, and runs; whether it went well.
+fn raw_knows(raw: &mut crate::harness::RawClient, first: &[u8], frames: &[Vec<u8>]) -> bool {
+    raw.send(&[first.to_vec(), crate::harness::frame::sync()]);
+    let prepared = raw.tags();
+    if prepared.starts_with('E') {
+        // The second time round the name is taken, which fails the transaction.
+        raw.send(&[crate::harness::frame::query("ROLLBACK")]);
+        raw.tags();
+        raw.send(&[crate::harness::frame::query("BEGIN")]);
+        raw.tags();
+    }
+    raw.send(frames);
+    raw.tags() == "2DCZT"
+}
+
+#[test]
+fn what_postgresql_s_own_functions_leave_through_a_view_is_gone_before_the_next_session() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    shop.truth().run(
+        "CREATE SCHEMA lab; GRANT USAGE ON SCHEMA lab TO PUBLIC; CREATE SEQUENCE lab.s;
+         CREATE VIEW lab.locks AS SELECT pg_try_advisory_lock(5) AS held; CREATE VIEW lab.draws AS SELECT nextval('lab.s') AS n;
+         CREATE VIEW lab.sets AS SELECT set_config('app.tenant', 'hana', false) AS t;
+         GRANT SELECT ON lab.locks, lab.draws, lab.sets TO pgusher_session; GRANT USAGE ON SEQUENCE lab.s TO PUBLIC",
+    );
+    let (hana, ana) = (shop.hana(), shop.ana());
+    until("the schema to be known", || shop.admin().try_rows("GRANT SELECT ON SCHEMA lab TO users").ok());
+    until("the views to be known", || hana.try_rows("SELECT held FROM lab.locks").ok());
+    hana.run("SELECT t FROM lab.sets");
+    hana.run("SELECT n FROM lab.draws");
+    ana.run("SET work_mem = '5MB'");
+    // Nothing of hana's keeps ana.
+    assert_eq!(hana.one("SELECT 1"), "1");
+    assert_eq!(ana.one("SELECT coalesce(nullif(current_setting('app.tenant', true), ''), 'nobody')"), "nobody");
+    ana.refused("SELECT lastval()", "55000");
+    ana.run("DISCARD ALL");
+    hana.run("SELECT setseed(0.5)");
+    hana.run("DISCARD ALL");
+    let first = ana.one("SELECT random()");
+    hana.run("SELECT setseed(0.5)");
+    hana.run("DISCARD ALL");
+    assert_ne!(ana.one("SELECT random()"), first);
+}
+
+#[test]
+fn a_time_limit_of_one_session_does_not_close_the_connection_under_the_next() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (ana, bob) = (shop.ana(), shop.bob());
+    ana.run("SET idle_session_timeout = '200ms'");
+    let backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgusher_session' AND datname = current_database()";
+    until("PostgreSQL to end ana's session", || (shop.truth().one(backends) == "0").then_some(()));
+    until("ana to be told", || ana.try_rows("SELECT 1").is_err().then_some(()));
+    assert_eq!(bob.one("SELECT current_user"), "bob@example.com");
+}
+
+#[test]
+fn a_client_that_goes_in_the_midst_of_a_batch_gives_the_connection_back_at_once() {
+    use crate::harness::frame::{bind, execute, parse};
+    let shop = sharing(Enforced::Rls, 1, "");
+    let bob = shop.bob();
+    for _ in 0..3 {
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[parse("", "SELECT 1"), bind("", "", &[], 0), execute("", 0)]);
+        raw.hang_up();
+        drop(raw);
+        // It may wait for 0.4 s, and not for the 5 s that a statement is given to come to its end.
+        let started = std::time::Instant::now();
+        until("the connection to come back", || bob.try_rows("SELECT 1").ok());
+        assert!(started.elapsed() < std::time::Duration::from_secs(4));
+    }
+}
+
+/// A mask and a filter by functions that say they are immutable and ask who is there.
+const FOLDED: &str = "
+    CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO PUBLIC; ALTER SCHEMA app OWNER TO shop_owner;
+    CREATE FUNCTION app.is_hr() RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+      AS $$ BEGIN RETURN pgusher.is_member('hr'); END $$;
+    CREATE TABLE app.pay (id integer, ssn text); INSERT INTO app.pay VALUES (1, 'SECRET');
+    CREATE TABLE app.rows (id integer); INSERT INTO app.rows VALUES (1);
+    ALTER FUNCTION app.is_hr() OWNER TO shop_owner; ALTER TABLE app.pay OWNER TO shop_owner; ALTER TABLE app.rows OWNER TO shop_owner";
+
+const FOLDED_POLICIES: [&str; 5] = [
+    "GRANT SELECT ON TABLE app.pay TO users",
+    "GRANT SELECT ON TABLE app.rows TO users",
+    "GRANT EXECUTE ON FUNCTION app.is_hr TO users",
+    "ALTER TABLE app.pay ALTER COLUMN ssn SET MASK (CASE WHEN app.is_hr() THEN ssn ELSE 'XXX' END)",
+    "ALTER TABLE app.rows SET ROW FILTER (app.is_hr())",
+];
+
+#[test]
+fn a_filter_or_mask_that_was_evaluated_for_one_is_not_shown_to_another() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    shop.truth().run(FOLDED);
+    let admin = shop.admin();
+    until("the tables to be known", || admin.try_rows(FOLDED_POLICIES[0]).ok());
+    FOLDED_POLICIES[1..].iter().for_each(|sql| admin.run(sql));
+    let (hana, ana) = (shop.hana(), shop.ana());
+    for (sql, hers, anas) in [("SELECT max(ssn) FROM app.pay", "SECRET", "XXX"), ("SELECT count(*)::text FROM app.rows", "1", "0")]
+    {
+        let (one, other) = (hana.prepare(sql), ana.prepare(sql));
+        for _ in 0..3 {
+            assert_eq!(hana.try_execute(&one, &[]).unwrap()[0].get::<_, String>(0), hers);
+            assert_eq!(ana.try_execute(&other, &[]).unwrap()[0].get::<_, String>(0), anas);
+        }
+    }
+}
+
+#[test]
+fn a_plan_that_was_made_for_a_member_ends_with_the_membership() {
+    for shop in [sharing(Enforced::Rls, 1, ""), crate::harness::Shop::fresh(Enforced::Rls)] {
+        shop.truth().run(FOLDED);
+        let (admin, ivan) = (shop.admin(), shop.ivan());
+        until("the tables to be known", || admin.try_rows(FOLDED_POLICIES[0]).ok());
+        FOLDED_POLICIES[1..].iter().for_each(|sql| admin.run(sql));
+        admin.run("ALTER GROUP hr ADD USER \"ivan@example.com\"");
+        let statement = ivan.prepare("SELECT max(ssn) FROM app.pay");
+        let seen = || ivan.try_execute(&statement, &[]).unwrap()[0].get::<_, String>(0);
+        assert_eq!(seen(), "SECRET");
+        admin.run("ALTER GROUP hr DROP USER \"ivan@example.com\"");
+        assert_eq!(seen(), "XXX");
+        admin.run("ALTER GROUP hr ADD USER \"ivan@example.com\"");
+        assert_eq!(seen(), "SECRET");
+    }
+}
+
+#[test]
+fn a_function_that_loosens_a_session_for_reading_does_not_make_it_write() {
+    for shop in [sharing(Enforced::Rls, 1, ""), crate::harness::Shop::fresh(Enforced::Rls)] {
+        shop.truth().run(
+            "CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO PUBLIC;
+             CREATE TABLE app.written (who text); GRANT ALL ON app.written TO pgusher_session;
+             CREATE FUNCTION app.loosen() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+               RETURN set_config('default_transaction_read_only', 'off', false); END $$;
+             CREATE FUNCTION app.write() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO app.written VALUES ('x'); RETURN 1; END $$;
+             CREATE VIEW app.loosens AS SELECT app.loosen() AS t; CREATE VIEW app.writes AS SELECT app.write() AS n;
+             GRANT SELECT ON app.loosens, app.writes TO pgusher_session; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA app TO PUBLIC",
+        );
+        until("the schema to be known", || shop.admin().try_rows("GRANT SELECT ON SCHEMA app TO users").ok());
+        let reader = shop
+            .try_connect("ana@example.com", &shop.make_token("ana@example.com", "SCOPES (sql:read)"))
+            .expect("good for reading");
+        until("the views to be known", || reader.try_rows("SELECT t FROM app.loosens").ok());
+        reader.refused("SELECT n FROM app.writes", "25006");
+        reader.run("SELECT t FROM app.loosens");
+        assert_eq!(shop.hana().one("SELECT 1"), "1");
+        reader.refused("SELECT n FROM app.writes", "25006");
+        assert_eq!(shop.truth().one("SELECT count(*) FROM app.written"), "0");
+    }
 }

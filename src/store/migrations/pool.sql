@@ -16,8 +16,8 @@ END
 $pgusher$;
 
 -- Passes this backend on to a session that is attached already. Each claim is good once: the first on a backend is written down, those
--- after it count on from there. Nothing is written otherwise, so no transaction id is taken. With `sequences`, what the session before
--- has drawn from sequences is forgotten.
+-- after it count on from there. Nothing is written otherwise, so no transaction id is taken. With `seed`, what the session before
+-- has drawn from sequences is forgotten, its advisory locks are released, and random() begins elsewhere.
 CREATE OR REPLACE FUNCTION pgusher.take(payload text, signature text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
@@ -34,8 +34,10 @@ BEGIN
          AND (claim ->> 'turn')::int8 > currval('pgusher.turn'::regclass)) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the claim is not for this session' USING ERRCODE = '28000';
   END IF;
-  IF (claim ->> 'sequences')::bool IS NOT FALSE THEN
+  IF claim ? 'seed' THEN
     EXECUTE 'DISCARD SEQUENCES';
+    PERFORM pg_advisory_unlock_all();
+    PERFORM setseed((claim ->> 'seed')::float8);
   END IF;
   PERFORM setval('pgusher.turn'::regclass, (claim ->> 'turn')::int8, true);
   SELECT s.sid INTO number FROM pgusher.session AS s
