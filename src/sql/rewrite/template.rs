@@ -9,7 +9,7 @@
 //!    token has become a constant at its own place, with its own value (`constants`): that is the one rule that hands a value on as it
 //!    is. Wherever a rule looks at it (a minus sign before it, a modifier of a type, a continued string) it is no such constant.
 //! 2. *That is the tree which the analysis of the other text would authorize.* Analysis does not look at constants in these places
-//!    ([`Indifferent`]), but for what is kept: the kind of the literal, which is of the shape, and whether relations are seen whose numbers
+//!    (`Indifferent`), but for what is kept: the kind of the literal, which is of the shape, and whether relations are seen whose numbers
 //!    the literals are, which is asked again ([`Analysis::suits`]). Words in literals that make it look closer at a text (`WORDS`) are
 //!    those of the proven text or there are none.
 //! 3. *A literal is nowhere else.* It is in the outgoing text once, outside of what was edited.
