@@ -482,7 +482,9 @@ impl Session {
 
     /// What is so for a statement that is being prepared.
     pub(super) fn first(&self) -> Arc<First> {
-        let settings = self.pooling.as_ref().and_then(|pooling| match pooling.strange {
+        // A type may be the session's own, too: that of a temporary table's rows.
+        let own = (*self.temporaries != Temporaries::default()).then_some(0);
+        let settings = self.pooling.as_ref().and_then(|pooling| match pooling.strange.or(own) {
             Some(number) => {
                 let mut hash = Sha256::new();
                 hash.update(self.who.slot.to_be_bytes());

@@ -406,3 +406,18 @@ fn a_function_that_loosens_a_session_for_reading_does_not_make_it_write() {
         assert_eq!(shop.truth().one("SELECT count(*) FROM app.written"), "0");
     }
 }
+
+#[test]
+fn a_type_of_one_session_is_not_in_the_statements_of_others() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (ana, bob) = (shop.ana(), shop.bob());
+    // A temporary table's row type is found before PostgreSQL's own type of that name, where it is not called by its schema.
+    ana.run("CREATE TEMP TABLE regions (a integer)");
+    let of_row = ana.try_prepare("SELECT $1::regions IS NULL AS gone");
+    assert!(of_row.is_ok(), "{:?}", of_row.err());
+    ana.run("DROP TABLE regions");
+    let his = bob.prepare("SELECT $1::regions IS NULL AS gone");
+    assert_eq!(his.params()[0].name(), "regions");
+    assert_ne!(his.params()[0].oid(), of_row.unwrap().params()[0].oid());
+    assert_eq!(bob.one("SELECT 1"), "1");
+}
