@@ -118,14 +118,8 @@ impl Session {
             self.say(true, backend::write_parse_complete);
             return Ok(());
         }
-        let script = prepared.script().cloned();
-        let sent = known.as_deref().unwrap_or(name);
-        match script.as_ref().and_then(|script| script.parts.first()) {
-            Some(part) => self.exchange.link.parse(sent, &part.rewritten, &prepared.types),
-            None => self.exchange.link.parse_empty(sent, &prepared.types),
-        }
-        self.parse_sent(known.as_ref(), &prepared);
-        self.sent(Expected::Parse { script: script.map(|script| (script, 0)), shown: true, name: known });
+        let expected = self.send_parse(name, known, &prepared, true);
+        self.sent(expected);
         Ok(())
     }
 

@@ -390,15 +390,23 @@ impl Session {
         pooling.pending.contains_key(name) || pooling.lease.as_mut().is_some_and(|lease| lease.trace.has(name))
     }
 
-    /// The Parse of a statement is on its way under this name; the unnamed one has none.
-    pub(super) fn parse_sent(&mut self, name: Option<&Arc<str>>, prepared: &Arc<Prepared>) {
-        let Some(pooling) = &mut self.pooling else { return };
-        match name {
-            Some(name) => {
-                pooling.pending.insert(name.clone(), self.names.batch());
-            }
-            None => pooling.unnamed = Some(prepared.clone()),
+    /// Sends the Parse of a statement, under the name that it is known by upstream or else the client's; what is then expected. `shown`: it
+    /// is the client's own.
+    pub(super) fn send_parse(&mut self, name: &str, known: Option<Arc<str>>, prepared: &Arc<Prepared>, shown: bool) -> Expected {
+        let script = prepared.script().cloned();
+        let sent = known.as_deref().unwrap_or(name);
+        match script.as_ref().and_then(|script| script.parts.first()) {
+            Some(part) => self.exchange.link.parse(sent, &part.rewritten, &prepared.types),
+            None => self.exchange.link.parse_empty(sent, &prepared.types),
         }
+        match (&mut self.pooling, &known) {
+            (Some(pooling), Some(known)) => {
+                pooling.pending.insert(known.clone(), self.names.batch());
+            }
+            (Some(pooling), None) => pooling.unnamed = Some(prepared.clone()),
+            (None, _) => {}
+        }
+        Expected::Parse { script: script.map(|script| (script, 0)), shown, name: known }
     }
 
     /// Upstream has prepared a statement under a name of ours.
@@ -435,20 +443,13 @@ impl Session {
         }
         let Some(pooling) = &self.pooling else { return Ok(None) };
         let unnamed = pooling.unnamed.as_ref().is_some_and(|unnamed| Arc::ptr_eq(unnamed, prepared));
-        let script = prepared.script().cloned();
         let there = match &known {
             Some(known) => self.has_upstream(known),
             None => !name.is_empty() || matches!(prepared.body, Body::Governance(_) | Body::SqlPrepare(_)) || unnamed,
         };
         if !there {
-            let sent = known.as_deref().unwrap_or("");
-            match script.as_ref().and_then(|script| script.parts.first()) {
-                Some(part) => self.exchange.link.parse(sent, &part.rewritten, &prepared.types),
-                None => self.exchange.link.parse_empty(sent, &prepared.types),
-            }
-            self.parse_sent(known.as_ref(), prepared);
-            let script = script.map(|script| (script, 0));
-            self.expected.push_back(Expected::Parse { script, shown: false, name: known.clone() });
+            let expected = self.send_parse("", known.clone(), prepared, false);
+            self.expected.push_back(expected);
             if let Some(known) = &known
                 && prepared.first.columns.get().is_some()
                 && prepared.first.versions.0 != self.footing.versions().0
