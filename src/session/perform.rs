@@ -149,28 +149,8 @@ impl Session {
     /// Sends a statement of ours and waits for its answer. The queue is empty.
     pub(super) async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
         // Sync would end an implicit transaction; those that begin or end one are ended by it all the same.
-        let end = match statement {
-            Housekeeping::ShowSearchPath | Housekeeping::Look if !self.block && self.implicit() => End::Flush,
-            Housekeeping::ShowSearchPath
-            | Housekeeping::Look
-            | Housekeeping::Carry
-            | Housekeeping::DiscardAll
-            | Housekeeping::DiscardPlans
-            | Housekeeping::OnlyRead
-            | Housekeeping::ResetAll
-            | Housekeeping::Restore { .. }
-            | Housekeeping::Take { .. }
-            | Housekeeping::Attach { .. }
-            | Housekeeping::Execute { .. }
-            | Housekeeping::Define { .. }
-            | Housekeeping::Begin
-            | Housekeeping::BeginWriting
-            | Housekeeping::Commit
-            | Housekeeping::Rollback
-            | Housekeeping::BecomeOwner
-            | Housekeeping::BecomeOwnerOutside
-            | Housekeeping::ResetRole => End::Sync,
-        };
+        let looks = matches!(statement, Housekeeping::ShowSearchPath | Housekeeping::Look);
+        let end = if looks && !self.block && self.implicit() { End::Flush } else { End::Sync };
         let outbox = &mut self.exchange.outbox;
         let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
         match converse(&mut self.exchange.link, &statement, end, self.status, &mut aside).await {
@@ -193,27 +173,8 @@ impl Session {
                 }
                 Ok(Err(Report::error(SqlState::from_code(&error.code), error.message)))
             }
-            Err(ConverseError::Lost(cause)) => Err(match statement {
-                Housekeeping::Commit => SessionError::CommitUnknown(cause),
-                Housekeeping::Attach { .. }
-                | Housekeeping::Execute { .. }
-                | Housekeeping::Define { .. }
-                | Housekeeping::Begin
-                | Housekeeping::BeginWriting
-                | Housekeeping::Rollback
-                | Housekeeping::BecomeOwner
-                | Housekeeping::BecomeOwnerOutside
-                | Housekeeping::ResetRole
-                | Housekeeping::Look
-                | Housekeeping::Carry
-                | Housekeeping::DiscardAll
-                | Housekeeping::DiscardPlans
-                | Housekeeping::OnlyRead
-                | Housekeeping::ResetAll
-                | Housekeeping::Restore { .. }
-                | Housekeeping::Take { .. }
-                | Housekeeping::ShowSearchPath => SessionError::UpstreamLost(cause),
-            }),
+            Err(ConverseError::Lost(cause)) if statement == Housekeeping::Commit => Err(SessionError::CommitUnknown(cause)),
+            Err(ConverseError::Lost(cause)) => Err(SessionError::UpstreamLost(cause)),
         }
     }
 

@@ -18,7 +18,7 @@ impl Session {
             return Err(Refusal::Told(Box::new(report)));
         }
         let rows: Vec<Vec<String>> = match view {
-            ProxyView::Pools => vec![self.session_pool(), self.control_pool()],
+            ProxyView::Pools => vec![self.session_pool(), self.own_pool("pgusher_control", Login::Control)],
             ProxyView::Sessions => self.sessions(),
             ProxyView::Stats => self.stats(),
         };
@@ -47,10 +47,6 @@ impl Session {
             .into_iter()
             .chain(numbers.map(|number| number.to_string()))
             .collect()
-    }
-
-    fn control_pool(&self) -> Vec<String> {
-        self.own_pool("pgusher_control", Login::Control)
     }
 
     fn own_pool(&self, name: &str, login: Login) -> Vec<String> {
