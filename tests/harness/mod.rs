@@ -6,6 +6,7 @@
 mod audit;
 mod bench;
 mod client;
+mod document;
 mod http;
 mod issuer;
 mod keeper;
@@ -18,6 +19,7 @@ mod upstream;
 pub use audit::{Audited, records, settings as audit_settings};
 pub use bench::{Bench, account, block};
 pub use client::{Client, NULL, Refusal, connect_upstream};
+pub use document::table_of;
 pub use http::{Http, HttpAnswer, patch};
 pub use issuer::{Issuer, seconds};
 pub use proxy::{Proxy, ProxySettings};

@@ -7,13 +7,10 @@ use super::certificates::{by_certificate, proxy};
 use super::oauthbearer::logged_in;
 use super::pooling::sharing;
 use super::scram::{by_scram, generated};
-use crate::harness::{Client, Issuer, Mechanism, Pki, RawClient, Shop, frame};
+use crate::harness::{Client, Issuer, Mechanism, Pki, RawClient, Shop, frame, table_of};
 
 const ANA: &str = "ana@example.com";
 const BI: &str = "bi_tool";
-
-const FIRST: &str = "<!-- Made by a test: PGUSHER_WRITE_DOCS=1 cargo test --test all identity_paths -->\n";
-const LAST: &str = "<!-- end of what a test made -->\n";
 
 /// Where in a session identity is asked for, and how.
 const PLACES: [(&str, &str); 6] = [
@@ -128,14 +125,5 @@ fn every_path_gives_the_human() {
         assert_eq!(said, vec![format!("{ANA}, t"); PLACES.len()], "{path}");
         table.push_str(&format!("| {path} | {} |\n", said.join(" | ")));
     }
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/identity.md");
-    let text = std::fs::read_to_string(file).expect("the document is there");
-    let (before, rest) = text.split_once(FIRST).expect("the table's beginning");
-    let (_, after) = rest.split_once(LAST).expect("the table's end");
-    let fresh = format!("{before}{FIRST}{table}{LAST}{after}");
-    if std::env::var_os("PGUSHER_WRITE_DOCS").is_some() {
-        std::fs::write(file, fresh).expect("the document can be written");
-    } else {
-        assert_eq!(text, fresh, "docs/identity.md is not what was seen: run with PGUSHER_WRITE_DOCS=1");
-    }
+    table_of("identity", "identity_paths", &table);
 }

@@ -2,7 +2,7 @@
 //! session is what it is on a connection of its own.
 
 use crate::harness::frame::{bind, close, execute, parse, query, sync};
-use crate::harness::{Mechanism, RawClient, Shop, until};
+use crate::harness::{Mechanism, RawClient, Shop, table_of, until};
 
 /// A shop whose ordinary sessions share so many connections.
 pub(crate) fn sharing(mechanism: Mechanism, connections: usize, more: &str) -> Shop {
@@ -290,20 +290,8 @@ fn a_session_keeps_its_connection_exactly_while_it_must() {
         let until = if keeps { format!("`{ends}`") } else { String::new() };
         table.push_str(&format!("| {what}: `{begins}` | {} | {until} |\n", if keeps { "kept" } else { "given back" }));
     }
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/pooling.md");
-    let text = std::fs::read_to_string(file).expect("the document is there");
-    let (before, rest) = text.split_once(FIRST).expect("the table's beginning");
-    let (_, after) = rest.split_once(LAST).expect("the table's end");
-    let fresh = format!("{before}{FIRST}{table}{LAST}{after}");
-    if std::env::var_os("PGUSHER_WRITE_DOCS").is_some() {
-        std::fs::write(file, fresh).expect("the document can be written");
-    } else {
-        assert_eq!(text, fresh, "docs/pooling.md is not what was seen: run with PGUSHER_WRITE_DOCS=1");
-    }
+    table_of("pooling", "keeps_its_connection", &table);
 }
-
-const FIRST: &str = "<!-- Made by a test: PGUSHER_WRITE_DOCS=1 cargo test --test all keeps_its_connection -->\n";
-const LAST: &str = "<!-- end of what a test made -->\n";
 
 #[test]
 fn administrators_see_the_pools_and_everybody_how_they_have_their_connection() {
