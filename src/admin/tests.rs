@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::{Pages, serve};
 use crate::catalog::{Footing, SearchPath};
-use crate::config::Http;
+use crate::config::{Http, PoolMode};
 use crate::error::{Report, StoreError};
 use crate::event::Events;
 use crate::governance::Command;
@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::policy::Subject;
 use crate::session::{Governor, Reply};
 use crate::upstream::tls::UpstreamTls;
-use crate::upstream::{Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Upstream};
+use crate::upstream::{Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, SharedSettings, Upstream};
 
 /// Has a footing, or none.
 struct Plane(AtomicBool);
@@ -54,8 +54,7 @@ impl Governor for Plane {
 }
 
 fn pool() -> Pool {
-    let lane =
-        |connections| LaneSettings { account: Account { user: "nobody".to_owned(), password: None }, max_connections: connections };
+    let account = Account { user: "nobody".to_owned(), password: None };
     Pool::new(PoolSettings {
         upstream: Upstream {
             host: Host::Tcp("127.0.0.1".to_owned()),
@@ -64,10 +63,10 @@ fn pool() -> Pool {
             tls: UpstreamTls::Disabled,
             connect_timeout: Duration::from_secs(1),
         },
-        session: lane(7),
-        control: lane(3),
+        shared: SharedSettings::plain(account.clone(), 7),
+        mode: PoolMode::Session,
+        control: LaneSettings { account, max_connections: 3 },
         wait: Duration::from_secs(1),
-        shared: None,
     })
 }
 

@@ -74,6 +74,7 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         part_calls: rest.part_calls,
         unalterable_owners: rest.unalterable,
         stand_ins: rest.stand_ins,
+        forgetful: rest.forgetful,
         keys: rest.keys.into_iter().map(|(relation, columns, groupable)| PrimaryKey { relation, columns, groupable }).collect(),
     })
 }
@@ -309,6 +310,7 @@ struct RestRow {
     unalterable: Vec<Name>,
     keys: Vec<(Oid, Vec<i16>, Vec<i16>)>,
     stand_ins: Vec<(Oid, Oid)>,
+    forgetful: bool,
 }
 
 /// Oid, schema, name, kind, owner, relation, types it is made of, functions it calls.
@@ -481,6 +483,14 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      AND n.nspname = CASE WHEN v.relname LIKE '%\_information\_schema.%' THEN 'information_schema' ELSE 'pg_catalog' END
    WHERE v.relkind = 'v') AS stand_ins,
+  (SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_language AS l WHERE l.lanname NOT IN ('internal', 'c', 'sql', 'plpgsql'))
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid >= 16384 AND p.probin IS NOT NULL
+       AND pg_catalog.regexp_replace(p.probin, '^.*/', '') NOT IN (
+      '_int', 'adminpack', 'amcheck', 'autoinc', 'bloom', 'btree_gin', 'btree_gist', 'citext', 'cube', 'dict_int',
+      'dict_xsyn', 'earthdistance', 'file_fdw', 'fuzzystrmatch', 'hstore', 'insert_username', 'lo', 'ltree', 'moddatetime',
+      'pageinspect', 'pg_buffercache', 'pg_freespacemap', 'pg_prewarm', 'pg_stat_statements', 'pg_trgm', 'pg_visibility',
+      'pg_walinspect', 'pgcrypto', 'pgrowlocks', 'pgstattuple', 'pgxml', 'plpgsql', 'postgis-3', 'postgres_fdw', 'seg',
+      'sslinfo', 'tablefunc', 'tcn', 'tsm_system_rows', 'tsm_system_time', 'unaccent', 'uuid-ossp', 'vector'))) AS forgetful,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, pg_catalog.to_jsonb(c.conkey),
       (SELECT coalesce(pg_catalog.jsonb_agg(a.attnum ORDER BY a.attnum), '[]'::pg_catalog.jsonb)
        FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem

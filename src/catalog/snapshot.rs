@@ -319,6 +319,8 @@ pub struct CatalogParts {
     pub keys: Vec<PrimaryKey>,
     /// Views of ours that stand for relations of the catalogs: (view, catalog).
     pub stand_ins: Vec<(Oid, Oid)>,
+    /// DISCARD ALL takes away whatever code can leave in a connection's memory, as far as is known.
+    pub forgetful: bool,
 }
 
 /// A table's primary key, checked at once: grouped by it, every other column has one value in each group.
@@ -366,6 +368,7 @@ struct Index {
     part_calls: HashMap<Oid, Vec<Oid>>,
     unalterable_owners: HashSet<Name>,
     stand_ins: Vec<(Oid, Oid)>,
+    forgetful: bool,
     keys: HashMap<Oid, PrimaryKey>,
 }
 
@@ -395,6 +398,7 @@ impl Index {
         }
         catalog.unalterable_owners.extend(parts.unalterable_owners);
         catalog.stand_ins = parts.stand_ins;
+        catalog.forgetful = parts.forgetful;
         for (referencing, referenced) in parts.references {
             catalog.referencing.entry(referenced).or_default().push(referencing);
         }
@@ -563,6 +567,12 @@ impl CatalogSnapshot {
     /// Views of ours that stand for relations of the catalogs: (view, catalog). The views themselves are not among the relations.
     pub fn stand_ins(&self) -> &[(Oid, Oid)] {
         &self.shared.stand_ins
+    }
+
+    /// Whether DISCARD ALL takes away whatever code can leave in a connection's memory. Not so with languages that have variables of a
+    /// session's (PL/Perl's `%_SHARED`), and libraries that may hold anything (connections of dblink).
+    pub fn is_forgetful(&self) -> bool {
+        self.shared.forgetful
     }
 
     /// Whether `pgusher_owner` may alter a relation (a superuser's it may not).

@@ -95,9 +95,7 @@ impl Served {
         let registry = Registry::new(wiring::upstream(settings)?);
         let store = Store::start(wiring::store(settings)?, Arc::clone(&registry), events.clone()).await?;
         let pool = Arc::new(Pool::new(wiring::pool(settings)?));
-        if let Some(shared) = pool.shared() {
-            tokio::spawn(Arc::clone(shared).tend());
-        }
+        tokio::spawn(Arc::clone(pool.shared()).tend());
         let environment = Environment {
             governor: store.clone(),
             pool: Arc::clone(&pool),

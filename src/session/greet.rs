@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
@@ -13,6 +14,7 @@ use super::pooling::{self, Pooling};
 use super::relay::HIDDEN_PARAMETERS;
 use super::run::{Rest, Session, Start, Who};
 use super::settings::{self, PathTracker};
+use crate::config::PoolMode;
 use crate::error::Report;
 use crate::error::session::SessionError;
 use crate::event::{Event, Identity, Receipts};
@@ -20,7 +22,7 @@ use crate::startup::Authenticated;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
 use crate::upstream::send::{End, Link};
-use crate::upstream::{Connection, Ending, Enlisted, Login, Profile, Shared, Sharing, Taker};
+use crate::upstream::{Connection, Ending, Enlisted, Lease, Login, Permit, Profile, Shared, Sharing, Taker, UpstreamError};
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, ClientStream};
@@ -30,30 +32,49 @@ pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
     let session = authenticated.session;
     let mut enlisted =
         environment.registry.enlist(authenticated.minor, session, authenticated.principal, authenticated.token.clone());
-    let login = if authenticated.admin { Login::Control } else { Login::Session };
-    let ending = enlisted.ending();
-    if let (Login::Session, Some(sharing), None) = (login, environment.pool.shared().cloned(), ending)
-        && environment.events.admit()
-    {
-        return share(authenticated, environment, &sharing, enlisted).await;
-    }
-    let acquired = match ending {
+    let acquired = match enlisted.ending() {
         Some(ending) => Err(over(ending)),
         None if !environment.events.admit() => Err(SessionError::Unrecorded),
+        None if !authenticated.admin => {
+            return match authenticated.pool_mode.unwrap_or(environment.pool.mode()) {
+                PoolMode::Session => keep(authenticated, environment, enlisted).await,
+                PoolMode::Transaction => share(authenticated, environment, enlisted).await,
+            };
+        }
         None => tokio::select! {
             ending = enlisted.ended() => Err(over(ending)),
-            acquired = environment.pool.acquire(login, &authenticated.parameters) => acquired.map_err(SessionError::from),
+            acquired = environment.pool.acquire(Login::Control, &authenticated.parameters) => acquired.map_err(SessionError::from),
         },
     };
     match acquired {
-        Ok(connection) => serve(authenticated, environment.clone(), connection, enlisted).await,
+        Ok(connection) => serve(authenticated, environment, connection, enlisted).await,
         Err(error) => {
             turn_away(authenticated.stream, &error, &environment, (&authenticated.identity, &authenticated.receipts)).await
         }
     }
 }
 
-/// Serves a client over an upstream connection that is its own.
+/// A connection with a session's identity.
+struct Opened {
+    upstream: Opening,
+    secret_key: Bytes,
+    /// The identity's slot.
+    slot: i64,
+    path: PathTracker,
+    hold: Hold,
+}
+
+/// What becomes of a session's connection when the session ends.
+enum Hold {
+    /// It ends, too.
+    Own(#[allow(dead_code, reason = "held for its Drop")] Permit),
+    /// Another session gets it.
+    Kept(Arc<Sharing>, Box<Lease>),
+    /// The session shares connections, and has none that is its own.
+    Shared,
+}
+
+/// Serves a client over an upstream connection that ends with the session.
 pub(super) async fn serve(
     authenticated: Authenticated,
     environment: Arc<Environment>,
@@ -61,63 +82,106 @@ pub(super) async fn serve(
     mut enlisted: Enlisted,
 ) {
     let Connection { stream, read_ahead, parameters, process_id, secret_key, permit } = connection;
-    enlisted.aim(process_id, secret_key).await;
     let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters, process_id };
     let opened = tokio::select! {
         biased;
         ending = enlisted.ended() => Err(over(ending)),
         opened = upstream.open(&authenticated, &environment) => opened,
     };
-    let (slot, path) = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            turn_away(authenticated.stream, &error, &environment, (&authenticated.identity, &authenticated.receipts)).await;
-            return;
-        }
+    let opened = opened.map(|(slot, path)| Opened { upstream, secret_key, slot, path, hold: Hold::Own(permit) });
+    attend(authenticated, environment, opened, enlisted).await;
+}
+
+/// Serves a client over an upstream connection that it keeps, which others had before and will have after.
+async fn keep(authenticated: Authenticated, environment: Arc<Environment>, mut enlisted: Enlisted) {
+    let opened = tokio::select! {
+        biased;
+        ending = enlisted.ended() => Err(over(ending)),
+        opened = open_kept(&authenticated, &environment) => opened,
     };
-    enlisted.attached(slot);
+    attend(authenticated, environment, opened, enlisted).await;
+}
+
+async fn attend(
+    authenticated: Authenticated,
+    environment: Arc<Environment>,
+    opened: Result<Opened, SessionError>,
+    enlisted: Enlisted,
+) {
     let of = (authenticated.identity.clone(), authenticated.receipts.clone());
-    let session = match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, None)) {
-        Ok(session) => session,
-        Err((stream, error)) => {
-            turn_away(stream, &error, &environment, (&of.0, &of.1)).await;
-            return;
-        }
+    let Opened { upstream, secret_key, slot, path, hold } = match opened {
+        Ok(opened) => opened,
+        Err(error) => return turn_away(authenticated.stream, &error, &environment, (&of.0, &of.1)).await,
     };
-    go_on(session, enlisted).await;
-    drop(permit);
+    enlisted.aim(upstream.process_id, secret_key).await;
+    enlisted.attached(slot);
+    match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, None)) {
+        Ok(session) => go_on(session, enlisted, hold).await,
+        Err((stream, error)) => turn_away(stream, &error, &environment, (&of.0, &of.1)).await,
+    }
 }
 
 /// Serves a session that has been greeted.
-async fn go_on(mut session: Session, mut enlisted: Enlisted) {
+async fn go_on(mut session: Session, mut enlisted: Enlisted, hold: Hold) {
     let served = tokio::select! {
         biased;
         ending = enlisted.ended() => Err(over(ending)),
         served = session.serve() => served.map_err(SessionError::refine),
     };
-    end(session, enlisted, served).await;
+    end(session, enlisted, served, hold).await;
 }
 
 /// Serves a client that shares upstream connections with others.
-async fn share(authenticated: Authenticated, environment: Arc<Environment>, sharing: &Arc<Sharing>, mut enlisted: Enlisted) {
+async fn share(authenticated: Authenticated, environment: Arc<Environment>, mut enlisted: Enlisted) {
+    let sharing = environment.pool.shared().clone();
     let (profile, application) = pooling::profile(&authenticated.parameters);
     let of = (authenticated.identity.clone(), authenticated.receipts.clone());
     let opened = tokio::select! {
         biased;
         ending = enlisted.ended() => Err(over(ending)),
-        opened = open_shared(&authenticated, &environment, sharing, &profile) => opened,
+        opened = open_shared(&authenticated, &environment, &sharing, &profile) => opened,
     };
     let (mut upstream, slot, path) = match opened {
         Ok(opened) => opened,
         Err(error) => return turn_away(authenticated.stream, &error, &environment, (&of.0, &of.1)).await,
     };
-    let told = application.clone().unwrap_or_else(|| "pgusher".to_owned());
-    upstream.parameters.insert("application_name".to_owned(), told);
+    upstream.calls_itself(application.as_ref());
     enlisted.attached(slot);
-    let pooling = Pooling::new(sharing.clone(), enlisted.aim_of(), profile, application);
+    let pooling = Pooling::new(sharing, enlisted.aim_of(), profile, application);
     match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, Some(pooling))) {
-        Ok(session) => go_on(session, enlisted).await,
+        Ok(session) => go_on(session, enlisted, Hold::Shared).await,
         Err((stream, error)) => turn_away(stream, &error, &environment, (&of.0, &of.1)).await,
+    }
+}
+
+/// A connection for a whole session. What others have left on it is gone, or was never there.
+async fn open_kept(of: &Authenticated, environment: &Environment) -> Result<Opened, SessionError> {
+    let sharing = environment.pool.shared();
+    let mut profile = of.parameters.clone();
+    // It is always the same.
+    profile.remove("client_encoding");
+    let profile = Arc::new(profile);
+    loop {
+        let mut shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile: &profile }).await?;
+        let used = shared.lease.used;
+        match shared.clean().await {
+            Ok(()) => {}
+            // It was dead, and is gone now.
+            Err(UpstreamError::Lost(_)) if used => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let Shared { link, mut lease } = shared;
+        lease.trace.kept();
+        let (parameters, path) = ((*lease.parameters).clone(), PathTracker::new(settings::parse(&lease.path)));
+        let mut upstream = Opening { link, parameters, process_id: lease.process_id };
+        let slot = match upstream.attach(of, environment).await {
+            Ok(slot) => slot,
+            Err(SessionError::UpstreamLost(_)) if used => continue,
+            Err(error) => return Err(error),
+        };
+        upstream.calls_itself(of.parameters.get("application_name"));
+        let secret_key = lease.secret_key.clone();
+        return Ok(Opened { upstream, secret_key, slot, path, hold: Hold::Kept(sharing.clone(), Box::new(lease)) });
     }
 }
 
@@ -164,6 +228,12 @@ impl Opening {
         let shown = self.converse(Housekeeping::ShowSearchPath).await?.map_err(|error| SessionError::Attach(error.message))?;
         let shown = shown.rows.into_iter().flatten().flatten().next().unwrap_or_default();
         Ok((slot, PathTracker::new(settings::parse(&shown))))
+    }
+
+    /// What a client is told that `application_name` is.
+    fn calls_itself(&mut self, application: Option<&String>) {
+        let told = application.cloned().unwrap_or_else(|| "pgusher".to_owned());
+        self.parameters.insert("application_name".to_owned(), told);
     }
 
     async fn attach(&mut self, of: &Authenticated, environment: &Environment) -> Result<i64, SessionError> {
@@ -261,11 +331,11 @@ async fn turn_away(
             let _ = stream.shutdown().await;
         }
     };
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), farewell).await;
+    let _ = tokio::time::timeout(Duration::from_secs(5), farewell).await;
 }
 
 /// Ends a session: the client is told why, and nothing goes on upstream.
-async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), SessionError>) {
+async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), SessionError>, hold: Hold) {
     let environment = session.environment.clone();
     let between = served.is_ok();
     session.record_unfinished(served.as_ref().err());
@@ -307,8 +377,21 @@ async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), Sessio
         }
     }
     enlisted.disarm().await;
-    session.exchange.part().await;
+    match hold {
+        Hold::Kept(sharing, lease) if between && session.can_be_followed() => {
+            // It is given back clean: nobody shall wait for that at a login.
+            let mut shared = Shared { link: session.exchange.link, lease: *lease };
+            let cleaned = tokio::time::timeout(CLEANING, shared.clean()).await;
+            if matches!(cleaned, Ok(Ok(()))) {
+                sharing.release(shared);
+            }
+        }
+        Hold::Kept(..) | Hold::Own(_) | Hold::Shared => session.exchange.part().await,
+    }
 }
+
+/// How long upstream may take to forget a session.
+const CLEANING: Duration = Duration::from_secs(10);
 
 fn log(error: &SessionError, environment: &Environment) {
     match error {

@@ -106,7 +106,7 @@ impl Pooling {
         }
     }
 
-    fn note(&mut self, leaves: Leaves) {
+    fn note(&mut self, leaves: Leaves, forgetful: bool) {
         self.unsettled |= leaves.asks;
         if leaves.asks || leaves.sets {
             self.strangeness += 1;
@@ -115,6 +115,7 @@ impl Pooling {
         self.sequences |= leaves.sequences;
         if let Some(lease) = &mut self.lease {
             lease.trace.shaken |= leaves.shakes;
+            lease.trace.spoiled |= leaves.shakes && !forgetful;
             lease.trace.wrote |= leaves.writes || leaves.sequences || leaves.asks;
         }
     }
@@ -182,7 +183,8 @@ impl Session {
         for part in &script.parts {
             let (code, indirect) = *part.behind.get_or_init(|| behind(&part.rewritten, &self.footing));
             let Leaves { asks, shakes, writes, sequences, sets } = part.leaves;
-            pooling.note(Leaves { asks: asks || code, shakes: shakes || code, writes: writes || indirect, sequences, sets });
+            let leaves = Leaves { asks: asks || code, shakes: shakes || code, writes: writes || indirect, sequences, sets };
+            pooling.note(leaves, self.footing.catalog.is_forgetful());
         }
     }
 
@@ -274,6 +276,16 @@ impl Session {
             pooling.sharing.release(Shared { link, lease });
         }
         Ok(false)
+    }
+
+    /// Whether its connection may be another session's when this one has ended, after DISCARD ALL.
+    pub(super) fn can_be_followed(&mut self) -> bool {
+        // That the client has said so itself does not matter.
+        self.detached = false;
+        if matches!(self.state, State::Closed) {
+            self.state = State::Ready;
+        }
+        self.is_between() && self.footing.catalog.is_forgetful()
     }
 
     /// Whether no transaction is open and nothing is under way.

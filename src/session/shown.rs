@@ -4,6 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::Reply;
 use super::run::Session;
+use crate::config::PoolMode;
 use crate::error::Report;
 use crate::error::session::Refusal;
 use crate::governance::{self, Command, ProxyView};
@@ -18,7 +19,7 @@ impl Session {
             return Err(Refusal::Told(Box::new(report)));
         }
         let rows: Vec<Vec<String>> = match view {
-            ProxyView::Pools => vec![self.session_pool(), self.own_pool("pgusher_control", Login::Control)],
+            ProxyView::Pools => vec![self.session_pool(), self.control_pool()],
             ProxyView::Sessions => self.sessions(),
             ProxyView::Stats => self.stats(),
         };
@@ -31,7 +32,11 @@ impl Session {
     }
 
     fn session_pool(&self) -> Vec<String> {
-        let Some(shared) = self.environment.pool.shared() else { return self.own_pool("pgusher_session", Login::Session) };
+        let shared = self.environment.pool.shared();
+        let mode = match self.environment.pool.mode() {
+            PoolMode::Session => "session",
+            PoolMode::Transaction => "transaction",
+        };
         let figures = shared.figures();
         let numbers = [
             figures.open as u64,
@@ -43,17 +48,14 @@ impl Session {
             u64::try_from(figures.waited.as_millis()).unwrap_or(u64::MAX),
             figures.vain,
         ];
-        ["pgusher_session".to_owned(), "transaction".to_owned()]
-            .into_iter()
-            .chain(numbers.map(|number| number.to_string()))
-            .collect()
+        ["pgusher_session".to_owned(), mode.to_owned()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
     }
 
-    fn own_pool(&self, name: &str, login: Login) -> Vec<String> {
+    fn control_pool(&self) -> Vec<String> {
         let pool = &self.environment.pool;
-        let (most, free) = (pool.most(login), pool.free(login));
+        let (most, free) = (pool.most(Login::Control), pool.free(Login::Control));
         let numbers = [most.saturating_sub(free), 0, 0, most, 0, 0, 0, 0];
-        [name.to_owned(), "session".to_owned()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
+        ["pgusher_control".to_owned(), "session".to_owned()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
     }
 
     fn sessions(&self) -> Vec<Vec<String>> {
@@ -68,7 +70,7 @@ impl Session {
 
     fn stats(&self) -> Vec<Vec<String>> {
         let texts = self.environment.readings.figures();
-        let shared = self.environment.pool.shared().map(|shared| shared.figures()).unwrap_or_default();
+        let shared = self.environment.pool.shared().figures();
         let (catalog, policies) = self.shared.versions();
         let counted = [
             ("sessions", self.environment.registry.len() as u64),

@@ -47,7 +47,7 @@ impl Negotiated {
             if database != rules.database {
                 return Err(StartupError::Database(Arc::clone(&database)));
             }
-            let Admitted { mut settings, on_behalf_of, .. } = admitted?;
+            let Admitted { mut settings, on_behalf_of, pool_mode, auth: _ } = admitted?;
             let proven = match on_behalf_of {
                 Some(person) => {
                     let actor = Arc::clone(&proven.name);
@@ -59,11 +59,11 @@ impl Negotiated {
             if proven.bearing.reading {
                 settings.insert(READING.0.to_owned(), READING.1.to_owned());
             }
-            Ok((proven, settings))
+            Ok((proven, settings, pool_mode))
         }
         .await;
         match outcome {
-            Ok((proven, parameters)) => Ok(Authenticated {
+            Ok((proven, parameters, pool_mode)) => Ok(Authenticated {
                 identity: Arc::new(Identity {
                     session: accepted.session,
                     principal: Arc::clone(&proven.name),
@@ -85,6 +85,7 @@ impl Negotiated {
                 token: proven.token,
                 expires: proven.expires,
                 parameters,
+                pool_mode,
                 database,
                 minor,
                 address: accepted.address,

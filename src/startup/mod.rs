@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use self::intake::Failure;
 use self::negotiate::Asked;
 use crate::authn::{ANY_USER, Directory, Issuers, Throttle};
-use crate::config::{CertificateName, CertificateRole, SaslLogin};
+use crate::config::{CertificateName, CertificateRole, PoolMode, SaslLogin};
 use crate::error::edge::StartupError;
 use crate::event::{Event, Events, Identity, Receipts, SessionId};
 use crate::policy::{Bearing, PrincipalId};
@@ -132,6 +132,8 @@ pub struct Authenticated {
     pub expires: Option<SystemTime>,
     /// Startup parameters by PostgreSQL's spelling of their names, `options` taken apart; `user` and `database` left out.
     pub parameters: BTreeMap<String, String>,
+    /// For how long it wants an upstream connection, if it says so.
+    pub pool_mode: Option<PoolMode>,
     /// The database.
     pub database: Arc<str>,
     /// The minor of protocol 3 to speak.

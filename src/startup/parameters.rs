@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::PoolMode;
 use crate::error::edge::{Method, ParameterError};
 use crate::name::Name;
 
@@ -59,6 +60,9 @@ const ON_BEHALF_OF: &str = "pgusher.on_behalf_of";
 /// How the client wants to show who it is.
 const AUTH: &str = "pgusher.auth";
 
+/// For how long the session wants an upstream connection.
+const POOL_MODE: &str = "pgusher.pool_mode";
+
 /// What a startup packet asks for.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Admitted {
@@ -68,6 +72,8 @@ pub(super) struct Admitted {
     pub on_behalf_of: Option<String>,
     /// How it wants to show who it is, if it says so.
     pub auth: Option<Method>,
+    /// For how long it wants an upstream connection, if it says so.
+    pub pool_mode: Option<PoolMode>,
 }
 
 /// Checks the settings of a startup packet: those in `options` first, then the others, which count more.
@@ -94,6 +100,14 @@ fn admit_one(admitted: &mut Admitted, name: &str, value: &str) -> Result<(), Par
             "scram-sha-256" => Some(Method::Scram),
             "certificate" => Some(Method::Certificate),
             _ => return Err(ParameterError::Value { name: Arc::from(AUTH), value: Arc::from(value) }),
+        };
+        return Ok(());
+    }
+    if name.eq_ignore_ascii_case(POOL_MODE) {
+        admitted.pool_mode = match value.to_ascii_lowercase().as_str() {
+            "session" => Some(PoolMode::Session),
+            "transaction" => Some(PoolMode::Transaction),
+            _ => return Err(ParameterError::Value { name: Arc::from(POOL_MODE), value: Arc::from(value) }),
         };
         return Ok(());
     }

@@ -39,6 +39,11 @@ pub enum Housekeeping<'a> {
     },
     /// DISCARD ALL
     DiscardAll,
+    /// Has `random()` begin elsewhere.
+    Seed {
+        /// A number from -1 to 1.
+        seed: &'a str,
+    },
     /// DISCARD PLANS
     DiscardPlans,
     /// SET default_transaction_read_only = on
@@ -98,6 +103,7 @@ impl Housekeeping<'_> {
                 "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) AS s"
             }
             Self::DiscardAll => "DISCARD ALL",
+            Self::Seed { .. } => "SELECT pg_catalog.setseed($1::pg_catalog.float8)",
             Self::DiscardPlans => "DISCARD PLANS",
             Self::OnlyRead => "SET default_transaction_read_only = on",
             Self::Carry => "SELECT pgusher.carry()",
@@ -121,6 +127,7 @@ impl Housekeeping<'_> {
         let parameters: &[&str] = match self {
             Self::Attach { payload, signature, inside: _ } | Self::Take { payload, signature } => &[payload, signature],
             Self::Restore { settings } => &[settings],
+            Self::Seed { seed } => &[seed],
             Self::Execute { payload, statement, fetch, signature } => {
                 &[payload, statement, if *fetch { "true" } else { "false" }, signature]
             }
@@ -149,7 +156,7 @@ impl Housekeeping<'_> {
     fn types(&self) -> Vec<u8> {
         let oids: &[u32] = match self {
             Self::Attach { .. } | Self::Take { .. } => &[TEXT, TEXT],
-            Self::Restore { .. } => &[TEXT],
+            Self::Restore { .. } | Self::Seed { .. } => &[TEXT],
             Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
             Self::Define { .. } => &[TEXT, TEXT, TEXT],
             Self::Begin

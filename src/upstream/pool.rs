@@ -1,7 +1,7 @@
 //! The only way to get an upstream connection.
 //!
-//! In: which login. Out: a [`Connection`] of a session's own, or a turn on a shared one ([`Sharing`]). Never: more connections of a login
-//! than the settings allow.
+//! In: which login. Out: a [`Connection`] of a session's own, or one that others had before and will have after ([`Sharing`]). Never: more
+//! connections of a login than the settings allow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
 use super::shared::{Place, SharedSettings, Sharing};
+use crate::config::PoolMode;
 
 /// Which upstream login a connection uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +22,7 @@ pub enum Login {
     Control,
 }
 
-/// One login's part of the pool.
+/// The admins' part of the pool.
 #[derive(Clone, Debug)]
 pub struct LaneSettings {
     /// Who logs in.
@@ -35,22 +36,22 @@ pub struct LaneSettings {
 pub struct PoolSettings {
     /// Where upstream is.
     pub upstream: Upstream,
-    /// The login of sessions.
-    pub session: LaneSettings,
+    /// The connections of ordinary sessions.
+    pub shared: SharedSettings,
+    /// For how long such a session has one, unless it asks for something else.
+    pub mode: PoolMode,
     /// The login of admins' sessions.
     pub control: LaneSettings,
-    /// How long a session may wait for a connection.
+    /// How long an admin's session may wait for a connection.
     pub wait: Duration,
-    /// Whether ordinary sessions take turns on connections, and how.
-    pub shared: Option<SharedSettings>,
 }
 
 /// Upstream connections, counted per login.
 #[derive(Debug)]
 pub struct Pool {
     upstream: Upstream,
-    shared: Option<Arc<Sharing>>,
-    session: Lane,
+    shared: Arc<Sharing>,
+    mode: PoolMode,
     control: Lane,
     wait: Duration,
 }
@@ -88,9 +89,9 @@ impl Pool {
     /// A pool without connections yet.
     pub fn new(settings: PoolSettings) -> Self {
         Self {
-            shared: settings.shared.map(|shared| Sharing::new(settings.upstream.clone(), shared)),
+            shared: Sharing::new(settings.upstream.clone(), settings.shared),
+            mode: settings.mode,
             upstream: settings.upstream,
-            session: Lane::new(settings.session),
             control: Lane::new(settings.control),
             wait: settings.wait,
         }
@@ -99,43 +100,45 @@ impl Pool {
     /// A fresh connection of this login, at its first ReadyForQuery. The parameters become its session defaults: they must have
     /// been admitted by startup.
     pub async fn acquire(&self, login: Login, parameters: &BTreeMap<String, String>) -> Result<Connection, UpstreamError> {
-        let lane = self.lane(login);
-        let permit = lane.place(self.wait).await?;
-        connect(&self.upstream, &lane.account, parameters, permit).await
+        match login {
+            Login::Session => self.shared.fresh(parameters).await,
+            Login::Control => {
+                let permit = self.control.place(self.wait).await?;
+                connect(&self.upstream, &self.control.account, parameters, permit).await
+            }
+        }
     }
 
-    /// The connections that ordinary sessions take turns on, where they do.
-    pub fn shared(&self) -> Option<&Arc<Sharing>> {
-        self.shared.as_ref()
+    /// The connections of ordinary sessions.
+    pub fn shared(&self) -> &Arc<Sharing> {
+        &self.shared
     }
 
-    /// How many connections of a session's own this login may have.
+    /// For how long such a session has one, unless it asks for something else.
+    pub fn mode(&self) -> PoolMode {
+        self.mode
+    }
+
+    /// How many connections this login may have.
     pub fn most(&self, login: Login) -> usize {
-        self.lane(login).most
+        match login {
+            Login::Session => self.shared.most(),
+            Login::Control => self.control.most,
+        }
     }
 
-    /// How many connections of this login may still be opened, for metrics.
+    /// How many connections of this login may still be had, for metrics.
     pub fn free(&self, login: Login) -> usize {
-        match (login, &self.shared) {
-            (Login::Session, Some(shared)) => shared.free(),
-            (Login::Session, None) | (Login::Control, _) => self.lane(login).places.available_permits(),
+        match login {
+            Login::Session => self.shared.free(),
+            Login::Control => self.control.places.available_permits(),
         }
     }
 
     /// Gives out no more connections; waiting ones are told so.
     pub fn close(&self) {
-        self.session.places.close();
         self.control.places.close();
-        if let Some(shared) = &self.shared {
-            shared.close();
-        }
-    }
-
-    fn lane(&self, login: Login) -> &Lane {
-        match login {
-            Login::Session => &self.session,
-            Login::Control => &self.control,
-        }
+        self.shared.close();
     }
 }
 

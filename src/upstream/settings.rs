@@ -6,7 +6,7 @@ use super::connect::{Account, Host, Upstream};
 use super::pool::{LaneSettings, PoolSettings};
 use super::shared::SharedSettings;
 use super::tls::{TlsSetupError, UpstreamTls};
-use crate::config::{self, PoolMode, UpstreamEncryption};
+use crate::config::{self, UpstreamEncryption};
 
 impl Upstream {
     /// Reads the root certificates.
@@ -32,10 +32,6 @@ impl Upstream {
 impl PoolSettings {
     /// Both logins of the configuration, to the upstream already read from it.
     pub fn from_settings(settings: &config::Upstream, upstream: Upstream) -> Self {
-        let lane = |user: &str, password: &Option<config::Password>, max_connections| LaneSettings {
-            account: Account { user: user.to_owned(), password: password.clone() },
-            max_connections,
-        };
         let shared = SharedSettings {
             account: Account { user: settings.session_user.clone(), password: settings.session_password.clone() },
             most: settings.session_connections,
@@ -47,10 +43,13 @@ impl PoolSettings {
             statements: settings.pooling.statements,
         };
         Self {
-            shared: (settings.pooling.mode == PoolMode::Transaction).then_some(shared),
+            shared,
+            mode: settings.pooling.mode,
             upstream,
-            session: lane(&settings.session_user, &settings.session_password, settings.session_connections),
-            control: lane(&settings.control_user, &settings.control_password, settings.control_connections),
+            control: LaneSettings {
+                account: Account { user: settings.control_user.clone(), password: settings.control_password.clone() },
+                max_connections: settings.control_connections,
+            },
             wait: settings.acquire_timeout,
         }
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::connect::{Account, Upstream, UpstreamError, connect};
+use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
 use super::housekeeping::Housekeeping;
 use super::owner::{self, ConverseError};
 use super::pool::Permit;
@@ -47,6 +47,15 @@ pub struct SharedSettings {
     pub statements: usize,
 }
 
+#[cfg(test)]
+impl SharedSettings {
+    /// With so many connections, and what tests do not care about.
+    pub(crate) fn plain(account: Account, most: usize) -> Self {
+        let (wait, idle) = (Duration::from_secs(1), Duration::from_secs(60));
+        Self { account, most, least: 0, most_per_principal: 0, queue: 100, wait, idle, statements: 100 }
+    }
+}
+
 /// A connection that sessions share, in somebody's hand.
 #[derive(Debug)]
 pub struct Shared {
@@ -70,6 +79,8 @@ pub struct Lease {
     /// What the sessions before have left on it.
     pub trace: Trace,
     profile: Profile,
+    /// A session had it before.
+    pub used: bool,
     holding: Option<Holding>,
     left_at: Instant,
     #[allow(dead_code, reason = "held for its Drop")]
@@ -198,6 +209,7 @@ impl Sharing {
             return;
         }
         shared.lease.left_at = Instant::now();
+        shared.lease.used = true;
         let mut state = self.lock();
         if state.closed {
             return;
@@ -210,6 +222,12 @@ impl Sharing {
         self.grant(&mut state, &mut gone);
         drop(state);
         drop(gone);
+    }
+
+    /// A connection with these startup settings that nobody had before, nor has after.
+    pub async fn fresh(self: &Arc<Self>, parameters: &BTreeMap<String, String>) -> Result<Connection, UpstreamError> {
+        let place = self.place().ok_or(UpstreamError::NoneFree)?;
+        connect(&self.upstream, &self.settings.account, parameters, Permit::shared(place)).await
     }
 
     /// What is counted now.
@@ -291,7 +309,7 @@ impl Sharing {
             let own = taker.slot.and_then(|slot| state.idle.iter().rposition(|shared| shared.lease.trace.attached == Some(slot)));
             let at = own.or_else(|| state.idle.iter().position(|shared| shared.lease.profile == *taker.profile))?;
             let mut shared = state.idle.remove(at);
-            if shared.link.is_disturbed() {
+            if shared.link.is_disturbed() || (shared.lease.trace.spoiled && own.is_none()) {
                 gone.push(shared);
                 continue;
             }
@@ -391,6 +409,7 @@ impl Sharing {
             path: path.into(),
             trace: Trace::default(),
             profile: profile.clone(),
+            used: false,
             holding,
             left_at: Instant::now(),
             permit: made.permit,

@@ -28,6 +28,8 @@ pub struct Trace {
     pub wrote: bool,
     /// Code ran that may have left anything behind.
     pub shaken: bool,
+    /// The same, and DISCARD ALL would not take all of it away: the connection is nobody else's any more.
+    pub spoiled: bool,
     /// The settings that were set on it.
     pub applied: Carried,
     statements: HashMap<Arc<str>, u64>,
@@ -95,10 +97,21 @@ impl Trace {
         self.applied = Carried::default();
     }
 
+    /// Whether no session has left anything.
+    fn is_clean(&self) -> bool {
+        let Self { attached, turn, wrote, shaken, spoiled: _, applied, statements, uses: _ } = self;
+        attached.is_none() && turn.is_none() && !wrote && !shaken && applied.is_empty() && statements.is_empty()
+    }
+
+    /// A session that keeps it has it now, and may leave anything.
+    pub fn kept(&mut self) {
+        self.shaken = true;
+    }
+
     /// Upstream has forgotten everything.
     pub fn discarded(&mut self) {
         // It does not take back setseed().
-        *self = Self { wrote: true, ..Self::default() };
+        *self = Self { wrote: true, spoiled: self.spoiled, ..Self::default() };
     }
 
     /// Upstream has forgotten what was drawn from sequences, and with it whose turn it is.
@@ -109,6 +122,25 @@ impl Trace {
 }
 
 impl Shared {
+    /// Takes away whatever sessions have left on it, unless nothing is left.
+    pub async fn clean(&mut self) -> Result<(), UpstreamError> {
+        if !self.lease.trace.is_clean() {
+            self.ask(Housekeeping::DiscardAll).await?;
+            let seed = rand::random_range(-1.0..1.0).to_string();
+            self.ask(Housekeeping::Seed { seed: &seed }).await?;
+            self.lease.trace = Trace { spoiled: self.lease.trace.spoiled, ..Trace::default() };
+        }
+        Ok(())
+    }
+
+    async fn ask(&mut self, statement: Housekeeping<'_>) -> Result<(), UpstreamError> {
+        match converse(&mut self.link, &statement, End::Sync, Status::Idle, &mut |_, _| {}).await {
+            Ok(_) => Ok(()),
+            Err(ConverseError::Lost(cause)) => Err(UpstreamError::Lost(cause)),
+            Err(ConverseError::Refused { error, .. }) => Err(UpstreamError::Refused { code: error.code, message: error.message }),
+        }
+    }
+
     /// Makes it the next session's. What is to be sent for that goes out with the session's first statement, which fails unless it went
     /// well; only where code ran that may have left anything behind is upstream asked before.
     pub async fn pass_to(&mut self, next: Next<'_>, key: &SigningKey) -> Result<(), UpstreamError> {
@@ -120,14 +152,10 @@ impl Shared {
             return Ok(());
         }
         if trace.shaken && !same {
-            match converse(&mut self.link, &Housekeeping::DiscardAll, End::Sync, Status::Idle, &mut |_, _| {}).await {
-                Ok(_) => trace.discarded(),
-                Err(ConverseError::Lost(cause)) => return Err(UpstreamError::Lost(cause)),
-                Err(ConverseError::Refused { error, .. }) => {
-                    return Err(UpstreamError::Refused { code: error.code, message: error.message });
-                }
-            }
+            self.ask(Housekeeping::DiscardAll).await?;
+            self.lease.trace.discarded();
         }
+        let trace = &mut self.lease.trace;
         let number = trace.turn.map_or(1, |turn| turn + 1);
         let turn = NextTurn { number, first: trace.turn.is_none() || unknown, clean: unknown || (trace.wrote && !same) };
         let (payload, signature) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &turn);

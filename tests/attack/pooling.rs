@@ -5,7 +5,7 @@ use pgusher::policy::{Mechanism, PrincipalId};
 use pgusher::upstream::owner::{NextTurn, SigningKey};
 
 use super::locks::{POLICIES, TABLES};
-use crate::harness::{Bench, Mechanism as Enforced, until};
+use crate::harness::{Bench, Mechanism as Enforced, Shop, until};
 use crate::spec::pooling::sharing;
 
 /// An administrator lets analysts run code, and makes functions that leave things behind.
@@ -420,4 +420,27 @@ fn a_type_of_one_session_is_not_in_the_statements_of_others() {
     assert_eq!(his.params()[0].name(), "regions");
     assert_ne!(his.params()[0].oid(), of_row.unwrap().params()[0].oid());
     assert_eq!(bob.one("SELECT 1"), "1");
+}
+
+#[test]
+fn what_discard_all_does_not_take_away_ends_with_its_connection() {
+    for mode in ["transaction", "session"] {
+        let toml = format!("pool_mode = \"{mode}\"\nsession_connections = 1\nacquire_timeout_ms = 20000");
+        let shop = Shop::set_up(Enforced::Rls, |settings| settings.pooled(&toml));
+        shop.truth().run("CREATE EXTENSION dblink");
+        // Whoever made the connection of dblink gave the password for it.
+        shop.truth().run(&format!(
+            "CREATE FUNCTION public.call_home() RETURNS text LANGUAGE sql SECURITY DEFINER
+               AS $$SELECT public.dblink_connect_u('home', 'host=127.0.0.1 port={} dbname=''{}'' user=postgres password=postgres')$$",
+            shop.upstream.port, shop.database
+        ));
+        let grant = "GRANT EXECUTE ON FUNCTION call_home() TO users; GRANT EXECUTE ON FUNCTION dblink_get_connections() TO users";
+        until("the functions to be known", || shop.admin().try_run(grant).ok());
+        let ana = shop.ana();
+        let called = ana.try_rows("SELECT call_home()");
+        assert!(called.is_ok(), "{called:?}");
+        drop(ana);
+        let bob = shop.bob();
+        assert_eq!(bob.one("SELECT coalesce(array_length(dblink_get_connections(), 1), 0)"), "0", "{mode}");
+    }
 }

@@ -23,6 +23,7 @@ mod prepared;
 mod queries;
 mod row_filters;
 pub mod scram;
+mod session_pooling;
 mod settings;
 mod statements;
 mod temporary;

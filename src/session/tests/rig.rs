@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
 use crate::catalog::{Footing, Governed, SearchPath};
+use crate::config::PoolMode;
 use crate::error::Report;
 use crate::error::session::SessionError;
 use crate::event::{Event, Events, Identity, Interpreter, Receipts, SessionId};
@@ -23,7 +24,9 @@ use crate::sql::{Limits, fixture};
 use crate::upstream::owner::SigningKey;
 use crate::upstream::send::Link;
 use crate::upstream::tls::UpstreamTls;
-use crate::upstream::{Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Registry, Upstream};
+use crate::upstream::{
+    Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Registry, SharedSettings, Upstream,
+};
 use crate::wire::frame::{HEADER, Header, put_text, write};
 use crate::wire::{ClientStream, UpstreamStream, backend};
 
@@ -130,17 +133,17 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         tls: UpstreamTls::Disabled,
         connect_timeout: Duration::from_secs(1),
     };
-    let lane = |user: &str| LaneSettings { account: Account { user: user.to_owned(), password: None }, max_connections: 1 };
+    let account = |user: &str| Account { user: user.to_owned(), password: None };
     let footing = Arc::new(fixture::footing());
     let fake = Arc::new(Fake { footing: ArcSwap::new(footing.clone()), told: std::sync::Mutex::default() });
     let environment = Arc::new(Environment {
         governor: fake.clone(),
         pool: Arc::new(Pool::new(PoolSettings {
             upstream: upstream.clone(),
-            session: lane("s"),
-            control: lane("c"),
+            shared: SharedSettings::plain(account("s"), 1),
+            mode: PoolMode::Session,
+            control: LaneSettings { account: account("c"), max_connections: 1 },
             wait: Duration::from_secs(1),
-            shared: None,
         })),
         registry: Registry::new(upstream),
         events: Events::new(vec![Box::new(Telling(fake.clone()))]),

@@ -4,8 +4,10 @@ use bytes::BufMut;
 use tokio::io::DuplexStream;
 
 use super::*;
+use crate::config::PoolMode;
 use crate::upstream::connect::{Host, Upstream};
 use crate::upstream::pool::{LaneSettings, Login, Pool, PoolSettings};
+use crate::upstream::shared::SharedSettings;
 use crate::upstream::tls::UpstreamTls;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -23,7 +25,8 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let lane = LaneSettings { account: account(password), max_connections: 1 };
+    let shared = SharedSettings::plain(account(password), 1);
+    let control = LaneSettings { account: account(password), max_connections: 1 };
     let upstream = Upstream {
         host: Host::Tcp("127.0.0.1".into()),
         port,
@@ -31,8 +34,7 @@ where
         tls,
         connect_timeout: Duration::from_secs(10),
     };
-    let pool =
-        Pool::new(PoolSettings { upstream, session: lane.clone(), control: lane, wait: Duration::from_secs(1), shared: None });
+    let pool = Pool::new(PoolSettings { upstream, shared, mode: PoolMode::Session, control, wait: Duration::from_secs(1) });
     let acquiring = tokio::spawn(async move { pool.acquire(Login::Session, &BTreeMap::new()).await });
     let (stream, _) = listener.accept().await.unwrap();
     let played = tokio::spawn(part(stream));
