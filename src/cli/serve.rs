@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::log::Level;
 use super::{Failure, log, wiring};
@@ -20,7 +20,7 @@ use crate::audit::{self, Trail};
 use crate::authn::Throttle;
 use crate::config::{self, Settings};
 use crate::event::Events;
-use crate::listener::{Gate, ListenSettings, Listener, Web};
+use crate::listener::{Gate, ListenSettings, Listener, Threads, Web};
 use crate::metrics::Metrics;
 use crate::session::{self, Environment, Readings};
 use crate::store::Store;
@@ -61,13 +61,19 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
         None => events,
     };
     let served = Served::start(&settings, events).await?;
-    let listener = Listener::bind(&ListenSettings::from(&settings.listen)).map_err(|error| Failure::Setup(error.to_string()))?;
+    let count = std::env::var("LANES").ok().and_then(|l| l.strip_prefix("ct").and_then(|n| n.parse().ok()));
+    let threads = match count { Some(n) => Threads::start(n, super::STACK_BYTES), None => Ok(Threads::none()) };
+    let threads = Arc::new(threads.map_err(|error| Failure::Setup(format!("cannot start threads: {error}")))?);
+    let listener = {
+        let _inside = threads.accepting().enter();
+        Listener::bind(&ListenSettings::from(&settings.listen)).map_err(|error| Failure::Setup(error.to_string()))?
+    };
     let (stop, stopped) = watch::channel(false);
     let pages = http(&settings, &served, metrics, listener.numbers(), stopped.clone())?;
     let web = pages.as_ref().map(|(web, _)| Arc::clone(web));
     tracing::info!(addresses = ?listener.addresses(), "serving database \"{}\"", settings.upstream.database);
     let origin = Origin { settings, file, web };
-    served.until_stopped(listener, Signals::new()?, &origin, &level, stop, stopped).await;
+    served.until_stopped(listener, threads, Signals::new()?, &origin, &level, stop, stopped).await;
     if let Some((_, pages)) = pages {
         // What has begun ends in a moment; the task is over by itself then.
         let _ = tokio::time::timeout(LAST_CALLS, pages).await;
@@ -114,6 +120,7 @@ impl Served {
     async fn until_stopped(
         &self,
         listener: Listener,
+        threads: Arc<Threads>,
         mut signals: Signals,
         origin: &Origin,
         level: &Level,
@@ -122,12 +129,12 @@ impl Served {
     ) {
         let environment = Arc::clone(&self.environment);
         let session = move |authenticated| session::run(authenticated, environment.load_full());
-        let serving = listener.serve(Arc::clone(&self.gate), session, stopped);
-        tokio::pin!(serving);
+        let mut serving = JoinSet::new();
+        serving.spawn_on(listener.serve(Arc::clone(&self.gate), session, Arc::clone(&threads), stopped), threads.accepting());
         let mut keys = tokio::time::interval(KEY_INTERVAL);
         loop {
             tokio::select! {
-                () = &mut serving => return,
+                _ = serving.join_next() => return,
                 _ = keys.tick() => self.environment.load().key.store(Arc::new(self.store.signing_key())),
                 asked = signals.next() => match asked {
                     Asked::Reload => self.reload(origin, level),

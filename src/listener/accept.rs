@@ -16,6 +16,7 @@ use super::ListenSettings;
 use super::door::is_there;
 use super::door::{Arrival, BindError, Door};
 use super::limits::{After, Failures, Place, Places};
+use super::threads::Threads;
 use crate::authn::{Directory, Throttle};
 use crate::error::Report;
 use crate::error::edge::StartupError;
@@ -76,7 +77,7 @@ impl Listener {
 
     /// Serves until `shutdown` becomes true (or its sender is gone): then tells every session to end, turns new clients away, and
     /// returns when the last session has ended or the drain's time is over.
-    pub async fn serve<S, F>(mut self, gate: Arc<Gate>, session: S, mut shutdown: watch::Receiver<bool>)
+    pub async fn serve<S, F>(mut self, gate: Arc<Gate>, session: S, threads: Arc<Threads>, mut shutdown: watch::Receiver<bool>)
     where
         S: Fn(Authenticated) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -84,7 +85,7 @@ impl Listener {
         let mut sessions = JoinSet::new();
         loop {
             tokio::select! {
-                arrival = self.arrival(&gate.events) => self.receive(arrival, false, &gate, &session, &mut sessions),
+                arrival = self.arrival(&gate.events) => self.receive(arrival, false, &gate, &session, &threads, &mut sessions),
                 Some(ended) = sessions.join_next() => note_panic(ended, &gate.events),
                 _ = shutdown.wait_for(|stop| *stop) => break,
             }
@@ -96,7 +97,7 @@ impl Listener {
         tokio::pin!(deadline);
         while !sessions.is_empty() {
             tokio::select! {
-                arrival = self.arrival(&gate.events) => self.receive(arrival, true, &gate, &session, &mut turned_away),
+                arrival = self.arrival(&gate.events) => self.receive(arrival, true, &gate, &session, &threads, &mut turned_away),
                 Some(ended) = sessions.join_next() => note_panic(ended, &gate.events),
                 Some(_) = turned_away.join_next() => {}
                 () = &mut deadline => break,
@@ -137,17 +138,24 @@ impl Listener {
         }
     }
 
-    fn receive<S, F>(&self, arrival: Arrival, draining: bool, gate: &Arc<Gate>, session: &S, tasks: &mut JoinSet<()>)
+    fn receive<S, F>(&self, arrival: Arrival, draining: bool, gate: &Arc<Gate>, session: &S, threads: &Threads, tasks: &mut JoinSet<()>)
     where
         S: Fn(Authenticated) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let (stream, address) = arrival;
+        let (thread, moves) = threads.freest();
+        let load = Arc::clone(&thread.load);
         match self.places.take(draining) {
             Some((place, admission)) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let accepted = Accepted { stream, address, session: id, admission };
-                tasks.spawn(attend(accepted, place, Arc::clone(gate), session.clone()));
+                let attended = attend(accepted, moves, place, Arc::clone(gate), session.clone());
+                let held = async move {
+                    attended.await;
+                    drop(load);
+                };
+                tasks.spawn_on(held, &thread.handle);
             }
             None => drop_politely(&stream),
         }
@@ -155,12 +163,15 @@ impl Listener {
 }
 
 /// One client, from accept to close.
-async fn attend<S, F>(accepted: Accepted, place: Place, gate: Arc<Gate>, session: S)
+async fn attend<S, F>(mut accepted: Accepted, moves: bool, place: Place, gate: Arc<Gate>, session: S)
 where
     S: Fn(Authenticated) -> F,
     F: Future<Output = ()>,
 {
     let (id, began) = (accepted.session, Instant::now());
+    if moves && accepted.stream.move_here().is_err() {
+        return;
+    }
     gate.events.emit(Event::Accepted { session: id, address: accepted.address });
     let rules = gate.rules.load_full();
     let by = (&*gate.directory, &gate.throttle);

@@ -7,6 +7,7 @@ mod accept;
 mod door;
 mod limits;
 mod settings;
+mod threads;
 mod tls;
 mod web;
 
@@ -19,6 +20,7 @@ use crate::config::ClientCertificates;
 pub use accept::{Gate, Listener};
 pub use door::BindError;
 pub use settings::rules;
+pub use threads::Threads;
 pub use tls::{Protocol, TlsSettingsError, acceptor};
 pub use web::{Web, WebError, http_acceptor, is_private};
 

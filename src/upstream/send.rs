@@ -22,6 +22,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::thread::ThreadId;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -93,6 +94,8 @@ pub struct Link {
     unflushed: bool,
     broken: bool,
     turn: Turn,
+    /// The thread that is woken when something comes.
+    thread: ThreadId,
 }
 
 impl Link {
@@ -111,6 +114,7 @@ impl Link {
             unflushed: false,
             broken: false,
             turn: Turn::Taken,
+            thread: std::thread::current().id(),
         }
     }
 
@@ -126,6 +130,18 @@ impl Link {
         let mut buffer = tokio::io::ReadBuf::new(&mut byte);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         !self.incoming.is_empty() || Pin::new(stream).poll_read(&mut cx, &mut buffer).is_ready()
+    }
+
+    /// Whoever writes and reads from now on does so on this thread.
+    pub(super) fn move_here(&mut self) -> io::Result<()> {
+        let here = std::thread::current().id();
+        if let Some(stream) = &mut self.stream
+            && self.thread != here
+        {
+            stream.move_here()?;
+            self.thread = here;
+        }
+        Ok(())
     }
 
     /// Whether a turn is prepared of which nothing was sent yet.

@@ -188,13 +188,13 @@ impl Sharing {
         };
         drop(gone);
         if let Some(shared) = at_once {
-            return Ok(shared);
+            return shared.here();
         }
         let began = Instant::now();
         let waited = tokio::time::timeout(self.settings.wait, granted).await;
         self.has_waited(began.elapsed(), waited.is_err());
         match waited {
-            Ok(Ok(Grant::Connection(shared))) => Ok(*shared),
+            Ok(Ok(Grant::Connection(shared))) => shared.here(),
             Ok(Ok(Grant::Place(place, holding))) => self.open(place, Some(holding), taker.profile).await,
             Ok(Err(_)) => Err(UpstreamError::Closed),
             Err(_) => Err(UpstreamError::NoneFree),
@@ -423,6 +423,12 @@ impl Sharing {
 }
 
 impl Shared {
+    /// For the thread of whoever has it now.
+    fn here(mut self) -> Result<Self, UpstreamError> {
+        self.link.move_here().map_err(UpstreamError::Lost)?;
+        Ok(self)
+    }
+
     /// Says goodbye and closes.
     async fn part(self) {
         let Self { link, lease } = self;

@@ -1,6 +1,7 @@
 //! The two kinds of byte streams: to a client, and to the upstream.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -81,6 +82,42 @@ macro_rules! forward {
             }
         }
     };
+}
+
+impl ClientStream {
+    /// Lets the runtime of the caller tell when there is something to read or room to write; before, another's did.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => move_tcp(stream),
+            Self::Tls(stream) => move_tcp(stream.get_mut().0),
+            Self::Unix(stream) => move_unix(stream),
+            #[cfg(test)]
+            Self::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl UpstreamStream {
+    /// The same.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => move_tcp(stream),
+            Self::Tls(stream) => move_tcp(stream.get_mut().0),
+            Self::Unix(stream) => move_unix(stream),
+            #[cfg(test)]
+            Self::Memory(_) => Ok(()),
+        }
+    }
+}
+
+fn move_tcp(stream: &mut TcpStream) -> io::Result<()> {
+    *stream = TcpStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
+    Ok(())
+}
+
+fn move_unix(stream: &mut UnixStream) -> io::Result<()> {
+    *stream = UnixStream::from_std(stream.as_fd().try_clone_to_owned()?.into())?;
+    Ok(())
 }
 
 forward!(ClientStream);

@@ -109,7 +109,7 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
             }
         }
     };
-    let served = tokio::spawn(listener.serve(Arc::clone(&gate), session, stopped));
+    let served = tokio::spawn(listener.serve(Arc::clone(&gate), session, Arc::new(Threads::none()), stopped));
     Stage { address, folder, stop, served, gate }
 }
 
