@@ -119,11 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// A runtime whose threads, blocking ones too, have the stacks that analysis needs.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    let mut b = tokio::runtime::Builder::new_multi_thread();
-    if let Some(n) = std::env::var("LANES").ok().and_then(|l| l.strip_prefix("mt").and_then(|n| n.parse().ok())) { b.worker_threads(n); }
-    if let Some(n) = std::env::var("EVI").ok().and_then(|n| n.parse().ok()) { b.event_interval(n); }
-    if let Some(n) = std::env::var("GQI").ok().and_then(|n| n.parse().ok()) { b.global_queue_interval(n); }
-    b.enable_all().thread_stack_size(STACK_BYTES).thread_name("pgusher").build()
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).thread_name("pgusher").build()
 }
 
 fn on_runtime(task: impl Future<Output = Result<(), Failure>> + Send + 'static) -> Result<(), Failure> {

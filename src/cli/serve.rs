@@ -61,9 +61,8 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
         None => events,
     };
     let served = Served::start(&settings, events).await?;
-    let count = std::env::var("LANES").ok().and_then(|l| l.strip_prefix("ct").and_then(|n| n.parse().ok()));
-    let threads = match count { Some(n) => Threads::start(n, super::STACK_BYTES), None => Ok(Threads::none()) };
-    let threads = Arc::new(threads.map_err(|error| Failure::Setup(format!("cannot start threads: {error}")))?);
+    let threads = Threads::start(threads(&settings), super::STACK_BYTES)
+        .map_err(|error| Failure::Setup(format!("cannot start the threads of sessions: {error}")))?;
     let listener = {
         let _inside = threads.accepting().enter();
         Listener::bind(&ListenSettings::from(&settings.listen)).map_err(|error| Failure::Setup(error.to_string()))?
@@ -73,7 +72,7 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
     let web = pages.as_ref().map(|(web, _)| Arc::clone(web));
     tracing::info!(addresses = ?listener.addresses(), "serving database \"{}\"", settings.upstream.database);
     let origin = Origin { settings, file, web };
-    served.until_stopped(listener, threads, Signals::new()?, &origin, &level, stop, stopped).await;
+    served.until_stopped((listener, Arc::new(threads)), Signals::new()?, &origin, &level, stop, stopped).await;
     if let Some((_, pages)) = pages {
         // What has begun ends in a moment; the task is over by itself then.
         let _ = tokio::time::timeout(LAST_CALLS, pages).await;
@@ -84,6 +83,14 @@ pub(super) async fn run(settings: Settings, file: Option<PathBuf>) -> Result<(),
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// How many threads serve sessions: one for every two CPUs, where nothing else is asked for.
+fn threads(settings: &Settings) -> usize {
+    match settings.listen.threads {
+        0 => available_parallelism().map_or(1, |cpus| cpus.get().div_ceil(2)),
+        threads => threads,
+    }
 }
 
 fn trail(settings: &Settings) -> Result<Option<Arc<Trail>>, Failure> {
@@ -119,8 +126,7 @@ impl Served {
 
     async fn until_stopped(
         &self,
-        listener: Listener,
-        threads: Arc<Threads>,
+        (listener, threads): (Listener, Arc<Threads>),
         mut signals: Signals,
         origin: &Origin,
         level: &Level,
@@ -134,7 +140,12 @@ impl Served {
         let mut keys = tokio::time::interval(KEY_INTERVAL);
         loop {
             tokio::select! {
-                _ = serving.join_next() => return,
+                ended = serving.join_next() => {
+                    if let Some(Err(error)) = ended {
+                        tracing::error!(%error, "the listener ended");
+                    }
+                    return;
+                }
                 _ = keys.tick() => self.environment.load().key.store(Arc::new(self.store.signing_key())),
                 asked = signals.next() => match asked {
                     Asked::Reload => self.reload(origin, level),

@@ -27,11 +27,12 @@ const fn key(path: &'static str, default: Option<&'static str>, reload: Reload) 
 use Reload::{Applies, Restart};
 
 /// Every key there is.
-pub const KEYS: [Key; 78] = [
+pub const KEYS: [Key; 79] = [
     key("listen.addresses", Some("[\"127.0.0.1\"]"), Restart),
     key("listen.port", Some("6432"), Restart),
     key("listen.unix_socket_directory", None, Restart),
     key("listen.connections", Some("1000"), Restart),
+    key("listen.threads", Some("0"), Restart),
     key("listen.startup_timeout_ms", Some("30000"), Applies),
     key("listen.drain_timeout_ms", Some("30000"), Restart),
     key("tls.certificate", None, Applies),

@@ -52,6 +52,8 @@ pub struct Listen {
     pub unix_socket_directory: Option<PathBuf>,
     /// The most connections at a time.
     pub connections: usize,
+    /// How many threads serve sessions; 0: one for every two CPUs.
+    pub threads: usize,
     /// How long a client may take until it is authenticated.
     pub startup_timeout: Duration,
     /// How long sessions may go on after the signal to stop.
@@ -276,6 +278,7 @@ fn listen(written: &mut Written, base: &Path) -> Option<Listen> {
     let port = port(written, "listen.port");
     let unix_socket_directory = written.path("listen.unix_socket_directory", base);
     let connections = written.count("listen.connections", 1..=1_000_000);
+    let threads = written.count("listen.threads", 0..=1024);
     let startup_timeout = written.milliseconds("listen.startup_timeout_ms", 100..=600_000);
     let drain_timeout = written.milliseconds("listen.drain_timeout_ms", 0..=DAY_MS);
     let (hosts, port) = (hosts?, port?);
@@ -298,6 +301,7 @@ fn listen(written: &mut Written, base: &Path) -> Option<Listen> {
         port,
         unix_socket_directory,
         connections: connections?,
+        threads: threads?,
         startup_timeout: startup_timeout?,
         drain_timeout: drain_timeout?,
     })

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -16,7 +17,7 @@ use super::ListenSettings;
 use super::door::is_there;
 use super::door::{Arrival, BindError, Door};
 use super::limits::{After, Failures, Place, Places};
-use super::threads::Threads;
+use super::threads::{Berth, Threads};
 use crate::authn::{Directory, Throttle};
 use crate::error::Report;
 use crate::error::edge::StartupError;
@@ -144,18 +145,13 @@ impl Listener {
         F: Future<Output = ()> + Send + 'static,
     {
         let (stream, address) = arrival;
-        let (thread, moves) = threads.freest();
-        let load = Arc::clone(&thread.load);
         match self.places.take(draining) {
             Some((place, admission)) => {
                 let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
                 let accepted = Accepted { stream, address, session: id, admission };
-                let attended = attend(accepted, moves, place, Arc::clone(gate), session.clone());
-                let held = async move {
-                    attended.await;
-                    drop(load);
-                };
-                tasks.spawn_on(held, &thread.handle);
+                let berth = threads.berth();
+                let handle = berth.handle.clone();
+                tasks.spawn_on(attend(accepted, (place, berth), Arc::clone(gate), session.clone()), &handle);
             }
             None => drop_politely(&stream),
         }
@@ -163,13 +159,13 @@ impl Listener {
 }
 
 /// One client, from accept to close.
-async fn attend<S, F>(mut accepted: Accepted, moves: bool, place: Place, gate: Arc<Gate>, session: S)
+async fn attend<S, F>(mut accepted: Accepted, (place, berth): (Place, Berth), gate: Arc<Gate>, session: S)
 where
-    S: Fn(Authenticated) -> F,
-    F: Future<Output = ()>,
+    S: Fn(Authenticated) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let (id, began) = (accepted.session, Instant::now());
-    if moves && accepted.stream.move_here().is_err() {
+    if berth.elsewhere && accepted.stream.move_here().is_err() {
         return;
     }
     gate.events.emit(Event::Accepted { session: id, address: accepted.address });
@@ -177,11 +173,32 @@ where
     let by = (&*gate.directory, &gate.throttle);
     // A login takes more memory than a session, and for a moment only.
     let authenticated = Box::pin(startup::run(accepted, &rules, &gate.registry, by, &gate.events)).await;
-    if let Some(authenticated) = authenticated {
-        session(authenticated).await;
+    match authenticated {
+        Some(authenticated) if authenticated.admin => apart(authenticated, session, &berth.home, &gate.events).await,
+        Some(authenticated) => session(authenticated).await,
+        None => {}
     }
     gate.events.emit(Event::Closed { session: id, duration: began.elapsed() });
-    drop(place);
+    drop((place, berth));
+}
+
+/// Administrators change policies, and loading those can take long: nobody else's session is to wait on their thread.
+async fn apart<S, F>(mut authenticated: Authenticated, session: S, home: &Handle, events: &Events)
+where
+    S: Fn(Authenticated) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    // It ends when this is dropped.
+    let mut task = JoinSet::new();
+    let served = async move {
+        if authenticated.stream.move_here().is_ok() {
+            session(authenticated).await;
+        }
+    };
+    task.spawn_on(served, home);
+    while let Some(ended) = task.join_next().await {
+        note_panic(ended, events);
+    }
 }
 
 /// For those beyond even the overflow: what fits into the socket at once, and goodbye.

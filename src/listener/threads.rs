@@ -1,7 +1,7 @@
 //! The threads that serve sessions.
 //!
 //! Each has a runtime of its own: a session stays on one thread from accept to close, with its sockets and its timers, and what it waits for
-//! wakes no other thread.
+//! wakes no other thread. Why, and how many: `docs/performance.md`.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -14,29 +14,43 @@ use tokio::sync::oneshot;
 pub struct Threads {
     first: Thread,
     others: Vec<Thread>,
+    /// The runtime of everything else.
+    home: Handle,
 }
 
-/// One of them.
 #[derive(Debug)]
-pub(super) struct Thread {
-    pub(super) handle: Handle,
-    /// A session on it holds a clone.
-    pub(super) load: Arc<()>,
+struct Thread {
+    handle: Handle,
+    /// Each of its sessions holds a clone.
+    sessions: Arc<()>,
     #[allow(dead_code, reason = "held for its Drop")]
     end: Option<oneshot::Sender<()>>,
 }
 
+/// A session's thread.
+#[derive(Debug)]
+pub(super) struct Berth {
+    pub(super) handle: Handle,
+    /// It is not the one that accepts.
+    pub(super) elsewhere: bool,
+    pub(super) home: Handle,
+    #[allow(dead_code, reason = "held to be counted")]
+    session: Arc<()>,
+}
+
 impl Threads {
-    /// Starts so many, at least one, with stacks of so many bytes.
+    /// Starts so many, at least one, with stacks of so many bytes. Must be called inside the runtime of everything else.
     pub fn start(count: usize, stack: usize) -> io::Result<Self> {
         let first = Thread::start(1, stack)?;
         let others = (2..=count).map(|number| Thread::start(number, stack)).collect::<Result<_, _>>()?;
-        Ok(Self { first, others })
+        Ok(Self { first, others, home: Handle::current() })
     }
 
-    /// Sessions are served by the runtime of the caller.
-    pub fn none() -> Self {
-        Self { first: Thread { handle: Handle::current(), load: Arc::default(), end: None }, others: Vec::new() }
+    /// No threads of their own: sessions are served by the runtime of the caller.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        let first = Thread { handle: Handle::current(), sessions: Arc::default(), end: None };
+        Self { first, others: Vec::new(), home: Handle::current() }
     }
 
     /// The runtime of the one that also accepts.
@@ -44,12 +58,16 @@ impl Threads {
         &self.first.handle
     }
 
-    /// The one that serves the fewest sessions, and whether it is not the one that accepts.
-    pub(super) fn freest(&self) -> (&Thread, bool) {
-        let load = |thread: &&Thread| Arc::strong_count(&thread.load);
-        match self.others.iter().min_by_key(load) {
-            Some(other) if load(&other) < load(&&self.first) => (other, true),
-            Some(_) | None => (&self.first, false),
+    /// A place on the one that serves the fewest sessions.
+    pub(super) fn berth(&self) -> Berth {
+        let load = |thread: &Thread| Arc::strong_count(&thread.sessions);
+        let other = self.others.iter().min_by_key(|thread| load(thread)).filter(|other| load(other) < load(&self.first));
+        let thread = other.unwrap_or(&self.first);
+        Berth {
+            handle: thread.handle.clone(),
+            elsewhere: other.is_some(),
+            home: self.home.clone(),
+            session: Arc::clone(&thread.sessions),
         }
     }
 }
@@ -59,11 +77,8 @@ impl Thread {
         let (end, ended) = oneshot::channel::<()>();
         let (tell, told) = mpsc::channel();
         let run = move || {
-            // Its threads for what blocks analyse, too.
-            let mut b = Builder::new_current_thread();
-            if let Some(n) = std::env::var("EVI").ok().and_then(|n| n.parse().ok()) { b.event_interval(n); }
-            if let Some(n) = std::env::var("GQI").ok().and_then(|n| n.parse().ok()) { b.global_queue_interval(n); }
-            match b.enable_all().thread_stack_size(stack).thread_name("pgusher-long").build() {
+            // Long texts are analysed on its threads for what blocks.
+            match Builder::new_current_thread().enable_all().thread_stack_size(stack).thread_name("pgusher-long").build() {
                 Ok(runtime) => {
                     let _ = tell.send(Ok(runtime.handle().clone()));
                     let _ = runtime.block_on(ended);
@@ -76,6 +91,37 @@ impl Thread {
         };
         std::thread::Builder::new().name(format!("pgusher-{number}")).stack_size(stack).spawn(run)?;
         let handle = told.recv().map_err(io::Error::other)??;
-        Ok(Self { handle, load: Arc::default(), end: Some(end) })
+        Ok(Self { handle, sessions: Arc::default(), end: Some(end) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STACK: usize = 1 << 20;
+
+    #[tokio::test]
+    async fn a_session_gets_the_thread_that_serves_the_fewest() {
+        let threads = Threads::start(3, STACK).unwrap();
+        let taken: Vec<Berth> = std::iter::repeat_with(|| threads.berth()).take(6).collect();
+        let on = |thread: &Thread| taken.iter().filter(|berth| Arc::ptr_eq(&berth.session, &thread.sessions)).count();
+        assert_eq!([on(&threads.first), on(&threads.others[0]), on(&threads.others[1])], [2, 2, 2]);
+        let mut taken = taken;
+        let freed = Arc::downgrade(&taken.swap_remove(1).session);
+        assert!(std::ptr::eq(Arc::as_ptr(&threads.berth().session), freed.as_ptr()));
+    }
+
+    #[tokio::test]
+    async fn a_thread_ends_with_what_runs_on_it_when_the_threads_are_dropped() {
+        let threads = Threads::start(2, STACK).unwrap();
+        let berth = threads.berth();
+        let (held, dropped) = oneshot::channel::<()>();
+        berth.handle.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(threads);
+        assert!(dropped.await.is_err());
     }
 }

@@ -98,13 +98,6 @@ impl Session {
                 break;
             }
         }
-        if from == 0 && at >= SWAPPED && self.exchange.outbox.is_empty() {
-            // Rows are not copied: the buffers change places, and what is here of the next frame goes along.
-            self.exchange.outbox.extend_from_slice(incoming.get(at..).unwrap_or_default());
-            incoming.truncate(at);
-            std::mem::swap(&mut self.exchange.outbox, incoming);
-            return Ok(());
-        }
         self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
         incoming.advance(at);
         Ok(())
@@ -515,6 +508,3 @@ pub(super) const HIDDEN_PARAMETERS: [&str; 2] = ["session_authorization", "is_su
 
 /// More of an error or notice is not kept.
 const MESSAGE_BYTES: usize = 256 * 1024;
-
-/// From so many bytes on, buffers change places; fewer are copied.
-const SWAPPED: usize = 4096;

@@ -122,3 +122,40 @@ fn move_unix(stream: &mut UnixStream) -> io::Result<()> {
 
 forward!(ClientStream);
 forward!(UpstreamStream);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_socket_that_has_moved_no_longer_needs_the_runtime_it_came_from() {
+        let (before, after) = (runtime(), runtime());
+        let (mut tcp, mut unix) = before.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (server, _) = listener.accept().await.unwrap();
+            let (one, other) = UnixStream::pair().unwrap();
+            ((ClientStream::Tcp(server), UpstreamStream::Tcp(client)), (ClientStream::Unix(one), UpstreamStream::Unix(other)))
+        });
+        after.block_on(async {
+            for (client, upstream) in [&mut tcp, &mut unix] {
+                client.move_here().unwrap();
+                upstream.move_here().unwrap();
+            }
+        });
+        drop(before);
+        after.block_on(async {
+            for (client, upstream) in [&mut tcp, &mut unix] {
+                let mut read = [0; 2];
+                let (read, written) = tokio::join!(client.read_exact(&mut read), upstream.write_all(b"hi"));
+                assert_eq!((read.unwrap(), written.unwrap()), (2, ()));
+            }
+        });
+    }
+}

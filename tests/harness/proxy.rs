@@ -68,6 +68,7 @@ impl ProxySettings {
 addresses = ["127.0.0.1"]
 port = {port}
 drain_timeout_ms = 500
+threads = 2
 [upstream]
 host = "127.0.0.1"
 port = {upstream_port}

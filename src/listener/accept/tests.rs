@@ -1,4 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Mutex;
+use std::thread::ThreadId;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -13,7 +15,9 @@ use crate::upstream::connect::{Host, Upstream};
 use crate::upstream::tls::UpstreamTls;
 
 /// Knows every token, as alice's.
-struct Trusting;
+struct Trusting {
+    admin: bool,
+}
 
 impl Directory for Trusting {
     fn credential<'a>(&'a self, _: TokenHash) -> Lookup<'a> {
@@ -22,7 +26,7 @@ impl Directory for Trusting {
             principal: PrincipalId(1),
             name: Arc::from("alice"),
             enabled: true,
-            admin: false,
+            admin: self.admin,
             expires: None,
             revoked: None,
             scopes: Vec::new(),
@@ -57,15 +61,24 @@ struct Stage {
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
     gate: Arc<Gate>,
+    /// The threads on which sessions began.
+    seen: Arc<Mutex<Vec<ThreadId>>>,
 }
 
 /// Sessions greet with a byte and last until the client closes or the registry ends them.
 fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
+    stage_on(Threads::none(), false, max_connections, drain_timeout)
+}
+
+fn stage_on(threads: Threads, admin: bool, max_connections: usize, drain_timeout: Duration) -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let unix = UnixSettings { directory: folder.path().to_owned(), port: 5432, mode: 0o700 };
     let settings =
         ListenSettings { tcp: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], unix: vec![unix], max_connections, drain_timeout };
-    let listener = Listener::bind(&settings).unwrap();
+    let listener = {
+        let _inside = threads.accepting().enter();
+        Listener::bind(&settings).unwrap()
+    };
     let address = listener.addresses()[0];
     let upstream = Upstream {
         host: Host::Tcp("127.0.0.1".into()),
@@ -87,15 +100,19 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
     let gate = Arc::new(Gate {
         rules: ArcSwap::from_pointee(rules),
         registry: Registry::new(upstream),
-        directory: Arc::new(Trusting),
+        directory: Arc::new(Trusting { admin }),
         throttle: crate::authn::Throttle::default(),
         events: Events::none(),
     });
     let (stop, stopped) = watch::channel(false);
     let registry = Arc::clone(&gate.registry);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
     let session = move |mut client: Authenticated| {
         let registry = Arc::clone(&registry);
+        let noted = Arc::clone(&noted);
         async move {
+            noted.lock().unwrap().push(std::thread::current().id());
             let mut seat = registry.enlist(client.minor, client.session, client.principal, Arc::clone(&client.token));
             client
                 .stream
@@ -109,8 +126,9 @@ fn stage(max_connections: usize, drain_timeout: Duration) -> Stage {
             }
         }
     };
-    let served = tokio::spawn(listener.serve(Arc::clone(&gate), session, Arc::new(Threads::none()), stopped));
-    Stage { address, folder, stop, served, gate }
+    let accepting = threads.accepting().clone();
+    let served = accepting.spawn(listener.serve(Arc::clone(&gate), session, Arc::new(threads), stopped));
+    Stage { address, folder, stop, served, gate, seen }
 }
 
 const STARTUP: &[u8] = b"\0\0\0\x22\0\x03\0\0user\0alice\0database\0shop\0\0p\0\0\0\x06x\0";
@@ -203,4 +221,47 @@ async fn while_sessions_end_new_clients_are_told_that_we_shut_down() {
     turned_away(&stage, "57P03").await;
     // It does not end by itself; the drain's time does.
     stage.served.await.unwrap();
+}
+
+/// The stacks of threads here.
+const STACK: usize = 4 << 20;
+
+#[tokio::test]
+async fn sessions_are_spread_over_the_threads_and_none_is_served_by_the_runtime_of_everything_else() {
+    let stage = stage_on(Threads::start(2, STACK).unwrap(), false, 10, Duration::from_secs(5));
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(enter(&stage).await);
+    }
+    let mut seen = stage.seen.lock().unwrap().clone();
+    seen.sort_by_key(|id| format!("{id:?}"));
+    assert!(seen[0] == seen[1] && seen[1] != seen[2] && seen[2] == seen[3], "{seen:?}");
+    assert!(!seen.contains(&std::thread::current().id()));
+    for client in &mut clients {
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_session_keeps_no_thread_of_sessions_busy() {
+    let stage = stage_on(Threads::start(2, STACK).unwrap(), true, 10, Duration::from_secs(5));
+    let mut client = enter(&stage).await;
+    assert_eq!(*stage.seen.lock().unwrap(), [std::thread::current().id()]);
+    client.write_all(b"!").await.unwrap();
+    assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+    enter(&stage).await;
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_the_sessions_of_all_threads() {
+    for admin in [false, true] {
+        let stage = stage_on(Threads::start(2, STACK).unwrap(), admin, 10, Duration::from_secs(30));
+        let mut clients = [enter(&stage).await, enter(&stage).await];
+        stage.stop.send(true).unwrap();
+        for client in &mut clients {
+            assert_eq!(read(client, 8).await, b"Draining");
+        }
+        stage.served.await.unwrap();
+    }
 }
