@@ -139,8 +139,15 @@ impl Listener {
         }
     }
 
-    fn receive<S, F>(&self, arrival: Arrival, draining: bool, gate: &Arc<Gate>, session: &S, threads: &Threads, tasks: &mut JoinSet<()>)
-    where
+    fn receive<S, F>(
+        &self,
+        arrival: Arrival,
+        draining: bool,
+        gate: &Arc<Gate>,
+        session: &S,
+        threads: &Threads,
+        tasks: &mut JoinSet<()>,
+    ) where
         S: Fn(Authenticated) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
