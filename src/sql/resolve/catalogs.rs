@@ -131,12 +131,19 @@ pub(in crate::sql) const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "ctid"
 /// Those without which it names no catalog.
 pub(in crate::sql) const CATALOGS: [&str; 2] = ["pg_", "information_schema"];
 
-/// Those without which it names neither a catalog nor a type whose values bear names.
-pub(in crate::sql) const TELLING: [&str; 2] = ["reg", "u&"];
+/// Those without which it names neither a catalog nor a type whose values bear names: what those types' names begin with, and escapes
+/// that could spell them. A column called `region` is no reason to look at a whole tree.
+pub(in crate::sql) const TELLING: [&str; 10] =
+    ["regclass", "regtype", "regproc", "regnamespace", "regoper", "regrole", "regcollation", "regconfig", "regdictionary", "u&"];
 
 /// Whether a text in lower case may be about catalogs.
 pub(in crate::sql) fn names_catalogs(text: &str) -> bool {
     CATALOGS.iter().any(|word| text.contains(word))
+}
+
+/// Whether a text in lower case may name a type whose values bear names.
+fn names_types(text: &str) -> bool {
+    (text.contains("reg") || text.contains("u&")) && TELLING.iter().any(|word| text.contains(word))
 }
 
 impl Walk<'_> {
@@ -145,7 +152,7 @@ impl Walk<'_> {
         let text = self.text.to_ascii_lowercase();
         self.outlook.system_columns = SYSTEM_COLUMNS.iter().any(|name| text.contains(name));
         let catalogs = names_catalogs(&text);
-        let named = !self.ground.admin && (catalogs || TELLING.iter().any(|word| text.contains(word)));
+        let named = !self.ground.admin && (catalogs || names_types(&text));
         if !catalogs && !named {
             return Ok(());
         }
@@ -440,5 +447,22 @@ fn text_constant(node: &Node) -> Option<&str> {
         },
         Kind::TypeCast(cast) => cast.arg.as_deref().and_then(text_constant),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_type_that_bears_names_makes_a_text_one_to_look_at() {
+        for name in NAMING.iter().chain(NAMING_UNTOLD) {
+            assert!(names_types(name), "{name}");
+        }
+        let functions = STAND_INS.iter().chain(UNTOLD).filter(|name| name.starts_with("to_reg"));
+        for name in functions {
+            assert!(names_types(name), "{name}");
+        }
+        assert!(names_types("u&\"\\0072egclass\"") && !names_types("select r_regionkey from region where registered"));
     }
 }
