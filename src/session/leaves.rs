@@ -25,8 +25,7 @@ pub(super) struct Leaves {
 impl Leaves {
     /// What a statement may leave; `shakes`: it calls what is not PostgreSQL's own, by itself or through what it reads and writes.
     pub(super) fn of(rewritten: &Rewritten, shakes: bool) -> Self {
-        let text = rewritten.text();
-        let says = |word| contains_folded(text, word);
+        let mentions = rewritten.mentions();
         let shakes = shakes || matches!(rewritten.kind(), StatementKind::Do | StatementKind::Call);
         let requirements = rewritten.remembered().requirements;
         let reads = |need: &Requirement| matches!(need.privilege, Privilege::Select | Privilege::ReadMetadata);
@@ -49,11 +48,11 @@ impl Leaves {
             | Effect::CopyInGoverned(_) => (false, false),
         };
         Self {
-            asks: asks || shakes || unknown || says("advisory") || says("characteristics"),
+            asks: asks || shakes || unknown || mentions.lasting,
             shakes: shakes || unknown,
             writes: !requirements.iter().all(reads) || matches!(rewritten.effect(), Effect::AsOwner(_)),
-            sets: matches!(rewritten.effect(), Effect::Set { .. }) || says("set_config"),
-            sequences: ["nextval", "setval", "currval", "lastval", "setseed"].into_iter().any(says),
+            sets: matches!(rewritten.effect(), Effect::Set { .. }) || mentions.set_config,
+            sequences: mentions.sequences,
         }
     }
 }

@@ -260,7 +260,8 @@ fn shakes(rewritten: &Rewritten) -> bool {
         .requirements
         .iter()
         .any(|r| matches!(r.securable, Securable::Function(_) | Securable::AnonymousFunction));
-    calls || contains_folded(rewritten.text(), "set_config") || contains_folded(rewritten.text(), "u&\"")
+    let mentions = rewritten.mentions();
+    calls || mentions.set_config || mentions.escaped
 }
 
 pub(super) fn contains_folded(text: &str, word: &str) -> bool {

@@ -72,6 +72,8 @@ pub struct Parsed {
     pub(in crate::sql) offset: usize,
     /// The grammar's tree of `sql`; its locations are byte offsets into `sql`.
     pub(in crate::sql) tree: Node,
+    /// What the grammar made of `sql`, whatever was made of the tree since; not kept of long texts.
+    written: Option<tree::Encoded>,
     kind: StatementKind,
 }
 
@@ -89,6 +91,11 @@ impl Parsed {
     /// Its kind.
     pub fn kind(&self) -> StatementKind {
         self.kind
+    }
+
+    /// Whether it is certain that the tree is still what the grammar made of a text: of this one, byte for byte.
+    pub(in crate::sql) fn says(&self, text: &str) -> bool {
+        *text == *self.sql && self.written.as_ref().is_some_and(|written| written.is_of(&self.tree))
     }
 
     /// What it needs, and who may run it; `None` for what the list does not know.
@@ -129,12 +136,14 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Vec<Parsed>, ParseError> {
         let kind = tree.node.as_ref().and_then(StatementKind::of).ok_or(ParseError::Unreadable)?;
         let text: Arc<str> = Arc::from(text);
         let sql = if blanked.is_some() { Arc::from(slice) } else { text.clone() };
-        parsed.push(Parsed { text, sql, offset: range.start, tree, kind });
+        // What ends a single statement, a semicolon and what the scanner skips, is of no statement.
+        let written = (survey.tokens <= SHALLOW).then(|| tree::Encoded::of(&tree));
+        parsed.push(Parsed { text, sql, offset: range.start, tree, written, kind });
     }
     Ok(parsed)
 }
 
-/// So few tokens cannot make a tree deeper than any limit of use.
+/// So few tokens cannot make a tree deeper than any limit of use, nor one that is large.
 const SHALLOW: usize = 300;
 
 fn blank(text: &str, blanks: &[usize]) -> Option<String> {

@@ -24,30 +24,36 @@ pub(in crate::sql) const PLACES: &[&str] = &[
 ];
 
 /// A tree as bytes, places left out: self-delimiting, so equal bytes mean equal trees.
-pub(in crate::sql) fn encode(node: &Node) -> Vec<u8> {
-    let mut walk = Walk::new(Sink::Write(Vec::with_capacity(1024)));
-    // Writing to memory stops for nothing.
-    let _ = node.serialize(&mut walk);
-    match walk.sink {
-        Sink::Write(bytes) => bytes,
-        Sink::Compare(_) | Sink::Measure(_) => Vec::new(),
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::sql) struct Encoded(Vec<u8>);
+
+impl Encoded {
+    /// The bytes of a tree.
+    pub(in crate::sql) fn of(node: &Node) -> Self {
+        let mut walk = Walk::new(Sink::Write(Vec::with_capacity(1024)));
+        // Writing to memory stops for nothing.
+        let _ = node.serialize(&mut walk);
+        match walk.sink {
+            Sink::Write(bytes) => Self(bytes),
+            Sink::Compare(_) | Sink::Measure(_) => Self(Vec::new()),
+        }
+    }
+
+    /// Whether a tree is equal to the one that they are of.
+    pub(in crate::sql) fn is_of(&self, node: &Node) -> bool {
+        let mut walk = Walk::new(Sink::Compare(&self.0));
+        node.serialize(&mut walk).is_ok() && matches!(walk.sink, Sink::Compare([]))
     }
 }
 
 /// Whether two trees are equal, places aside.
 pub(in crate::sql) fn equal(left: &Node, right: &Node) -> bool {
-    let expected = encode(left);
-    let mut walk = Walk::new(Sink::Compare(&expected));
-    node_matches(right, &mut walk)
+    Encoded::of(left).is_of(right)
 }
 
 /// Whether messages nest at most this deep.
 pub(in crate::sql) fn depth_within(node: &Node, limit: usize) -> bool {
     node.serialize(&mut Walk::new(Sink::Measure(limit))).is_ok()
-}
-
-fn node_matches(node: &Node, walk: &mut Walk<'_>) -> bool {
-    node.serialize(&mut *walk).is_ok() && matches!(walk.sink, Sink::Compare([]))
 }
 
 enum Sink<'a> {

@@ -3,6 +3,7 @@
 
 pub mod guard;
 pub mod inline;
+pub mod mentions;
 pub mod policy;
 pub mod settled;
 pub mod splice;
@@ -12,6 +13,8 @@ pub mod view;
 use std::sync::Arc;
 
 use pg_query::Node;
+
+use mentions::Mentions;
 
 use super::resolve::asked::Seen;
 use super::{Effect, Parsed, Permitted, Remembered, Resolved, StatementKind, Touched};
@@ -49,6 +52,7 @@ struct Sent {
     text: Arc<str>,
     /// Where offsets into `text` lead back to.
     shifts: Vec<splice::Shift>,
+    mentions: Mentions,
 }
 
 /// Makes the edits and runs the guard.
@@ -60,11 +64,15 @@ pub fn analysis(resolved: Resolved) -> Analysis {
 
 fn prove(parsed: &Parsed, edits: splice::Edits, companions: &[(Arc<str>, Node)]) -> Result<Sent, RewriteError> {
     let spliced = edits.apply(&parsed.sql)?;
-    guard::prove(&spliced.text, &parsed.tree)?;
+    // Where nothing was edited, what the grammar says of the text was asked already.
+    if !parsed.says(&spliced.text) {
+        guard::prove(&spliced.text, &parsed.tree)?;
+    }
     for (text, tree) in companions {
         guard::prove(text, tree)?;
     }
-    Ok(Sent { text: spliced.text.into(), shifts: spliced.shifts })
+    let mentions = Mentions::of(&spliced.text);
+    Ok(Sent { text: spliced.text.into(), shifts: spliced.shifts, mentions })
 }
 
 impl Analysis {
@@ -129,6 +137,11 @@ impl Rewritten {
     /// What it touches.
     pub fn touched(&self) -> Touched {
         self.analysis.touched
+    }
+
+    /// What the SQL to send has words for.
+    pub fn mentions(&self) -> Mentions {
+        self.analysis.sent.as_ref().map_or_else(|_| Mentions::default(), |sent| sent.mentions)
     }
 
     /// What to keep for EXECUTE and FETCH.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::mentions::Mentions;
 use super::splice::Shift;
 use super::{Analysis, Sent, analysis};
 use crate::catalog::{Footing, SearchPath};
@@ -46,6 +47,8 @@ pub struct Template {
     slots: Vec<Slot>,
     /// Of `WORDS`, those in the text without the literals that may be others.
     words: u32,
+    /// What the text that is sent has words for, without those literals.
+    mentions: Mentions,
 }
 
 #[derive(Clone, Debug)]
@@ -85,8 +88,9 @@ impl Template {
         let mut constants = Vec::new();
         gather(&serde_json::to_value(only(&sent.text).ok()??).ok()?, &mut constants);
         let slots: Vec<Slot> = shape.literals.iter().map(|literal| slot(text, literal, sent, &free, &constants)).collect();
-        let words = words(&without(text, &slots));
-        let template = Self { analysis: proven.clone(), skeleton: shape.skeleton().into(), slots, words };
+        let words = words(&without(text, &slots, |hole| hole.client));
+        let mentions = Mentions::of(&without(&sent.text, &slots, |hole| hole.sent));
+        let template = Self { analysis: proven.clone(), skeleton: shape.skeleton().into(), slots, words, mentions };
         let made = template.holes().next().is_some() && words == self::words(text);
         (made && template.agrees(text, &shape, footing, path, admin, limits)).then_some(template)
     }
@@ -103,9 +107,12 @@ impl Template {
         });
         let proven = self.analysis.sent.as_ref().ok().filter(|_| fits)?;
         let mut sent = String::with_capacity(proven.text.len() + text.len());
+        let mut mentions = self.mentions;
         let mut from = 0;
         for (slot, spelling, _) in given() {
             if let Slot::Free(hole) = slot {
+                // No word is in part of a literal and in part beside it.
+                mentions = mentions.and(Mentions::of(spelling));
                 sent.push_str(proven.text.get(from..hole.sent)?);
                 sent.push_str(spelling);
                 from = hole.sent + hole.length;
@@ -124,7 +131,7 @@ impl Template {
             requirements: requirements.clone(),
             seen: seen?,
             refers: false,
-            sent: Ok(Sent { text: sent.into(), shifts }),
+            sent: Ok(Sent { text: sent.into(), shifts, mentions }),
         })
     }
 
@@ -252,13 +259,13 @@ fn shifted(place: usize, lengths: &[(Hole, usize)], of: fn(&Hole) -> usize) -> u
 }
 
 /// A text without the literals that may be others.
-fn without(text: &str, slots: &[Slot]) -> String {
+fn without(text: &str, slots: &[Slot], of: fn(&Hole) -> usize) -> String {
     let mut rest = String::with_capacity(text.len());
     let mut from = 0;
     for hole in slots.iter().filter_map(Slot::hole) {
-        rest.push_str(&text[from..hole.client]);
+        rest.push_str(&text[from..of(hole)]);
         rest.push(' ');
-        from = hole.client + hole.length;
+        from = of(hole) + hole.length;
     }
     rest.push_str(&text[from..]);
     rest

@@ -126,6 +126,27 @@ fn whatever_differs_is_caught() {
     }
 }
 
+/// Where nothing is edited the guard goes by what the grammar made of the client's whole text, in which more may stand behind the statement.
+#[test]
+fn what_ends_a_single_statement_changes_nothing_in_it() {
+    use crate::sql::{Limits, parse};
+    for text in [
+        "SELECT 'a'",
+        "SELECT 1 + 2 FROM t",
+        "DELETE FROM t",
+        "SELECT U&'a'",
+        "SELECT a FROM t ORDER BY a NULLS FIRST",
+        "VALUES (1) -- x",
+    ] {
+        for end in ["", ";", " ;", "\n; ", ";;", "; -- 'x", ";/* a */\n;", "--\n;"] {
+            let statement = parse(&format!("{text}{end}"), &Limits::default()).unwrap().remove(0);
+            assert_eq!(prove(&statement.sql, &statement.tree), Ok(()), "{text}{end}");
+            assert!(statement.says(&statement.sql.clone()), "{text}{end}");
+            assert!(!statement.says(&format!("{} ", statement.sql)), "{text}{end}");
+        }
+    }
+}
+
 /// The guard stands before everything that goes upstream, texts of ours that go with a statement included.
 #[test]
 fn nothing_is_rewritten_without_the_guard() {
@@ -145,6 +166,10 @@ fn nothing_is_rewritten_without_the_guard() {
     let mut smuggled = resolved("SELECT 1 FROM orders");
     smuggled.edits.replace(7..8, "pw FROM secret --");
     assert_eq!(done(smuggled), Err(RewriteError::Guard));
+    // The text stayed as it was, and the tree did not.
+    let mut other = resolved("SELECT 1 FROM orders");
+    other.parsed.tree = tree("SELECT 2 FROM orders");
+    assert_eq!(done(other), Err(RewriteError::Guard));
     assert!(done(resolved("COPY orders FROM STDIN")).is_ok());
     let mut smuggled = resolved("COPY orders FROM STDIN");
     smuggled.companions[0].0 = "DROP TABLE v".into();
