@@ -4,6 +4,7 @@ mod receipts;
 
 pub use receipts::{Receipts, Unwritten};
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,7 @@ pub struct Statement {
     /// How it ended.
     pub outcome: Outcome,
     /// The SQLSTATE, `00000` for success.
-    pub sqlstate: Arc<str>,
+    pub sqlstate: Cow<'static, str>,
     /// What was missing or why, in words, never for the client.
     pub reason: Option<Arc<str>>,
     /// What analysis found.

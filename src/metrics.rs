@@ -25,15 +25,25 @@ pub struct Metrics {
     /// Sessions that logged in and have not ended; clients that never logged in end too.
     sessions: Mutex<HashSet<SessionId>>,
     revoked: AtomicU64,
-    statements: [AtomicU64; 4],
-    durations: [AtomicU64; BUCKETS.len()],
-    duration_micros: AtomicU64,
+    statements: [Statements; PLACES],
     governed: AtomicU64,
     published: AtomicU64,
     catalog_version: AtomicU64,
     policy_version: AtomicI64,
     troubles: AtomicU64,
 }
+
+/// What is counted of statements: in several places, so that threads seldom write to the same one.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Statements {
+    outcomes: [AtomicU64; 4],
+    durations: [AtomicU64; BUCKETS.len()],
+    micros: AtomicU64,
+}
+
+/// In how many places.
+const PLACES: usize = 16;
 
 impl Metrics {
     /// Everything, in Prometheus' text format.
@@ -68,31 +78,36 @@ impl Metrics {
 
     fn statements(&self, out: &mut String) {
         head(out, "pgusher_statements_total", "Statements ended, by outcome.", "counter");
-        for (outcome, count) in OUTCOMES.into_iter().zip(&self.statements) {
-            line(out, &format!("pgusher_statements_total{{outcome=\"{}\"}}", outcome.as_str()), &count.load(Ordering::Relaxed));
+        let sum = |of: &dyn Fn(&Statements) -> &AtomicU64| -> u64 {
+            self.statements.iter().map(|place| of(place).load(Ordering::Relaxed)).sum()
+        };
+        let outcomes: [u64; 4] = std::array::from_fn(|index| sum(&|place| &place.outcomes[index]));
+        for (outcome, count) in OUTCOMES.into_iter().zip(outcomes) {
+            line(out, &format!("pgusher_statements_total{{outcome=\"{}\"}}", outcome.as_str()), &count);
         }
         let name = "pgusher_statement_duration_seconds";
         head(out, name, "From receiving a statement to its end.", "histogram");
         let mut below = 0;
-        for (bound, count) in BUCKETS.iter().zip(&self.durations) {
-            below += count.load(Ordering::Relaxed);
+        for (index, bound) in BUCKETS.iter().enumerate() {
+            below += sum(&|place| &place.durations[index]);
             line(out, &format!("{name}_bucket{{le=\"{}\"}}", Duration::from_micros(*bound).as_secs_f64()), &below);
         }
-        let all: u64 = self.statements.iter().map(|count| count.load(Ordering::Relaxed)).sum();
+        let all: u64 = outcomes.iter().sum();
         line(out, &format!("{name}_bucket{{le=\"+Inf\"}}"), &all.max(below));
-        line(out, &format!("{name}_sum"), &Duration::from_micros(self.duration_micros.load(Ordering::Relaxed)).as_secs_f64());
+        line(out, &format!("{name}_sum"), &Duration::from_micros(sum(&|place| &place.micros)).as_secs_f64());
         line(out, &format!("{name}_count"), &all.max(below));
     }
 
-    fn statement(&self, outcome: Outcome, duration: Duration) {
+    fn statement(&self, session: SessionId, outcome: Outcome, duration: Duration) {
+        let place = &self.statements[usize::try_from(session.0 % PLACES as u64).unwrap_or_default()];
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        if let Some((_, count)) = OUTCOMES.into_iter().zip(&self.statements).find(|(o, _)| *o == outcome) {
+        if let Some((_, count)) = OUTCOMES.into_iter().zip(&place.outcomes).find(|(o, _)| *o == outcome) {
             add(count);
         }
-        if let Some((_, count)) = BUCKETS.iter().zip(&self.durations).find(|(bound, _)| micros <= **bound) {
+        if let Some((_, count)) = BUCKETS.iter().zip(&place.durations).find(|(bound, _)| micros <= **bound) {
             add(count);
         }
-        self.duration_micros.fetch_add(micros, Ordering::Relaxed);
+        place.micros.fetch_add(micros, Ordering::Relaxed);
     }
 }
 
@@ -106,7 +121,7 @@ impl Interpreter for Arc<Metrics> {
                     add(&self.logins);
                 }
             }
-            Event::Statement(ended) => self.statement(ended.outcome, ended.duration),
+            Event::Statement(ended) => self.statement(ended.who.session, ended.outcome, ended.duration),
             Event::Governed { .. } => add(&self.governed),
             Event::Revoked { .. } => add(&self.revoked),
             Event::Closed { session, .. } => {
@@ -180,7 +195,7 @@ mod tests {
             parameters: None,
             kind: "SELECT",
             outcome,
-            sqlstate: Arc::from("00000"),
+            sqlstate: "00000".into(),
             reason: None,
             objects: None,
             versions: (1, 1),

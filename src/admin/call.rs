@@ -178,7 +178,7 @@ async fn attend(api: Arc<Api>, peer: Peer, parts: &Parts, body: Body, route: Rou
         text: Arc::from(format!("{} {}", parts.method, recorded(parts.uri.path()))),
         kind: "http",
         outcome,
-        sqlstate: Arc::from(sqlstate.code()),
+        sqlstate: sqlstate.code().to_owned().into(),
         reason: None,
         versions,
         duration: visit.began.elapsed(),

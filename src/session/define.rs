@@ -203,6 +203,7 @@ impl Session {
         let done = self.run_as_owner(script, describe, started).await;
         let beside = std::mem::replace(&mut self.exchange.link, own);
         environment.registry.aim(self.who.shown_process_id, own_aim).await;
+        self.waited();
         // It is of no more use; that it does not end in order is nobody's trouble.
         let _ = beside.close_stream().await;
         drop(permit);

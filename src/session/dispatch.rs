@@ -1,7 +1,6 @@
 //! Frontend messages by state. Every message is named in every state: what is ignored is ignored on purpose.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::run::Session;
 use super::state::State;
@@ -73,7 +72,8 @@ impl Session {
     pub(super) async fn on_function_call(&mut self) -> Result<(), SessionError> {
         self.quiesce().await?;
         if !matches!(self.state, State::Discarding(_) | State::Closed) {
-            self.refuse_query(Refusal::FunctionCall, Arc::from(""), Instant::now());
+            let now = self.moment();
+            self.refuse_query(Refusal::FunctionCall, Arc::from(""), now);
         }
         Ok(())
     }

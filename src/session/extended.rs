@@ -23,7 +23,7 @@ use crate::wire::frontend::{self, Target};
 impl Session {
     /// Parse.
     pub(super) async fn on_parse(&mut self, body: &[u8]) -> Result<(), SessionError> {
-        let started = Instant::now();
+        let started = self.moment();
         self.enter_batch();
         let parse = match frontend::parse(body) {
             Ok(parse) => parse,
@@ -125,7 +125,7 @@ impl Session {
 
     /// Bind, of which the beginning is here. Whether it was passed on.
     pub(super) async fn on_bind(&mut self, body: &[u8], length: usize) -> Result<bool, SessionError> {
-        let started = Instant::now();
+        let started = self.moment();
         self.enter_batch();
         match self.bind(body, length).await {
             Ok(passed) => Ok(passed),
@@ -179,7 +179,7 @@ impl Session {
 
     /// Describe.
     pub(super) async fn on_describe(&mut self, body: &[u8]) -> Result<(), SessionError> {
-        let started = Instant::now();
+        let started = self.moment();
         self.enter_batch();
         match self.describe(body).await {
             Ok(()) => Ok(()),
@@ -244,7 +244,7 @@ impl Session {
 
     /// Execute.
     pub(super) async fn on_execute(&mut self, body: &[u8]) -> Result<(), SessionError> {
-        let started = Instant::now();
+        let started = self.moment();
         self.enter_batch();
         match self.execute(body, started).await {
             Ok(()) => Ok(()),
@@ -261,7 +261,7 @@ impl Session {
         }
         let portal = self.names.portal(name).map(|portal| (portal.prepared.clone(), portal.parameters.clone()));
         let Some((prepared, parameters)) = portal else {
-            return self.execute_cursor(name, body, started).await;
+            return Box::pin(self.execute_cursor(name, body, started)).await;
         };
         let script = match &prepared.body {
             Body::Governance(command) => return Box::pin(self.govern_portal(name, command, &prepared.text, rows, started)).await,
@@ -337,7 +337,8 @@ impl Session {
         let (target, name) = match frontend::target(body) {
             Ok(found) => found,
             Err(error) => {
-                self.refuse_message(Refusal::Frame(error), Arc::from(""), Instant::now());
+                let now = self.moment();
+                self.refuse_message(Refusal::Frame(error), Arc::from(""), now);
                 return Ok(());
             }
         };

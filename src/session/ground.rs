@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::expected::{Completion, Expected, Running};
 use super::prepared::{Body, Prepared};
@@ -57,6 +56,20 @@ impl Session {
         if !self.environment.events.admit() {
             return Err(Refusal::Unrecorded.into());
         }
+        if self.stands()? { Ok(()) } else { Box::pin(self.stand_anew()).await }
+    }
+
+    /// Whether nothing has changed that the next message stands on, and nothing is in doubt.
+    fn stands(&mut self) -> Result<bool, Stop> {
+        let doubtful = self.barrier || self.private || self.outlived || self.loosened || self.stale_plans || self.path.uncertain();
+        if doubtful || self.stood {
+            return Ok(!doubtful);
+        }
+        self.stood = self.newer()?.is_none();
+        Ok(self.stood)
+    }
+
+    async fn stand_anew(&mut self) -> Result<(), Stop> {
         if self.barrier {
             self.barrier = false;
             self.quiesce_or_skip().await?;
@@ -67,8 +80,13 @@ impl Session {
                 Box::pin(self.stand_within_anew()).await?;
             }
         }
-        if self.renew_footing()? {
-            Box::pin(self.leave_group()).await?;
+        if !self.stood {
+            let left = self.renew_footing()?;
+            // A transaction's own is asked about for each message.
+            self.stood = !self.private;
+            if left {
+                Box::pin(self.leave_group()).await?;
+            }
         }
         if self.outlived && self.status != Status::Failed {
             return Err(Refusal::GroupsLeft.into());
@@ -124,14 +142,17 @@ impl Session {
         if self.private {
             return Ok(false);
         }
-        let latest = self.environment.governor.footing().map_err(|report| Refusal::Told(Box::new(report)))?;
-        if Arc::ptr_eq(&latest, &self.shared) {
-            return Ok(false);
-        }
+        let Some(latest) = self.newer()? else { return Ok(false) };
         let before = self.subject.groups.clone();
         self.adopt(latest)?;
         self.stale_plans |= before != self.subject.groups;
         Ok(!before.is_subset(&self.subject.groups))
+    }
+
+    /// The latest footing, unless the session stands on it.
+    fn newer(&mut self) -> Result<Option<Arc<Footing>>, Stop> {
+        let now = self.moment();
+        Ok(self.environment.governor.newer(&self.shared, now).map_err(|report| Refusal::Told(Box::new(report)))?)
     }
 
     /// Upstream, the snapshot of a transaction and open cursors go on showing the memberships that they began with: such a
@@ -240,9 +261,11 @@ impl Session {
     async fn outline_once(&mut self, text: &Arc<str>) -> Result<Outline, Stop> {
         let ground = self.ground();
         if text.len() <= LONG {
-            let published = self.environment.governor.footing().ok();
+            let published = (!self.private).then_some(&self.shared);
             let (readings, limits) = (&self.environment.readings, &self.environment.limits);
-            return Ok(readings.outline(text, &ground, published.as_ref(), &self.names, limits).await?);
+            let found = readings.outline(text, &ground, published, &self.names, limits).await;
+            self.waited();
+            return Ok(found?);
         }
         let (text, objects, limits) = (text.clone(), self.names.objects(), self.environment.limits.clone());
         self.elsewhere(move || outline(&text, &ground, &objects, &limits)).await
@@ -260,9 +283,14 @@ impl Session {
     }
 
     /// Long texts are analysed on threads of their own, not too many at once.
-    async fn elsewhere<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Stop> {
-        let _permit = self.environment.analyses.acquire().await.map_err(|_| SessionError::Draining)?;
+    async fn elsewhere<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let environment = self.environment.clone();
+        let _permit = environment.analyses.acquire().await.map_err(|_| SessionError::Draining)?;
         let done = tokio::task::spawn_blocking(work).await.map_err(|_| SessionError::Broken("an analysis panicked"))?;
+        self.waited();
         Ok(done?)
     }
 
@@ -392,7 +420,7 @@ impl Session {
         self.expected.push_back(Expected::Close { shown: false, statement: None });
         if matches!(new.body, Body::SqlPrepare(_)) {
             self.exchange.link.step(&part.rewritten, false);
-            let running = Running::new(Some(script.clone()), Instant::now(), Completion::Swallowed);
+            let running = Running::new(Some(script.clone()), self.moment(), Completion::Swallowed);
             self.expect_step(Some((script.clone(), 0)), None);
             self.expected.push_back(Expected::Execute(running));
         } else {

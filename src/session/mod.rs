@@ -56,7 +56,8 @@ pub use cache::{Bounds, Figures, Readings};
 pub use environment::{Environment, IdleLimits};
 pub use greet::run;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+use std::time::Instant;
 
 use crate::catalog::{Footing, SearchPath};
 use crate::governance::Command;
@@ -80,6 +81,13 @@ pub struct Reply {
 pub trait Governor: Send + Sync {
     /// The latest published footing, or why there is none that may be used.
     fn footing(&self) -> Result<Arc<Footing>, crate::error::Report>;
+
+    /// The latest published footing, unless it is this one; or why there is none that may be used at a time that is no more than a
+    /// moment ago.
+    fn newer(&self, than: &Arc<Footing>, now: Instant) -> Result<Option<Arc<Footing>>, crate::error::Report> {
+        let _ = now;
+        self.footing().map(|latest| Some(latest).filter(|latest| !Arc::ptr_eq(latest, than)))
+    }
 
     /// Carries out a governance command for a subject, inside the transaction of the channel. Names without a schema are found
     /// by the session's search path.
@@ -116,10 +124,4 @@ pub trait Governor: Send + Sync {
 
     /// Loads and publishes what was committed; returns when it is published.
     fn refresh(&self) -> BoxFuture<'_, Result<(), crate::error::Report>>;
-}
-
-/// The SQLSTATE of success.
-fn success() -> Arc<str> {
-    static SUCCESS: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("00000"));
-    SUCCESS.clone()
 }

@@ -153,7 +153,9 @@ impl Session {
         let end = if looks && !self.block && self.implicit() { End::Flush } else { End::Sync };
         let outbox = &mut self.exchange.outbox;
         let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
-        match converse(&mut self.exchange.link, &statement, end, self.status, &mut aside).await {
+        let done = converse(&mut self.exchange.link, &statement, end, self.status, &mut aside).await;
+        self.waited();
+        match done {
             Ok(answer) => {
                 if end == End::Sync {
                     self.status = answer.status;
@@ -202,6 +204,7 @@ impl Session {
             lost: &mut lost,
         };
         let done = work(&mut channel).await;
+        self.waited();
         match lost {
             Some(cause) => Err(SessionError::UpstreamLost(cause)),
             None => Ok(done),

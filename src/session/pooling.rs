@@ -198,7 +198,11 @@ impl Session {
     /// Makes sure that there is a connection.
     pub(super) async fn borrow(&mut self) -> Result<(), Stop> {
         match &self.pooling {
-            Some(pooling) if pooling.lease.is_none() => Box::pin(self.borrow_one()).await,
+            Some(pooling) if pooling.lease.is_none() => {
+                let done = Box::pin(self.borrow_one()).await;
+                self.waited();
+                done
+            }
             Some(_) | None => Ok(()),
         }
     }

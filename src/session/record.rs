@@ -134,13 +134,13 @@ impl Session {
             parameters: None,
             kind: "",
             outcome,
-            sqlstate: if sqlstate == "00000" { super::success() } else { sqlstate.into() },
+            sqlstate: if sqlstate == SUCCESS { SUCCESS.into() } else { sqlstate.to_owned().into() },
             reason: None,
             objects: None,
             versions: self.footing.versions(),
             rows: tag.and_then(rows_of).unwrap_or(rows),
             bytes,
-            duration: started.elapsed(),
+            duration: self.moment().saturating_duration_since(started),
         }
     }
 
@@ -276,6 +276,9 @@ fn denied(refusal: &Refusal) -> Option<Findings> {
     }
     Some(found)
 }
+
+/// The SQLSTATE of success.
+const SUCCESS: &str = "00000";
 
 /// Statements whose options are credentials.
 fn holds_secrets(kind: StatementKind) -> bool {

@@ -132,6 +132,10 @@ pub(super) struct Session {
     pub(super) told_fatal: bool,
     /// The next frame of the client is incomplete.
     hungry: bool,
+    /// The time, once it was asked for since something was last waited for.
+    moment: Option<Instant>,
+    /// The footing was looked at since something was last waited for.
+    pub(super) stood: bool,
 }
 
 /// What is left of a frame that is handled in pieces.
@@ -206,6 +210,8 @@ impl Session {
             client_rest: Rest::None,
             told_fatal: false,
             hungry: false,
+            moment: None,
+            stood: false,
         }
     }
 
@@ -227,9 +233,11 @@ impl Session {
 
     /// Waits until upstream owes nothing. Frames of the client are taken only for a COPY that it feeds.
     pub(super) async fn quiesce(&mut self) -> Result<(), SessionError> {
-        if self.expected.is_empty() {
-            return Ok(());
-        }
+        // What waits is in a box, so that messages which need not wait are handled without moving its place about.
+        if self.expected.is_empty() { Ok(()) } else { Box::pin(self.drain()).await }
+    }
+
+    async fn drain(&mut self) -> Result<(), SessionError> {
         if !self.expected.back().is_some_and(Expected::ready) {
             self.exchange.link.flush();
         }
@@ -254,7 +262,20 @@ impl Session {
             }
         };
         let hungry = std::mem::take(&mut self.hungry);
-        self.exchange.io(hungry, waiting).await
+        let done = self.exchange.io(hungry, waiting).await;
+        self.waited();
+        done
+    }
+
+    /// The time of what is being done: read once for all that came together.
+    pub(super) fn moment(&mut self) -> Instant {
+        *self.moment.get_or_insert_with(Instant::now)
+    }
+
+    /// Something was waited for: the clock is to be read again, and the footing to be asked for.
+    pub(super) fn waited(&mut self) {
+        self.moment = None;
+        self.stood = false;
     }
 
     fn over(&self) -> bool {
@@ -392,10 +413,12 @@ impl Session {
             (State::Discarding(_), _) => {}
             (State::CopyIn(_), tag) => self.copy_violation(tag),
             (State::Ready | State::Extended(_) | State::Simple | State::Closed, FrontendTag::Query) => {
-                self.refuse_query(refusal, Arc::from(""), Instant::now());
+                let now = self.moment();
+                self.refuse_query(refusal, Arc::from(""), now);
             }
             (State::Ready | State::Extended(_) | State::Simple | State::Closed, _) => {
-                self.refuse_message(refusal, Arc::from(""), Instant::now());
+                let now = self.moment();
+                self.refuse_message(refusal, Arc::from(""), now);
             }
         }
     }

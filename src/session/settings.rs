@@ -22,13 +22,23 @@ pub(super) struct PathTracker {
     uncertain: bool,
     /// The same, in the transaction that is open.
     shaken: bool,
+    /// Something was noted since a transaction last ended: its end has something to do.
+    stirred: bool,
 }
 
 impl PathTracker {
     /// Starts with the value a new session has.
     pub(super) fn new(path: SearchPath) -> Self {
         let value = Value { session: path.clone(), local: None };
-        Self { default: path, now: value.clone(), base: value, savepoints: Vec::new(), uncertain: false, shaken: false }
+        Self {
+            default: path,
+            now: value.clone(),
+            base: value,
+            savepoints: Vec::new(),
+            uncertain: false,
+            shaken: false,
+            stirred: false,
+        }
     }
 
     /// The path in effect.
@@ -48,6 +58,7 @@ impl PathTracker {
 
     /// SET, or SET LOCAL; `None` for DEFAULT.
     pub(super) fn set(&mut self, value: Option<&[String]>, local: bool) {
+        self.stirred = true;
         let path = value.map_or_else(|| self.default.clone(), schemas);
         if local {
             self.now.local = Some(path);
@@ -58,23 +69,27 @@ impl PathTracker {
 
     /// RESET.
     pub(super) fn reset(&mut self) {
+        self.stirred = true;
         self.now = Value { session: self.default.clone(), local: None };
     }
 
     /// Something ran that may have set it.
     pub(super) fn shake(&mut self) {
+        self.stirred = true;
         self.uncertain = true;
         self.shaken = true;
     }
 
     /// What upstream said it is.
     pub(super) fn told(&mut self, shown: &str) {
+        self.stirred = true;
         self.now = Value { session: parse(shown), local: None };
         self.uncertain = false;
     }
 
     /// SAVEPOINT.
     pub(super) fn savepoint(&mut self, name: Name) {
+        self.stirred = true;
         self.savepoints.push((name, self.now.clone()));
     }
 
@@ -96,29 +111,37 @@ impl PathTracker {
         }
     }
 
-    /// The transaction, implicit or not, was committed.
-    pub(super) fn commit(&mut self) {
-        if self.now.local.is_some() {
-            self.now.local = None;
+    /// The transaction, implicit or not, was committed. Whether another path is in effect now.
+    pub(super) fn commit(&mut self) -> bool {
+        if !self.stirred {
+            return false;
         }
+        let local = self.now.local.take();
         if self.base != self.now {
             self.base = self.now.clone();
         }
         self.end();
+        local.is_some_and(|local| local != self.now.session)
     }
 
-    /// The transaction, implicit or not, was rolled back.
-    pub(super) fn rollback(&mut self) {
+    /// The transaction, implicit or not, was rolled back. Whether another path is in effect now.
+    pub(super) fn rollback(&mut self) -> bool {
+        if !self.stirred {
+            return false;
+        }
+        let mut other = false;
         if self.base != self.now {
-            self.now = self.base.clone();
+            let before = std::mem::replace(&mut self.now, self.base.clone());
+            other = before.local.as_ref().unwrap_or(&before.session) != self.current();
         }
         self.end();
+        other
     }
 
     fn end(&mut self) {
         self.savepoints.clear();
         self.uncertain |= self.shaken;
-        self.shaken = false;
+        (self.shaken, self.stirred) = (false, false);
     }
 
     fn position(&self, name: &Name) -> Option<usize> {

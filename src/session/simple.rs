@@ -19,7 +19,7 @@ use crate::wire::frontend;
 impl Session {
     /// Query.
     pub(super) async fn on_query(&mut self, body: &[u8]) -> Result<(), SessionError> {
-        let started = Instant::now();
+        let started = self.moment();
         self.names.forget("");
         let text = match frontend::query(body) {
             Ok(text) => text,

@@ -169,6 +169,7 @@ impl Session {
             self.dirty = false;
             self.unpublished |= committed;
             self.private = false;
+            self.stood = false;
             self.outdated = false;
             self.epoch += 1;
         }
@@ -183,17 +184,9 @@ impl Session {
             return;
         }
         self.outlived = false;
-        let before = self.path.current().clone();
         // A block that nothing ended is one whose COMMIT failed. An implicit transaction that failed was rolled back when it
         // failed, see `failed_upstream`.
-        if open {
-            self.path.rollback();
-        } else {
-            self.path.commit();
-        }
-        if *self.path.current() != before {
-            self.epoch += 1;
-        }
+        self.path_ended(!open);
         self.ended(!open);
         let in_flight = self.expected.iter().filter(|expected| expected.ready()).count();
         self.names.transaction_ended(in_flight as u64);
@@ -205,15 +198,7 @@ impl Session {
     /// A transaction that we began and ended is over.
     pub(super) fn transaction_ended(&mut self, committed: bool) {
         self.outlived = false;
-        let before = self.path.current().clone();
-        if committed {
-            self.path.commit();
-        } else {
-            self.path.rollback();
-        }
-        if *self.path.current() != before {
-            self.epoch += 1;
-        }
+        self.path_ended(committed);
         self.ended(committed);
         self.names.transaction_ended(0);
         self.touched = Touched::default();
@@ -222,12 +207,14 @@ impl Session {
     /// Upstream failed outside a transaction block: what the implicit transaction set is gone.
     pub(super) fn implicit_rollback(&mut self) {
         if !self.block {
-            let before = self.path.current().clone();
-            self.path.rollback();
-            if *self.path.current() != before {
-                self.epoch += 1;
-            }
+            self.path_ended(false);
         }
+    }
+
+    /// What the transaction set of the search path stays or is gone.
+    fn path_ended(&mut self, committed: bool) {
+        let other = if committed { self.path.commit() } else { self.path.rollback() };
+        self.epoch += u64::from(other);
     }
 
     /// Does our part between the end of a transaction and the client's ReadyForQuery.
@@ -248,7 +235,9 @@ impl Session {
     /// Has what was committed loaded and published. That it is not yet seen is no fault of the client's statement.
     pub(super) async fn publish(&mut self) {
         self.unpublished = false;
-        if let Err(report) = self.environment.governor.refresh().await {
+        let done = self.environment.governor.refresh().await;
+        self.waited();
+        if let Err(report) = done {
             self.environment.events.emit(Event::Trouble { part: "refresh", message: report.message.into() });
         }
     }

@@ -140,14 +140,18 @@ impl Store {
     /// The latest footing, unless it could not be confirmed for too long.
     pub fn published(&self) -> Result<Arc<Footing>, StoreError> {
         let footing = self.published.load_full().ok_or(StoreError::NotLoaded)?;
+        self.serves(Instant::now())?;
+        Ok(footing)
+    }
+
+    /// Whether what is published may be used at a time.
+    fn serves(&self, now: Instant) -> Result<(), StoreError> {
         if let Some(wrong) = self.halted.load().as_deref() {
             return Err(StoreError::Roles(wrong.clone()));
         }
-        let age = self.started.elapsed().saturating_sub(Duration::from_millis(self.confirmed.load(Ordering::Acquire)));
-        if age > self.settings.max_age {
-            return Err(StoreError::Stale { seconds: age.as_secs() });
-        }
-        Ok(footing)
+        let confirmed = self.started + Duration::from_millis(self.confirmed.load(Ordering::Acquire));
+        let age = now.saturating_duration_since(confirmed);
+        if age > self.settings.max_age { Err(StoreError::Stale { seconds: age.as_secs() }) } else { Ok(()) }
     }
 
     /// Publishes what was committed before the call.
@@ -249,6 +253,14 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 impl Governor for Store {
     fn footing(&self) -> Result<Arc<Footing>, Report> {
         self.published().map_err(|e| Report::from(&e))
+    }
+
+    fn newer(&self, than: &Arc<Footing>, now: Instant) -> Result<Option<Arc<Footing>>, Report> {
+        let footing = self.published.load();
+        let footing = footing.as_ref().ok_or_else(|| Report::from(&StoreError::NotLoaded))?;
+        self.serves(now).map_err(|e| Report::from(&e))?;
+        // Counting who holds it would have all threads write to one place for every statement.
+        Ok((!Arc::ptr_eq(footing, than)).then(|| footing.clone()))
     }
 
     fn govern<'a>(

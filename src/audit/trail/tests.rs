@@ -310,7 +310,7 @@ fn no_token_is_in_the_names_of_applications_and_actors() {
 fn a_reason_tells_no_value_that_is_left_out_elsewhere() {
     let failed = |text: &str, code: &str, reason: &str| Statement {
         outcome: Outcome::Failed,
-        sqlstate: code.into(),
+        sqlstate: code.to_owned().into(),
         reason: Some(reason.into()),
         ..statement(text)
     };

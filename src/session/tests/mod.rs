@@ -6,6 +6,7 @@ mod special;
 
 use rig::*;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -310,4 +311,35 @@ async fn idling_ends_a_session_by_where_it_idles() {
     scene.upstream_gets(&["Q BEGIN"]).await;
     scene.answer([complete("BEGIN"), ready('T')]).await;
     assert!(matches!(scene.ended().await, Err(SessionError::IdleInTransaction)));
+}
+
+#[tokio::test]
+async fn messages_that_came_together_stand_on_one_footing_and_what_comes_later_on_the_latest() {
+    let mut scene = scene();
+    let together = |frames: &[bytes::BytesMut]| [bytes::BytesMut::from(frames.concat().as_slice())];
+    let answered = || [bound(), complete("SELECT 1"), ready('I')];
+    scene.send([parse("s", "SELECT 1"), sync()]).await;
+    scene.upstream_gets(&["P s SELECT 1", "S"]).await;
+    scene.answer([parsed(), ready('I')]).await;
+    scene.client_gets(&["1", "Z I"]).await;
+    scene.fake.asked.store(0, Ordering::Relaxed);
+    scene.send(together(&[bind("", "s"), describe('P', ""), execute("", 0), sync()])).await;
+    scene.upstream_gets(&["B  s", "D P", "E  0", "S"]).await;
+    scene.answer([bound(), columns(), complete("SELECT 1"), ready('I')]).await;
+    scene.client_gets(&["2", "T", "C SELECT 1", "Z I"]).await;
+    assert_eq!(scene.fake.asked.load(Ordering::Relaxed), 1);
+    // Between two messages of one batch, when what came first has gone up.
+    scene.send([bind("", "s")]).await;
+    scene.upstream_gets(&["B  s"]).await;
+    scene.fake.footing.store(moved(false));
+    scene.send(together(&[execute("", 0), sync()])).await;
+    scene.upstream_gets(&["E  0", "S"]).await;
+    assert!(scene.fake.asked.load(Ordering::Relaxed) > 2);
+    scene.answer(answered()).await;
+    scene.client_gets(&["2", "C SELECT 1", "Z I"]).await;
+    scene.send([bind("", "s")]).await;
+    scene.upstream_gets(&["B  s"]).await;
+    scene.fake.footing.store(without_alice());
+    scene.send(together(&[execute("", 0), sync()])).await;
+    assert!(matches!(scene.ended().await, Err(SessionError::Revoked)));
 }

@@ -1,6 +1,7 @@
 //! A session between two ends that a test holds: a client, and an upstream that answers what the test says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,6 +35,8 @@ use crate::wire::{ClientStream, UpstreamStream, backend};
 pub(super) struct Fake {
     pub(super) footing: ArcSwap<Footing>,
     pub(super) told: std::sync::Mutex<Vec<String>>,
+    /// How often it was asked for the footing.
+    pub(super) asked: AtomicUsize,
 }
 
 impl Fake {
@@ -64,6 +67,7 @@ impl Interpreter for Telling {
 
 impl Governor for Fake {
     fn footing(&self) -> Result<Arc<Footing>, Report> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         Ok(self.footing.load_full())
     }
 
@@ -135,7 +139,8 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
     };
     let account = |user: &str| Account { user: user.to_owned(), password: None };
     let footing = Arc::new(fixture::footing());
-    let fake = Arc::new(Fake { footing: ArcSwap::new(footing.clone()), told: std::sync::Mutex::default() });
+    let fake =
+        Arc::new(Fake { footing: ArcSwap::new(footing.clone()), told: std::sync::Mutex::default(), asked: AtomicUsize::new(0) });
     let environment = Arc::new(Environment {
         governor: fake.clone(),
         pool: Arc::new(Pool::new(PoolSettings {
