@@ -7,8 +7,7 @@ use tokio_postgres::error::SqlState;
 use super::{Report, Severity};
 use crate::governance::GovernanceError;
 use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
-use crate::upstream::UpstreamError;
-use crate::upstream::send::TurnRefused;
+use crate::upstream::{TurnRefused, UpstreamError};
 use crate::wire::FrameError;
 
 /// What ends a session.

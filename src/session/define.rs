@@ -197,7 +197,7 @@ impl Session {
             Refusal::Told(Box::new(report))
         })?;
         let Connection { stream, read_ahead, parameters: _, process_id, secret_key, permit } = beside;
-        let aimed = CancelTarget { process_id, secret: secret_key };
+        let aimed = CancelTarget { process_id, secret: secret_key, begun: None };
         let own_aim = environment.registry.aim(self.who.shown_process_id, Some(aimed)).await;
         let own = std::mem::replace(&mut self.exchange.link, Link::new(stream, read_ahead));
         let done = self.run_as_owner(script, describe, started).await;

@@ -76,6 +76,19 @@ pub(super) fn unwrap(fields: &mut Fields, statement: Option<&str>) {
     fields.retain(|(kind, text)| *kind != CONTEXT || !text.is_empty());
 }
 
+/// Statements and portals of ours: as the client calls them, or without a name.
+pub(super) fn as_called(fields: &mut Fields, called: impl Fn(&str) -> Option<String>) {
+    rewrite(fields, MESSAGE, |message| {
+        let at = message.find("\"pgusher$")?;
+        let (before, rest) = (message.get(..at)?, message.get(at + 1..)?);
+        let (ours, after) = rest.split_once('"').filter(|_| before.ends_with("statement ") || before.ends_with("portal "))?;
+        Some(match called(ours) {
+            Some(name) => format!("{before}\"{name}\"{after}"),
+            None => format!("{}{after}", before.trim_end()),
+        })
+    });
+}
+
 /// Takes out what may quote hidden values.
 fn withhold(fields: &mut Fields) {
     let code = field(fields, CODE).unwrap_or_default();

@@ -128,7 +128,7 @@ impl Exchange {
         let was_full = self.full();
         let mut moved = false;
         if let Poll::Ready(Err(cause)) = self.poll_outbox(cx) {
-            return Poll::Ready(Err(if is_unwritten(&cause) { SessionError::Unrecorded } else { SessionError::ClientGone(cause) }));
+            return Poll::Ready(Err(client_lost(cause)));
         }
         if let Poll::Ready(Err(cause)) = self.link.poll_write(cx) {
             // Upstream may have said why before it closed: what it said is read first.
@@ -169,6 +169,25 @@ impl Exchange {
             self.shrink();
         }
         Poll::Pending
+    }
+
+    /// For a session that has no connection to upstream yet: writes what waits for the client and reads what comes, until the client is
+    /// gone. One that has more to say than is read ahead is not seen to go.
+    pub(super) async fn until_gone(&mut self) -> SessionError {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(Err(cause)) = self.poll_outbox(cx) {
+                return Poll::Ready(client_lost(cause));
+            }
+            while !self.ended && self.inbox.len() < HIGH_WATER {
+                match ready!(self.poll_client(cx)) {
+                    Ok(0) => self.ended = true,
+                    Ok(_) => {}
+                    Err(cause) => return Poll::Ready(SessionError::ClientGone(cause)),
+                }
+            }
+            if self.ended { Poll::Ready(SessionError::ClientGone(io::ErrorKind::UnexpectedEof.into())) } else { Poll::Pending }
+        })
+        .await
     }
 
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -254,9 +273,10 @@ impl Exchange {
     }
 }
 
-/// Whether it is no error of the socket: something could not be recorded.
-fn is_unwritten(cause: &io::Error) -> bool {
-    cause.get_ref().is_some_and(|inner| inner.is::<Unwritten>())
+/// Nothing more can be written to the client: its socket says so, or something could not be recorded.
+fn client_lost(cause: io::Error) -> SessionError {
+    let unwritten = cause.get_ref().is_some_and(|inner| inner.is::<Unwritten>());
+    if unwritten { SessionError::Unrecorded } else { SessionError::ClientGone(cause) }
 }
 
 /// What comes in large pieces is read in larger ones.

@@ -12,6 +12,7 @@ use crate::error::Report;
 use crate::event::Parameters;
 use crate::name::Name;
 use crate::sql::{Effect, Transaction};
+use crate::wire::frontend::Target;
 
 /// One entry of the queue.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ pub(super) enum Expected {
     Close {
         /// The client's.
         shown: bool,
-        /// The prepared statement that is then gone.
-        statement: Option<Box<str>>,
+        /// What is then gone of the client's.
+        of: Option<(Target, Box<str>)>,
     },
     /// Rows, then CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute(Running),

@@ -352,12 +352,14 @@ impl Session {
             self.names.forget(name);
         }
         if target == Target::Portal {
-            self.names.close_portal(name);
             self.replies.forget(name);
         }
         // Without a connection there is no portal, and no statement by that name.
         let nowhere = target == Target::Portal && self.is_parked();
         if ours || local || nowhere {
+            if target == Target::Portal {
+                self.names.close_portal(name);
+            }
             self.say(false, backend::write_close_complete);
             return Ok(());
         }
@@ -369,8 +371,7 @@ impl Session {
             }
         }
         self.exchange.link.pass(Passing::Close, body.len(), body);
-        let statement = (target == Target::Statement).then(|| Box::from(name));
-        self.sent(Expected::Close { shown: true, statement });
+        self.sent(Expected::Close { shown: true, of: Some((target, Box::from(name))) });
         Ok(())
     }
 

@@ -192,7 +192,22 @@ async fn open_shared(
     sharing: &Arc<Sharing>,
     profile: &Profile,
 ) -> Result<(Opening, i64, PathTracker), SessionError> {
-    let mut shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile }).await?;
+    loop {
+        let shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile }).await?;
+        match open_on(shared, of, environment, sharing).await {
+            // It was dead, and is gone now.
+            Err(SessionError::UpstreamLost(_)) => {}
+            opened => return opened,
+        }
+    }
+}
+
+async fn open_on(
+    mut shared: Shared,
+    of: &Authenticated,
+    environment: &Environment,
+    sharing: &Arc<Sharing>,
+) -> Result<(Opening, i64, PathTracker), SessionError> {
     let lease = &mut shared.lease;
     let (parameters, path) = ((*lease.parameters).clone(), PathTracker::new(settings::parse(&lease.path)));
     let mut opening = Opening { link: shared.link, parameters, process_id: lease.process_id };

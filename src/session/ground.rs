@@ -417,7 +417,7 @@ impl Session {
         let Some(part) = script.parts.first() else { return Ok(()) };
         let failures = self.failures;
         self.exchange.link.close(name);
-        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        self.expected.push_back(Expected::Close { shown: false, of: None });
         if matches!(new.body, Body::SqlPrepare(_)) {
             self.exchange.link.step(&part.rewritten, false);
             let running = Running::new(Some(script.clone()), self.moment(), Completion::Swallowed);

@@ -126,8 +126,8 @@ impl Session {
 
     /// Expects what comes before a step's own answers. `script`: where positions point.
     pub(super) fn expect_step(&mut self, script: Option<(Arc<Script>, usize)>, describe: Option<bool>) {
-        self.expected.push_back(Expected::Close { shown: false, statement: None });
-        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        self.expected.push_back(Expected::Close { shown: false, of: None });
+        self.expected.push_back(Expected::Close { shown: false, of: None });
         self.expected.push_back(Expected::Parse { script, shown: false, name: None });
         self.expected.push_back(Expected::Bind { script: None, shown: false });
         if let Some(rows_only) = describe {

@@ -29,7 +29,7 @@ use crate::error::{Report, Severity};
 use crate::sql::Discard;
 use crate::upstream::housekeeping::{Housekeeping, RESERVED};
 use crate::upstream::send::Link;
-use crate::upstream::{Aim, Carried, Lease, Next, Profile, Shared, Sharing, Taker, UpstreamError};
+use crate::upstream::{Aim, CancelTarget, Carried, Lease, Next, Profile, Shared, Sharing, Taker, UpstreamError};
 use crate::wire::backend::Status;
 
 /// A session's part in sharing.
@@ -213,7 +213,7 @@ impl Session {
         let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
         let key = (**self.environment.key.load()).clone();
         let sharing = pooling.sharing.clone();
-        let shared = pooling.aim.unless_canceled(async {
+        let borrowed = pooling.aim.unless_canceled(async {
             loop {
                 let mut shared = sharing.acquire(taker).await?;
                 match shared.pass_to(next, &key).await {
@@ -224,7 +224,12 @@ impl Session {
                 }
             }
         });
-        let Shared { link, lease } = match shared.await {
+        let borrowed = tokio::select! {
+            biased;
+            borrowed = borrowed => borrowed,
+            gone = self.exchange.until_gone() => return Err(gone.into()),
+        };
+        let Shared { link, lease } = match borrowed {
             Some(Ok(shared)) => shared,
             Some(Err(UpstreamError::Closed)) => return Err(SessionError::Draining.into()),
             Some(Err(error)) => {
@@ -236,7 +241,8 @@ impl Session {
                 return Err(Refusal::Told(Box::new(report)).into());
             }
         };
-        pooling.aim.at(lease.process_id, lease.secret_key.clone()).await;
+        let (process_id, secret) = (lease.process_id, lease.secret_key.clone());
+        pooling.aim.at(CancelTarget { process_id, secret, begun: link.begun() }).await;
         self.who.process_id = lease.process_id;
         self.exchange.link = link;
         pooling.lease = Some(lease);
@@ -373,6 +379,13 @@ impl Session {
         }
     }
 
+    /// What the client calls a prepared statement that is called so upstream: the one that is being bound, if it is that.
+    pub(super) fn called_by_client(&self, known: &str) -> Option<String> {
+        let called =
+            |name: &str, prepared: &Arc<Prepared>| self.name_upstream(name, prepared).is_some_and(|called| &*called == known);
+        self.names.name_of(called).map(str::to_owned)
+    }
+
     /// A name that says what a statement is: sessions that mean the same share it.
     fn hashed(&self, first: &First, part: Option<&Part>, types: &[u8]) -> Arc<str> {
         let (catalog, policies) = first.versions;
@@ -492,7 +505,7 @@ impl Session {
             lease.trace.forget(known);
         }
         self.exchange.link.close(known);
-        self.expected.push_back(Expected::Close { shown: false, statement: None });
+        self.expected.push_back(Expected::Close { shown: false, of: None });
         let report = Report::error(SqlState::FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
         Err(Refusal::Told(Box::new(report)).into())
     }
@@ -520,7 +533,7 @@ impl Session {
         let surplus = pooling.lease.as_mut().map(|lease| lease.trace.surplus(most)).unwrap_or_default();
         for name in surplus {
             self.exchange.link.close(&name);
-            self.expected.push_back(Expected::Close { shown: false, statement: None });
+            self.expected.push_back(Expected::Close { shown: false, of: None });
         }
         self.send_sync(false);
         self.quiesce().await

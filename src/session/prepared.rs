@@ -121,6 +121,15 @@ impl Names {
         }
     }
 
+    /// The name of a prepared statement of this kind; that of the next portal to be confirmed, if it is of this kind.
+    pub(super) fn name_of(&self, kind: impl Fn(&str, &Arc<Prepared>) -> bool) -> Option<&str> {
+        let bound = self.pending_portals.front().map(|portal| &portal.what.prepared);
+        let waiting = self.pending.iter().map(|waiting| (&*waiting.name, &waiting.what));
+        let named = self.named.iter().map(|(name, prepared)| (&**name, prepared));
+        let of_kind = waiting.chain(named).filter(|(name, prepared)| kind(name, prepared));
+        of_kind.max_by_key(|(_, prepared)| bound.is_some_and(|bound| Arc::ptr_eq(bound, prepared))).map(|(name, _)| name)
+    }
+
     /// Whether upstream has yet to confirm the statement of this name.
     pub(super) fn is_waiting(&self, name: &str) -> bool {
         waiting(&self.pending, name).is_some()

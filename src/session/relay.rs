@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::errors::{Fields, Setting, field, sanitise, unwrap};
+use super::errors::{Fields, Setting, as_called, field, sanitise, unwrap};
 use super::expected::{Completion, Expected, Running};
 use super::origins::translate;
 use super::run::{Rest, Session};
@@ -15,6 +15,7 @@ use crate::event::{Identity, Outcome};
 use crate::wire::BackendTag;
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::{self, HEADER, Header};
+use crate::wire::frontend::Target;
 
 /// What happens with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,9 +203,11 @@ impl Session {
                 }
                 (shown, true)
             }
-            (BackendTag::CloseComplete, Expected::Close { shown, statement }) => {
-                if let Some(name) = statement {
-                    self.names.forget(name);
+            (BackendTag::CloseComplete, Expected::Close { shown, of }) => {
+                match of {
+                    Some((Target::Statement, name)) => self.names.forget(name),
+                    Some((Target::Portal, name)) => self.names.close_portal(name),
+                    None => {}
                 }
                 (*shown, true)
             }
@@ -382,6 +385,7 @@ impl Session {
         };
         let setting = Setting { touched: self.touched, sent, principal: &self.who.name, names: &self.client_names };
         sanitise(fields, &setting);
+        as_called(fields, |known| self.called_by_client(known));
     }
 
     /// Upstream skips what was sent up to the next Sync.

@@ -46,12 +46,14 @@ impl std::fmt::Debug for CancelKey {
 }
 
 /// Where a CancelRequest for a session must go: its upstream backend.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct CancelTarget {
     /// The backend's process id.
     pub process_id: i32,
     /// The backend's secret.
     pub secret: Bytes,
+    /// Tells when it runs the session's own statements; nothing: it always does.
+    pub begun: Option<watch::Receiver<bool>>,
 }
 
 /// Why a session has to end.
@@ -90,10 +92,18 @@ struct Seat {
     secret: Bytes,
     slot: std::sync::Mutex<Option<i64>>,
     // Held while a CancelRequest is under way, so that the target cannot pass to another session before upstream has acted on it.
-    target: Mutex<Option<CancelTarget>>,
+    target: Mutex<Target>,
     // Told of a cancel that came while there was no target.
     missed: Notify,
     ending: watch::Sender<Option<Ending>>,
+}
+
+/// Where a session's cancels go.
+#[derive(Default)]
+struct Target {
+    now: Option<CancelTarget>,
+    /// Counts the connections it has been on.
+    moves: u64,
 }
 
 /// A session's place in the [`Registry`]; it leaves when this is dropped.
@@ -134,7 +144,7 @@ impl Registry {
             token,
             secret: secret.clone(),
             slot: std::sync::Mutex::new(None),
-            target: Mutex::new(None),
+            target: Mutex::default(),
             missed: Notify::new(),
             ending: sender,
         });
@@ -158,7 +168,7 @@ impl Registry {
     /// is under way to that.
     pub async fn aim(&self, process_id: i32, target: Option<CancelTarget>) -> Option<CancelTarget> {
         let seat = self.sessions.get(&process_id).map(|seat| Arc::clone(&seat))?;
-        std::mem::replace(&mut *seat.target.lock().await, target)
+        std::mem::replace(&mut seat.target.lock().await.now, target)
     }
 
     /// The sessions that are attached upstream. To compare them with the rows of `pgusher.session`, take this list *before*
@@ -179,7 +189,7 @@ impl Registry {
             .sessions
             .iter()
             .map(|seat| {
-                let here = seat.target.try_lock().is_ok_and(|target| target.is_some());
+                let here = seat.target.try_lock().is_ok_and(|target| target.now.is_some());
                 (seat.session, seat.principal, seat.token.clone(), here)
             })
             .collect();
@@ -257,14 +267,33 @@ impl Seat {
         });
     }
 
+    /// Cancels the session's statement, which may have yet to begin: what gives a backend the session's identity is none.
     async fn cancel(&self, upstream: &Upstream) -> Result<(), UpstreamError> {
-        let target = self.target.lock().await;
-        match &*target {
-            Some(target) => send_cancel(upstream, target).await,
-            None => {
-                self.missed.notify_waiters();
-                Ok(())
+        let mut target = self.target.lock().await;
+        let moves = target.moves;
+        let Some(now) = &target.now else {
+            self.missed.notify_waiters();
+            return Ok(());
+        };
+        if let Some(mut begun) = now.begun.clone().filter(|begun| !*begun.borrow()) {
+            drop(target);
+            if !matches!(tokio::time::timeout(CANCEL_TIME, begun.wait_for(|begun| *begun)).await, Ok(Ok(_))) {
+                return Ok(());
             }
+            target = self.target.lock().await;
+        }
+        match &target.now {
+            Some(now) if target.moves == moves => send_cancel(upstream, now).await,
+            // What it was for is over.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The same, whatever the backend does.
+    async fn cancel_now(&self, upstream: &Upstream) -> Result<(), UpstreamError> {
+        match &self.target.lock().await.now {
+            Some(target) => send_cancel(upstream, target).await,
+            None => Ok(()),
         }
     }
 }
@@ -275,13 +304,15 @@ pub struct Aim(Arc<Seat>);
 
 impl Aim {
     /// To this backend from now on.
-    pub async fn at(&self, process_id: i32, secret: Bytes) {
-        *self.0.target.lock().await = Some(CancelTarget { process_id, secret });
+    pub async fn at(&self, target: CancelTarget) {
+        let mut aimed = self.0.target.lock().await;
+        aimed.now = Some(target);
+        aimed.moves += 1;
     }
 
     /// Nowhere from now on. Returns when none is under way, so that the connection may be given away.
     pub async fn nowhere(&self) {
-        *self.0.target.lock().await = None;
+        self.0.target.lock().await.now = None;
     }
 
     /// Does this, unless a cancel comes while it has nowhere to go.
@@ -310,12 +341,12 @@ impl Enlisted {
 
     /// Cancels for this session go to this backend from now on.
     pub async fn aim(&self, process_id: i32, secret: Bytes) {
-        *self.seat.target.lock().await = Some(CancelTarget { process_id, secret });
+        self.seat.target.lock().await.now = Some(CancelTarget { process_id, secret, begun: None });
     }
 
     /// Cancels for this session go nowhere from now on. Returns when none is under way, so that the connection may be given away.
     pub async fn disarm(&self) {
-        *self.seat.target.lock().await = None;
+        self.seat.target.lock().await.now = None;
     }
 
     /// The session is attached upstream under this number.
@@ -323,9 +354,10 @@ impl Enlisted {
         *self.seat.slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(slot);
     }
 
-    /// Cancels what this session itself runs upstream: for a session that has to end while a statement is in flight.
+    /// Cancels what this session itself runs upstream, and be it the beginning of its turn: for a session that has to end while a
+    /// statement is in flight.
     pub async fn cancel(&self) -> Result<(), UpstreamError> {
-        self.seat.cancel(&self.registry.upstream).await
+        self.seat.cancel_now(&self.registry.upstream).await
     }
 
     /// Returns when the session has to end. May be dropped and called again.

@@ -14,6 +14,7 @@ mod settings;
 pub mod shared;
 pub mod tls;
 mod trace;
+mod turn;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ pub use connect::{Account, Connection, Host, Upstream, UpstreamError};
 pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 pub use shared::{Lease, Profile, Shared, SharedSettings, Sharing, Taker};
 pub use trace::{Carried, Next, Trace};
+pub use turn::TurnRefused;
 
 /// A boxed future, for the traits that are used through `dyn`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -26,14 +26,15 @@ use std::thread::ThreadId;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::watch;
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
+use super::turn::Beginning;
 use crate::sql::{Effect, Fill, Owned, Rewritten};
-use crate::wire::frame::HEADER;
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
 };
-use crate::wire::{BackendTag, Header, UpstreamStream, backend, frontend};
+use crate::wire::{Header, UpstreamStream, frontend};
 
 /// The client's frames that may pass: none of them holds SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub struct Link {
     open: usize,
     unflushed: bool,
     broken: bool,
-    turn: Turn,
+    beginning: Beginning,
     /// The thread that is woken when something comes.
     thread: ThreadId,
 }
@@ -113,7 +114,7 @@ impl Link {
             open: 0,
             unflushed: false,
             broken: false,
-            turn: Turn::Taken,
+            beginning: Beginning::over(),
             thread: std::thread::current().id(),
         }
     }
@@ -146,13 +147,18 @@ impl Link {
 
     /// Whether a turn is prepared of which nothing was sent yet.
     pub(super) fn has_turn_to_begin(&self) -> bool {
-        matches!(self.turn, Turn::Asked(_))
+        self.beginning.is_asked()
     }
 
     /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Bind
     /// that fails unless all before the Sync went well, and the Close of its portal.
     pub(super) fn begin_turn(&mut self, frames: BytesMut) {
-        self.turn = Turn::Asked(frames);
+        self.beginning.ask(frames);
+    }
+
+    /// Tells when upstream runs what the session itself sends, where its turn has to begin before.
+    pub fn begun(&self) -> Option<watch::Receiver<bool>> {
+        self.beginning.begun()
     }
 
     /// Sends statements as one Query, [`JOINT`] between them.
@@ -199,11 +205,10 @@ impl Link {
 
     /// Sends a statement of ours.
     pub fn housekeeping(&mut self, statement: &Housekeeping<'_>, end: End) {
-        let out = self.door();
-        statement.write(out);
+        statement.write(self.door());
         match end {
-            End::Sync => write_sync(out),
-            End::Flush => write_flush(out),
+            End::Sync => self.sync(),
+            End::Flush => self.flush(),
         }
     }
 
@@ -253,6 +258,7 @@ impl Link {
     /// Sends Sync.
     pub fn sync(&mut self) {
         write_sync(self.door());
+        self.beginning.synced(self.outgoing.len());
     }
 
     /// Sends Flush.
@@ -294,29 +300,28 @@ impl Link {
     fn door(&mut self) -> &mut BytesMut {
         // A frame inside another's body would let the rest of that body be read as frames: such a link is never written again.
         self.broken |= self.open > 0;
-        if let Turn::Asked(frames) = &mut self.turn {
-            let frames = std::mem::take(frames);
-            self.outgoing.extend_from_slice(&frames);
-            self.turn = Turn::Sent;
-        }
+        self.beginning.send(&mut self.outgoing);
         &mut self.outgoing
     }
 
-    /// Writes what waits. Ready when all of it is with the kernel.
+    /// Writes what waits. Ready when all of it is with the kernel, but for what waits for a turn.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.broken {
             return Poll::Ready(Err(io::Error::other("a frame inside a frame")));
         }
-        if self.outgoing.is_empty() && !self.unflushed {
+        let mut left = self.beginning.may_go(self.outgoing.len());
+        if left == 0 && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(io::Error::other("no upstream connection"))) };
-        while !self.outgoing.is_empty() {
-            let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.outgoing))?;
+        while left > 0 {
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, self.outgoing.get(..left).unwrap_or_default()))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.outgoing.advance(written);
+            self.beginning.gone(written);
+            left -= written;
             self.unflushed = true;
         }
         if self.unflushed {
@@ -332,11 +337,12 @@ impl Link {
         loop {
             self.incoming.reserve(room);
             let count = ready!(pin!(stream.read_buf(&mut self.incoming)).poll(cx))?;
-            if count == 0 || matches!(self.turn, Turn::Taken) {
+            if count == 0 || self.beginning.is_over() {
                 return Poll::Ready(Ok(count));
             }
-            self.turn.take(&mut self.incoming)?;
-            if !self.incoming.is_empty() && matches!(self.turn, Turn::Taken) {
+            // What waited for the turn is never sent.
+            self.beginning.take(&mut self.incoming).inspect_err(|_| self.broken = true)?;
+            if !self.incoming.is_empty() && self.beginning.is_over() {
                 return Poll::Ready(Ok(self.incoming.len()));
             }
         }
@@ -356,73 +362,6 @@ impl Link {
     pub async fn close_stream(mut self) -> io::Result<()> {
         self.terminate();
         std::future::poll_fn(|cx| self.poll_write(cx)).await
-    }
-}
-
-/// How far a session is with taking its turn.
-#[derive(Debug)]
-enum Turn {
-    /// These frames are to be sent.
-    Asked(BytesMut),
-    /// They were sent; their answers are not for the session.
-    Sent,
-    /// Only the last Bind is to be answered, and its portal closed.
-    Guarded,
-    /// It has it.
-    Taken,
-}
-
-impl Turn {
-    /// Takes what has come of the answers.
-    fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
-        let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "unexpected message");
-        while !matches!(self, Self::Taken) {
-            let Some(header) = Header::peek(incoming).map_err(|_| nonsense())? else { return Ok(()) };
-            if header.body > TURN_BYTES {
-                return Err(nonsense());
-            }
-            if incoming.len() < header.whole() {
-                return Ok(());
-            }
-            let frame = incoming.split_to(header.whole());
-            let body = frame.get(HEADER..).unwrap_or_default();
-            *self = match (std::mem::replace(self, Self::Taken), BackendTag::from_byte(header.tag).ok_or_else(nonsense)?) {
-                (_, BackendTag::ErrorResponse) => return Err(io::Error::other(TurnRefused::read(body))),
-                (Self::Sent, BackendTag::ReadyForQuery) => Self::Guarded,
-                (Self::Guarded, BackendTag::CloseComplete) => Self::Taken,
-                // What upstream tells of settings the client knows: they are its own.
-                (
-                    now @ (Self::Sent | Self::Guarded),
-                    BackendTag::ParseComplete
-                    | BackendTag::BindComplete
-                    | BackendTag::CloseComplete
-                    | BackendTag::DataRow
-                    | BackendTag::CommandComplete
-                    | BackendTag::NoticeResponse
-                    | BackendTag::ParameterStatus,
-                ) => now,
-                _ => return Err(nonsense()),
-            };
-        }
-        Ok(())
-    }
-}
-
-/// Upstream did not let a session have its turn.
-#[derive(Debug, thiserror::Error)]
-#[error("{message} ({code})")]
-pub struct TurnRefused {
-    /// Its SQLSTATE.
-    pub code: String,
-    /// Its message.
-    pub message: String,
-}
-
-impl TurnRefused {
-    fn read(body: &[u8]) -> Self {
-        let fields = backend::fields(body).unwrap_or_default();
-        let field = |kind| fields.iter().find(|(k, _)| *k == kind).map(|(_, text)| text.clone()).unwrap_or_default();
-        Self { code: field(b'C'), message: field(b'M') }
     }
 }
 
@@ -448,9 +387,6 @@ pub enum End {
 
 /// Stands between statements of one Query: a line comment at the end of the one must not reach the other.
 pub const JOINT: &str = "\n;";
-
-/// No answer to what begins a turn is longer.
-const TURN_BYTES: usize = 64 * 1024;
 
 /// What an idle link may keep.
 const IDLE_BYTES: usize = 4096;

@@ -118,7 +118,10 @@ pub struct Sharing {
 struct State {
     /// The one left last is the last.
     idle: Vec<Shared>,
+    /// In the order in which they came, which is that of their numbers.
     waiting: VecDeque<Waiting>,
+    /// The number of who comes next.
+    next: u64,
     /// How many connections each principal's sessions hold.
     held: HashMap<PrincipalId, usize>,
     figures: Figures,
@@ -127,6 +130,7 @@ struct State {
 
 #[derive(Debug)]
 struct Waiting {
+    number: u64,
     principal: PrincipalId,
     profile: Profile,
     grant: oneshot::Sender<Grant>,
@@ -167,32 +171,33 @@ impl Sharing {
 
     /// A connection for a turn, as soon as there is one.
     pub async fn acquire(self: &Arc<Self>, taker: Taker<'_>) -> Result<Shared, UpstreamError> {
-        let (grant, granted) = oneshot::channel();
+        // Dropped after the lock.
         let mut gone = Vec::new();
-        let at_once = {
+        let mut queued = {
             let mut state = self.lock();
             if state.closed {
                 return Err(UpstreamError::Closed);
             }
-            let at_once = if state.waiting.is_empty() { self.take(&mut state, taker, &mut gone) } else { None };
-            if at_once.is_none() {
-                state.waiting.retain(|waiting| !waiting.grant.is_closed());
-                if state.waiting.len() >= self.settings.queue {
-                    state.figures.vain += 1;
-                    return Err(UpstreamError::QueueFull);
-                }
-                state.waiting.push_back(Waiting { principal: taker.principal, profile: taker.profile.clone(), grant });
-                self.grant(&mut state, &mut gone);
+            if state.waiting.is_empty()
+                && let Some(shared) = self.take(&mut state, taker, &mut gone)
+            {
+                drop(state);
+                return shared.here();
             }
-            at_once
+            if state.waiting.len() >= self.settings.queue {
+                state.figures.vain += 1;
+                return Err(UpstreamError::QueueFull);
+            }
+            let (number, (grant, granted)) = (state.next, oneshot::channel());
+            state.next += 1;
+            state.waiting.push_back(Waiting { number, principal: taker.principal, profile: taker.profile.clone(), grant });
+            self.grant(&mut state, &mut gone);
+            Queued { sharing: self.clone(), number, granted, since: Instant::now(), in_vain: false }
         };
         drop(gone);
-        if let Some(shared) = at_once {
-            return shared.here();
-        }
-        let began = Instant::now();
-        let waited = tokio::time::timeout(self.settings.wait, granted).await;
-        self.has_waited(began.elapsed(), waited.is_err());
+        let waited = tokio::time::timeout(self.settings.wait, &mut queued.granted).await;
+        queued.in_vain = waited.is_err();
+        drop(queued);
         match waited {
             Ok(Ok(Grant::Connection(shared))) => shared.here(),
             Ok(Ok(Grant::Place(place, holding))) => self.open(place, Some(holding), taker.profile).await,
@@ -233,11 +238,7 @@ impl Sharing {
     /// What is counted now.
     pub fn figures(&self) -> Figures {
         let state = self.lock();
-        Figures {
-            idle: state.idle.len(),
-            waiting: state.waiting.iter().filter(|waiting| !waiting.grant.is_closed()).count(),
-            ..state.figures
-        }
+        Figures { idle: state.idle.len(), waiting: state.waiting.len(), ..state.figures }
     }
 
     /// How many connections may still be had.
@@ -320,12 +321,6 @@ impl Sharing {
         }
     }
 
-    fn has_waited(&self, long: Duration, in_vain: bool) {
-        let mut state = self.lock();
-        state.figures.waited += long;
-        state.figures.vain += u64::from(in_vain);
-    }
-
     fn is_full_for(&self, state: &State, principal: PrincipalId) -> bool {
         let most = self.settings.most_per_principal;
         most > 0 && state.held.get(&principal).is_some_and(|held| *held >= most)
@@ -335,16 +330,13 @@ impl Sharing {
     fn grant(self: &Arc<Self>, state: &mut State, gone: &mut Vec<Shared>) {
         let mut at = 0;
         while let Some(waiting) = state.waiting.get(at) {
-            let (principal, profile) = (waiting.principal, waiting.profile.clone());
-            if waiting.grant.is_closed() {
-                state.waiting.remove(at);
-                continue;
-            }
+            let principal = waiting.principal;
             if self.is_full_for(state, principal) {
                 // Others need not wait for somebody's own limit.
                 at += 1;
                 continue;
             }
+            let profile = waiting.profile.clone();
             let taken = self.take(state, Taker { slot: None, principal, profile: &profile }, gone);
             if taken.is_none() && state.figures.open >= self.settings.most {
                 if state.idle.is_empty() {
@@ -447,6 +439,34 @@ impl Holding {
     fn let_go(mut self, state: &mut State) {
         self.0 = None;
         state.let_go(self.1);
+    }
+}
+
+/// Somebody's place in the queue, which is left when this is dropped.
+struct Queued {
+    sharing: Arc<Sharing>,
+    number: u64,
+    granted: oneshot::Receiver<Grant>,
+    since: Instant,
+    in_vain: bool,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let mut state = self.sharing.lock();
+        state.figures.waited += self.since.elapsed();
+        state.figures.vain += u64::from(self.in_vain);
+        if let Ok(at) = state.waiting.binary_search_by_key(&self.number, |waiting| waiting.number) {
+            let waiting = state.waiting.remove(at);
+            drop(state);
+            drop(waiting);
+            return;
+        }
+        drop(state);
+        // Granted just now, and not wanted any more.
+        if let Ok(Grant::Connection(shared)) = self.granted.try_recv() {
+            self.sharing.release(*shared);
+        }
     }
 }
 

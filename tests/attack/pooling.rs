@@ -103,6 +103,27 @@ fn a_session_that_is_not_let_on_runs_nothing_as_its_predecessor() {
 }
 
 #[test]
+fn nothing_that_is_pipelined_behind_a_turn_that_is_refused_runs() {
+    use crate::harness::frame::{bind, execute, parse, sync};
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (hana, mut batches) = (shop.hana(), shop.raw("ana@example.com"));
+    shop.truth().run("CREATE TABLE public.seen (who text); ALTER TABLE public.seen OWNER TO shop_owner");
+    shop.admin().run("GRANT SELECT, MODIFY ON TABLE seen TO users");
+    until("the new table to be known", || hana.try_rows("SELECT * FROM seen").ok());
+    assert_ne!(hana.one("SELECT max(salary) FROM employees"), "0");
+    // An error makes upstream skip what comes up to a Sync, and no further.
+    let insert =
+        |who: &str| [parse("", &format!("INSERT INTO seen VALUES ('{who}')")), bind("", "", &[], 0), execute("", 0), sync()];
+    let three = [insert("p"), insert("q"), insert("r")].concat();
+    shop.truth().run("DELETE FROM pgusher.session WHERE name = 'ana@example.com'");
+    batches.send(&three);
+    let refusal = batches.expect('E').refusal();
+    assert_eq!(refusal.code, "28000", "{refusal}");
+    assert!(batches.closed());
+    assert_eq!(hana.one("SELECT count(*) FROM seen"), "0");
+}
+
+#[test]
 fn settings_of_one_session_do_not_hold_up_the_next() {
     let shop = sharing(Enforced::Rls, 1, "");
     let (ana, bob) = (shop.ana(), shop.bob());

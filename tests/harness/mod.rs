@@ -27,7 +27,7 @@ pub use raw::{Frame, RawClient, frame, tags};
 pub use shop::{ADMIN, Mechanism, Shop};
 pub(crate) use shop::{both_mechanisms, every_mechanism};
 pub use tls::{Pki, Shown};
-pub use upstream::{Passing, Upstream, program, scratch};
+pub use upstream::{Halted, Passing, Upstream, program, scratch};
 
 use std::time::{Duration, Instant};
 

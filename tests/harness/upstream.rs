@@ -172,3 +172,27 @@ pub fn program(name: &str) -> String {
     let found = places.into_iter().map(|p| p.join(name)).find(|p| p.is_file());
     found.unwrap_or_else(|| panic!("{name} is not installed: run `make setup`")).to_string_lossy().into_owned()
 }
+
+/// A backend that stands still, until this is dropped.
+pub struct Halted(String);
+
+impl Halted {
+    /// Halts the backend of this process id.
+    pub fn new(process: String) -> Halted {
+        let halted = Halted(process);
+        halted.signal("-STOP");
+        halted
+    }
+
+    fn signal(&self, signal: &str) {
+        // The shell's own: a small system has no program of that name.
+        let kill = format!("kill {signal} {}", self.0);
+        assert!(std::process::Command::new("/bin/sh").args(["-c", &kill]).status().unwrap().success());
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}

@@ -15,7 +15,7 @@ use pgusher::store::{Store, StoreError, StoreSettings};
 use pgusher::upstream::{Ending, Registry};
 
 use crate::attack::locks::{POLICIES, TABLES};
-use crate::harness::{Bench, PATIENCE, account, until};
+use crate::harness::{Bench, Halted, PATIENCE, account, until};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -167,23 +167,6 @@ fn what_cannot_be_confirmed_is_not_served_until_it_can_be_again() {
     until("recovery", || store.published().ok());
 }
 
-/// A backend that is halted: its connection stays open and says nothing.
-struct Halted(String);
-
-impl Halted {
-    fn signal(&self, signal: &str) {
-        // The shell's own: a small system has no program of that name.
-        let kill = format!("kill {signal} {}", self.0);
-        assert!(std::process::Command::new("/bin/sh").args(["-c", &kill]).status().unwrap().success());
-    }
-}
-
-impl Drop for Halted {
-    fn drop(&mut self) {
-        self.signal("-CONT");
-    }
-}
-
 #[test]
 fn a_control_connection_that_falls_silent_is_replaced() {
     let runtime = runtime();
@@ -194,8 +177,7 @@ fn a_control_connection_that_falls_silent_is_replaced() {
         "SELECT pid FROM pg_stat_activity WHERE usename = 'pgusher_control' AND datname = '{}' AND pid <> pg_backend_pid()",
         bench.database
     );
-    let halted: Vec<Halted> = bench.superuser().column(&backends).into_iter().map(Halted).collect();
-    halted.iter().for_each(|backend| backend.signal("-STOP"));
+    let _halted: Vec<Halted> = bench.superuser().column(&backends).into_iter().map(Halted::new).collect();
     until("the refusal", || matches!(store.published(), Err(StoreError::Stale { .. })).then_some(()));
     until("recovery", || store.published().ok());
     assert!(runtime.block_on(store.credential(hash(b"ana"))).unwrap().is_some());

@@ -2,7 +2,7 @@
 //! session is what it is on a connection of its own.
 
 use crate::harness::frame::{bind, close, execute, parse, query, sync};
-use crate::harness::{Mechanism, RawClient, Shop, table_of, until};
+use crate::harness::{Halted, Mechanism, RawClient, Refusal, Shop, table_of, until};
 
 /// A shop whose ordinary sessions share so many connections.
 pub(crate) fn sharing(mechanism: Mechanism, connections: usize, more: &str) -> Shop {
@@ -202,6 +202,90 @@ fn a_cancel_ends_the_waiting_for_a_connection() {
     });
     ana.run("COMMIT");
     assert_eq!(bob.one("SELECT 1"), "1");
+}
+
+/// One connection, for which one waits as long as it takes.
+fn patient() -> Shop {
+    Shop::set_up(Mechanism::Rls, |settings| {
+        settings.pooled("pool_mode = \"transaction\"\nsession_connections = 1\nacquire_timeout_ms = 60000")
+    })
+}
+
+#[test]
+fn who_hangs_up_leaves_the_queue_at_once() {
+    let shop = patient();
+    let (admin, ana, mut bob) = (shop.admin(), shop.ana(), shop.raw("bob@example.com"));
+    let waiting = || admin.rows("SHOW POOLS")[0][4].clone();
+    ana.run("BEGIN");
+    bob.send(&[query("SELECT 1")]);
+    until("bob to wait", || (waiting() == "1").then_some(()));
+    bob.hang_up();
+    until("bob to leave", || (waiting() == "0").then_some(()));
+    assert_eq!(shop.truth().one(BACKENDS), "1");
+    ana.run("COMMIT");
+    assert_eq!(shop.bob().one("SELECT current_user"), "bob@example.com");
+}
+
+#[test]
+fn a_cancel_that_comes_before_the_turn_has_begun_cancels_the_statement() {
+    let shop = patient();
+    let (ana, bob, truth) = (shop.ana(), shop.bob(), shop.truth());
+    assert_eq!(ana.one("SELECT 1"), "1");
+    let stopper = bob.canceller();
+    // Upstream cannot tell now whose turn it is.
+    truth.run("BEGIN; LOCK TABLE pgusher.session");
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| bob.try_rows("SELECT pg_sleep(20)"));
+        until("the turn to be held up", || (shop.truth().one(HELD_UP) == "1").then_some(()));
+        (0..20).for_each(|_| stopper());
+        truth.run("ROLLBACK");
+        assert_eq!(slow.join().unwrap().unwrap_err().code, "57014");
+    });
+    assert_eq!(bob.one("SELECT current_user"), "bob@example.com");
+    assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+}
+
+const HELD_UP: &str = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
+
+#[test]
+fn a_login_goes_on_when_the_connection_it_was_given_dies() {
+    let shop = patient();
+    let (admin, ana) = (shop.admin(), shop.ana());
+    assert_eq!(ana.one("SELECT 1"), "1");
+    let backend = shop.truth().one(&BACKENDS.replace("count(*)", "min(pid)"));
+    std::thread::scope(|scope| {
+        // It hears nothing, and then that it is to end.
+        let halted = Halted::new(backend.clone());
+        let bob = scope.spawn(|| {
+            let bob = shop.try_connect("bob@example.com", shop.token("bob@example.com"))?;
+            Ok::<_, Refusal>(bob.one("SELECT current_user"))
+        });
+        until("bob to be given it", || (admin.rows("SHOW POOLS")[0][3] == "0").then_some(()));
+        assert_eq!(shop.truth().one(&format!("SELECT pg_terminate_backend({backend})")), "t");
+        drop(halted);
+        assert_eq!(bob.join().unwrap().expect("bob is let in"), "bob@example.com");
+    });
+}
+
+#[test]
+fn errors_of_the_protocol_call_statements_and_portals_as_the_client_does() {
+    let shop = sharing(Mechanism::Rls, 1, "");
+    let mut raw = shop.raw("ana@example.com");
+    let said = |raw: &mut RawClient, frames: &[Vec<u8>]| {
+        raw.send(frames);
+        let error = raw.until_ready().into_iter().find(|frame| frame.tag == 'E').expect("an error").refusal();
+        format!("{} {}", error.code, error.message)
+    };
+    // Two of the same text are one upstream.
+    assert_eq!(tags(&mut raw, &[parse("mine", "SELECT $1::int"), parse("yours", "SELECT $1::int"), sync()]), "11ZI");
+    for name in ["mine", "yours"] {
+        assert_eq!(
+            said(&mut raw, &[bind("", name, &[], 0), sync()]),
+            format!("08P01 bind message supplies 0 parameters, but prepared statement \"{name}\" requires 1")
+        );
+    }
+    assert_eq!(said(&mut raw, &[execute("nosuch", 0), sync()]), "34000 portal \"nosuch\" does not exist");
+    assert_eq!(said(&mut raw, &[bind("", "nosuch", &[], 0), sync()]), "26000 prepared statement \"nosuch\" does not exist");
 }
 
 #[test]

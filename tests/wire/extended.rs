@@ -170,3 +170,28 @@ fn governance_answers_by_the_extended_protocol() {
     let tags = crate::harness::tags(&frames);
     assert!(tags.starts_with("1tT2TD") && tags.ends_with("DCZI"), "{tags}");
 }
+
+#[test]
+fn a_close_that_is_skipped_closes_nothing() {
+    let mut raw = shop().raw("ana@example.com");
+    let mut tags = |frames: &[Vec<u8>]| {
+        raw.send(frames);
+        raw.tags()
+    };
+    assert_eq!(tags(&[query("BEGIN")]), "CZT");
+    assert_eq!(
+        tags(&[parse("two", "SELECT code FROM regions"), bind("rows", "two", &[], 0), execute("rows", 1), sync()]),
+        "12DsZT"
+    );
+    assert_eq!(tags(&[query("SAVEPOINT s")]), "CZT");
+    assert_eq!(tags(&[execute("nosuch", 0), close('P', "rows"), close('S', "two"), sync()]), "EZE");
+    assert_eq!(tags(&[query("ROLLBACK TO s")]), "CZT");
+    assert_eq!(
+        tags(&[parse("", "SELECT 1/0"), bind("", "", &[], 0), execute("", 0), close('P', "rows"), close('S', "two"), sync()]),
+        "1EZE"
+    );
+    assert_eq!(tags(&[query("ROLLBACK TO s")]), "CZT");
+    assert_eq!(tags(&[execute("rows", 1), close('P', "rows"), execute("rows", 1), sync()]), "Ds3EZE");
+    assert_eq!(tags(&[query("ROLLBACK"), bind("", "two", &[], 0), sync()]), "CZI");
+    assert_eq!(tags(&[]), "2ZI");
+}

@@ -1,0 +1,158 @@
+//! How a session takes its turn on a shared connection, seen from the bytes.
+//!
+//! In: the answers to what `write_turn` wrote. Out: how far the turn has come. Never: an answer of these to the session, or a second batch
+//! of a session on its way before its turn has begun: an error makes upstream skip to the next Sync only.
+
+use std::io;
+
+use bytes::{BufMut, BytesMut};
+use tokio::sync::watch;
+
+use crate::wire::frame::HEADER;
+use crate::wire::{BackendTag, Header, backend};
+
+/// How far a session is with taking its turn.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// These frames are to be sent.
+    Asked(BytesMut),
+    /// They were sent; their answers are not for the session.
+    Sent,
+    /// Only the last Bind is to be answered, and its portal closed.
+    Guarded,
+    /// It has it.
+    Taken,
+}
+
+/// A turn, and what waits for it.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    turn: Turn,
+    /// From here on what is to be written waits until the turn is taken.
+    held: Option<usize>,
+    /// Whether upstream runs the session's own statements: until then a cancel would be one of its turn.
+    begun: Option<watch::Sender<bool>>,
+}
+
+impl Beginning {
+    /// Of a connection that nobody has to take.
+    pub(super) fn over() -> Self {
+        Self { turn: Turn::Taken, held: None, begun: None }
+    }
+
+    /// Begins a turn with these frames.
+    pub(super) fn ask(&mut self, frames: BytesMut) {
+        self.turn = Turn::Asked(frames);
+        self.begun.get_or_insert_with(|| watch::channel(false).0).send_replace(false);
+    }
+
+    /// Whether nothing of a turn was sent yet.
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(self.turn, Turn::Asked(_))
+    }
+
+    /// Whether there is no turn to take.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.turn, Turn::Taken)
+    }
+
+    /// Whether the session's own statements run.
+    pub(super) fn begun(&self) -> Option<watch::Receiver<bool>> {
+        self.begun.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Something of the session is about to be written: what begins its turn comes first.
+    pub(super) fn send(&mut self, outgoing: &mut BytesMut) {
+        if let Turn::Asked(frames) = &mut self.turn {
+            outgoing.put_slice(frames);
+            self.turn = Turn::Sent;
+        }
+    }
+
+    /// A Sync was written, which ends so many bytes: what follows must not be sent before the turn is known to have begun.
+    pub(super) fn synced(&mut self, bytes: usize) {
+        if !self.is_over() {
+            self.held.get_or_insert(bytes);
+        }
+    }
+
+    /// How many of so many bytes may be written now.
+    pub(super) fn may_go(&self, bytes: usize) -> usize {
+        self.held.map_or(bytes, |held| held.min(bytes))
+    }
+
+    /// So many bytes were written.
+    pub(super) fn gone(&mut self, bytes: usize) {
+        if let Some(held) = &mut self.held {
+            *held -= bytes.min(*held);
+        }
+    }
+
+    /// Takes what has come of the answers.
+    pub(super) fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
+        let taken = self.turn.take(incoming);
+        if taken.is_ok() && self.is_over() {
+            self.held = None;
+        }
+        if let (Some(begun), Turn::Guarded | Turn::Taken) = (&self.begun, &self.turn) {
+            begun.send_if_modified(|begun| !std::mem::replace(begun, true));
+        }
+        taken
+    }
+}
+
+impl Turn {
+    fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
+        let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "unexpected message");
+        while !matches!(self, Self::Taken) {
+            let Some(header) = Header::peek(incoming).map_err(|_| nonsense())? else { return Ok(()) };
+            if header.body > TURN_BYTES {
+                return Err(nonsense());
+            }
+            if incoming.len() < header.whole() {
+                return Ok(());
+            }
+            let frame = incoming.split_to(header.whole());
+            let body = frame.get(HEADER..).unwrap_or_default();
+            *self = match (std::mem::replace(self, Self::Taken), BackendTag::from_byte(header.tag).ok_or_else(nonsense)?) {
+                (_, BackendTag::ErrorResponse) => return Err(io::Error::other(TurnRefused::read(body))),
+                (Self::Sent, BackendTag::ReadyForQuery) => Self::Guarded,
+                (Self::Guarded, BackendTag::CloseComplete) => Self::Taken,
+                // What upstream tells of settings the client knows: they are its own.
+                (
+                    now @ (Self::Sent | Self::Guarded),
+                    BackendTag::ParseComplete
+                    | BackendTag::BindComplete
+                    | BackendTag::CloseComplete
+                    | BackendTag::DataRow
+                    | BackendTag::CommandComplete
+                    | BackendTag::NoticeResponse
+                    | BackendTag::ParameterStatus,
+                ) => now,
+                _ => return Err(nonsense()),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Upstream did not let a session have its turn.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct TurnRefused {
+    /// Its SQLSTATE.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl TurnRefused {
+    fn read(body: &[u8]) -> Self {
+        let fields = backend::fields(body).unwrap_or_default();
+        let field = |kind| fields.iter().find(|(k, _)| *k == kind).map(|(_, text)| text.clone()).unwrap_or_default();
+        Self { code: field(b'C'), message: field(b'M') }
+    }
+}
+
+/// No answer to what begins a turn is longer.
+const TURN_BYTES: usize = 64 * 1024;
