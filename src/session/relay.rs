@@ -75,11 +75,14 @@ impl Session {
             at += taken;
             match verdict {
                 Verdict::Show => {
-                    if matches!(tag, BackendTag::DataRow | BackendTag::CopyData) {
+                    let row = matches!(tag, BackendTag::DataRow | BackendTag::CopyData);
+                    if row {
                         self.tally.add(header.whole());
                     }
                     if left > 0 {
                         self.upstream_rest = Rest::Relay(left);
+                    } else if row {
+                        at = self.pass_rows(header.tag, incoming, at)?;
                     }
                 }
                 Verdict::Swallow | Verdict::Pause => {
@@ -99,9 +102,29 @@ impl Session {
                 break;
             }
         }
+        if from == 0 && at >= SWAPPED && self.exchange.outbox.is_empty() {
+            // Rows are not copied: the buffers change places, and what is here of the next frame goes along.
+            self.exchange.outbox.extend_from_slice(incoming.get(at..).unwrap_or_default());
+            incoming.truncate(at);
+            std::mem::swap(&mut self.exchange.outbox, incoming);
+            return Ok(());
+        }
         self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
         incoming.advance(at);
         Ok(())
+    }
+
+    /// Rows behind a row go where it went, as far as they are here as a whole; gives where they end.
+    fn pass_rows(&mut self, tag: u8, incoming: &[u8], mut at: usize) -> Result<usize, SessionError> {
+        while let Some(header) = Header::peek(incoming.get(at..).unwrap_or_default())? {
+            let end = at + header.whole();
+            if header.tag != tag || end > incoming.len() {
+                break;
+            }
+            self.tally.add(header.whole());
+            at = end;
+        }
+        Ok(at)
     }
 
     fn relay_rest(&mut self, incoming: &BytesMut, from: &mut usize, at: &mut usize) {
@@ -170,8 +193,8 @@ impl Session {
 
     /// A frame whose body does not matter to us.
     fn on_streamed(&mut self, tag: BackendTag) -> Result<Verdict, SessionError> {
-        let out_of_place = Err(SessionError::Nonsense(tag as u8));
-        let Some(front) = self.expected.front() else { return out_of_place };
+        let out_of_place = || Err(SessionError::Nonsense(tag as u8));
+        let Some(front) = self.expected.front() else { return out_of_place() };
         let (shown, done) = match (tag, front) {
             (
                 BackendTag::DataRow | BackendTag::CopyData | BackendTag::CopyDone,
@@ -219,7 +242,7 @@ impl Session {
                 }
                 return Ok(Verdict::Show);
             }
-            _ => return out_of_place,
+            _ => return out_of_place(),
         };
         if done {
             self.expected.pop_front();
@@ -512,3 +535,6 @@ pub(super) const HIDDEN_PARAMETERS: [&str; 2] = ["session_authorization", "is_su
 
 /// More of an error or notice is not kept.
 const MESSAGE_BYTES: usize = 256 * 1024;
+
+/// From so many bytes on, buffers change places; fewer are copied.
+const SWAPPED: usize = 4096;

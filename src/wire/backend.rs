@@ -51,6 +51,7 @@ pub enum BackendTag {
 
 impl BackendTag {
     /// The tag of a byte; `None` for what has no place in a session (authentication, replication, function calls).
+    #[inline]
     pub fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             b'1' => Self::ParseComplete,

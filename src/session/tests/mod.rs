@@ -201,6 +201,35 @@ async fn a_large_row_streams_through_in_pieces() {
 }
 
 #[tokio::test]
+async fn many_rows_come_in_their_order_however_upstream_cuts_them() {
+    let mut scene = scene();
+    scene.send([query("SELECT 1")]).await;
+    scene.upstream_gets(&["Q SELECT 1"]).await;
+    let mut answer = columns();
+    for number in 0..20_000_u32 {
+        answer.extend_from_slice(&data(&[&number.to_string(), &"x".repeat(number as usize % 97)]));
+    }
+    // Pieces that end within headers and within rows, small ones between large ones.
+    let sizes = [70_001, 3, 4_099, 1, 65_536, 17, 9_000];
+    let mut rest = &answer[..];
+    let mut cut = Vec::new();
+    for size in sizes.into_iter().cycle() {
+        let (piece, after) = rest.split_at(size.min(rest.len()));
+        cut.push(bytes::BytesMut::from(piece));
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    for piece in cut {
+        scene.answer([piece]).await;
+    }
+    assert!(scene.client_reads(answer.len()).await == answer, "what came is not what was sent");
+    scene.answer([complete("SELECT 20000"), ready('I')]).await;
+    scene.client_gets(&["C SELECT 20000", "Z I"]).await;
+}
+
+#[tokio::test]
 async fn a_large_bind_streams_through_in_pieces() {
     let mut scene = scene();
     scene.send([parse("s", "SELECT $1"), sync()]).await;
