@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::login::login;
 use super::pool::Permit;
+use super::scram::Keys;
 use super::tls::{UpstreamTls, server_end_point};
 use crate::config::Password;
 use crate::wire::UpstreamStream;
@@ -172,11 +173,11 @@ pub async fn dial(upstream: &Upstream) -> Result<Dialed, UpstreamError> {
 /// Connects and logs in, within the time the settings give.
 pub(super) async fn connect(
     upstream: &Upstream,
-    account: &Account,
+    by: (&Account, &Keys),
     parameters: &BTreeMap<String, String>,
     permit: Permit,
 ) -> Result<Connection, UpstreamError> {
-    let attempt = async { login(dial(upstream).await?, &upstream.database, account, parameters, permit).await };
+    let attempt = async { login(dial(upstream).await?, &upstream.database, by, parameters, permit).await };
     tokio::time::timeout(upstream.connect_timeout, attempt).await.unwrap_or(Err(UpstreamError::TooSlow))
 }
 

@@ -7,12 +7,13 @@ use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
+use postgres_protocol::authentication::sasl::{SCRAM_SHA_256, SCRAM_SHA_256_PLUS};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connect::{Account, Connection, Dialed, UpstreamError};
 use super::pool::Permit;
+use super::scram::{Binding, Keys, Opened};
 use crate::config::Password;
 use crate::wire::UpstreamStream;
 
@@ -33,7 +34,7 @@ const PINNED: [&str; 2] = ["client_encoding", "standard_conforming_strings"];
 pub(super) async fn login(
     dialed: Dialed,
     database: &str,
-    account: &Account,
+    (account, keys): (&Account, &Keys),
     parameters: &BTreeMap<String, String>,
     permit: Permit,
 ) -> Result<Connection, UpstreamError> {
@@ -46,7 +47,7 @@ pub(super) async fn login(
         frontend::startup_message(named.into_iter().chain(PARAMETERS).chain(given), out)
     })
     .await?;
-    authenticate(&mut line, account, dialed.private, dialed.end_point).await?;
+    authenticate(&mut line, (account, keys), dialed.private, dialed.end_point).await?;
     let greeting = greet(&mut line).await?;
     Ok(Connection {
         stream: line.stream,
@@ -59,7 +60,12 @@ pub(super) async fn login(
 }
 
 /// Answers whatever upstream asks until it says AuthenticationOk.
-async fn authenticate(line: &mut Line, account: &Account, private: bool, end_point: Option<Vec<u8>>) -> Result<(), UpstreamError> {
+async fn authenticate(
+    line: &mut Line,
+    (account, keys): (&Account, &Keys),
+    private: bool,
+    end_point: Option<Vec<u8>>,
+) -> Result<(), UpstreamError> {
     let mut body = line.receive_authentication().await?;
     match take_i32(&mut body)? {
         0 => return Ok(()),
@@ -76,7 +82,7 @@ async fn authenticate(line: &mut Line, account: &Account, private: bool, end_poi
             let answer = md5_hash(account.user.as_bytes(), password(account)?.reveal().as_bytes(), salt);
             line.send(|out| frontend::password_message(answer.as_bytes(), out)).await?;
         }
-        10 => scram(line, &body, password(account)?, end_point).await?,
+        10 => scram(line, &body, (password(account)?, keys), end_point).await?,
         2 => return Err(UpstreamError::Method("Kerberos V5".into())),
         7 => return Err(UpstreamError::Method("GSSAPI".into())),
         9 => return Err(UpstreamError::Method("SSPI".into())),
@@ -87,28 +93,33 @@ async fn authenticate(line: &mut Line, account: &Account, private: bool, end_poi
 }
 
 /// SCRAM-SHA-256, bound to upstream's certificate where both sides can.
-async fn scram(line: &mut Line, offered: &[u8], password: &Password, end_point: Option<Vec<u8>>) -> Result<(), UpstreamError> {
+async fn scram(
+    line: &mut Line,
+    offered: &[u8],
+    (password, keys): (&Password, &Keys),
+    end_point: Option<Vec<u8>>,
+) -> Result<(), UpstreamError> {
     let offers = |mechanism: &str| offered.split(|b| *b == 0).any(|offer| offer == mechanism.as_bytes());
     let (mechanism, binding) = match end_point {
-        Some(hash) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash)),
+        Some(hash) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, Binding::EndPoint(hash)),
         // Says that we could have bound and upstream did not offer to: if somebody in between cut the offer, upstream will know.
-        Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
-        None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+        Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, Binding::Unrequested),
+        None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, Binding::Unsupported),
         Some(_) | None => return Err(UpstreamError::Method("SASL without SCRAM-SHA-256".into())),
     };
-    let mut exchange = ScramSha256::new(password.reveal().as_bytes(), binding);
-    line.send(|out| frontend::sasl_initial_response(mechanism, exchange.message(), out)).await?;
+    let opened = Opened::new(binding);
+    line.send(|out| frontend::sasl_initial_response(mechanism, opened.message().as_bytes(), out)).await?;
     let mut body = line.receive_authentication().await?;
     if take_i32(&mut body)? != 11 {
         return Err(UpstreamError::Violation("no SASLContinue in a SCRAM exchange"));
     }
-    exchange.update(&body).map_err(UpstreamError::Scram)?;
-    line.send(|out| frontend::sasl_response(exchange.message(), out)).await?;
+    let answered = opened.answer(&body, password, keys).map_err(UpstreamError::Scram)?;
+    line.send(|out| frontend::sasl_response(answered.message().as_bytes(), out)).await?;
     let mut body = line.receive_authentication().await?;
     if take_i32(&mut body)? != 12 {
         return Err(UpstreamError::Violation("no SASLFinal in a SCRAM exchange"));
     }
-    exchange.finish(&body).map_err(UpstreamError::Scram)
+    answered.finish(&body, keys).map_err(UpstreamError::Scram)
 }
 
 fn password(account: &Account) -> Result<&Password, UpstreamError> {

@@ -9,6 +9,7 @@ pub mod housekeeping;
 mod login;
 pub mod owner;
 mod pool;
+mod scram;
 pub mod send;
 mod settings;
 pub mod shared;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
+use super::scram::Keys;
 use super::shared::{Place, SharedSettings, Sharing};
 use crate::config::PoolMode;
 
@@ -59,6 +60,7 @@ pub struct Pool {
 #[derive(Debug)]
 struct Lane {
     account: Account,
+    keys: Keys,
     most: usize,
     places: Arc<Semaphore>,
 }
@@ -104,7 +106,7 @@ impl Pool {
             Login::Session => self.shared.fresh(parameters).await,
             Login::Control => {
                 let permit = self.control.place(self.wait).await?;
-                connect(&self.upstream, &self.control.account, parameters, permit).await
+                connect(&self.upstream, (&self.control.account, &self.control.keys), parameters, permit).await
             }
         }
     }
@@ -147,6 +149,7 @@ impl Lane {
         let most = settings.max_connections;
         Self {
             account: settings.account,
+            keys: Keys::default(),
             most,
             places: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
         }

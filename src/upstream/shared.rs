@@ -18,6 +18,7 @@ use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
 use super::housekeeping::Housekeeping;
 use super::owner::{self, ConverseError};
 use super::pool::Permit;
+use super::scram::Keys;
 use super::send::{End, Link};
 use super::trace::Trace;
 use crate::policy::PrincipalId;
@@ -111,6 +112,7 @@ pub struct Figures {
 pub struct Sharing {
     upstream: Upstream,
     settings: SharedSettings,
+    keys: Keys,
     state: Mutex<State>,
 }
 
@@ -166,7 +168,7 @@ pub struct Taker<'a> {
 impl Sharing {
     /// Without connections yet.
     pub fn new(upstream: Upstream, settings: SharedSettings) -> Arc<Self> {
-        Arc::new(Self { upstream, settings, state: Mutex::default() })
+        Arc::new(Self { upstream, settings, keys: Keys::default(), state: Mutex::default() })
     }
 
     /// A connection for a turn, as soon as there is one.
@@ -232,7 +234,7 @@ impl Sharing {
     /// A connection with these startup settings that nobody had before, nor has after.
     pub async fn fresh(self: &Arc<Self>, parameters: &BTreeMap<String, String>) -> Result<Connection, UpstreamError> {
         let place = self.place().ok_or(UpstreamError::NoneFree)?;
-        connect(&self.upstream, &self.settings.account, parameters, Permit::shared(place)).await
+        connect(&self.upstream, (&self.settings.account, &self.keys), parameters, Permit::shared(place)).await
     }
 
     /// What is counted now.
@@ -381,7 +383,7 @@ impl Sharing {
     }
 
     async fn open(self: &Arc<Self>, place: Place, holding: Option<Holding>, profile: &Profile) -> Result<Shared, UpstreamError> {
-        let made = connect(&self.upstream, &self.settings.account, profile, Permit::shared(place)).await?;
+        let made = connect(&self.upstream, (&self.settings.account, &self.keys), profile, Permit::shared(place)).await?;
         let mut link = Link::new(made.stream, made.read_ahead);
         let mut parameters = made.parameters;
         let shown = owner::converse(&mut link, &Housekeeping::ShowSearchPath, End::Sync, Status::Idle, &mut |_, _| {}).await;

@@ -102,7 +102,7 @@ async fn a_password_is_given_in_the_clear_only_where_nobody_can_read_along() {
     theirs.write_all(&ask(3, b"")).await.unwrap();
     let pool = tokio::sync::Semaphore::new(1);
     let permit = Permit::of(std::sync::Arc::new(pool).try_acquire_owned().unwrap());
-    let refused = login(dialed, "shop", &account(Some("secret")), &BTreeMap::new(), permit).await;
+    let refused = login(dialed, "shop", (&account(Some("secret")), &Keys::default()), &BTreeMap::new(), permit).await;
     assert!(matches!(refused, Err(UpstreamError::Cleartext)));
 }
 
@@ -242,7 +242,7 @@ async fn a_clients_parameters_become_those_of_the_connection_but_for_the_pinned(
     let permit = Permit::of(std::sync::Arc::new(pool).try_acquire_owned().unwrap());
     let given = [("application_name", "psql"), ("client_encoding", "LATIN1"), ("TimeZone", "UTC")];
     let given = given.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    login(dialed, "shop", &account(None), &given, permit).await.unwrap();
+    login(dialed, "shop", (&account(None), &Keys::default()), &given, permit).await.unwrap();
     let mut sent = vec![0; 4096];
     let count = theirs.read(&mut sent).await.unwrap();
     let sent = String::from_utf8_lossy(&sent[8..count]).into_owned();
