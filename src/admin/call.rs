@@ -285,7 +285,7 @@ async fn login(
     application: Arc<str>,
 ) -> Result<(Arc<Identity>, Subject, Arc<Footing>), Fault> {
     let rules = api.gate.rules.load_full();
-    let asked = Asked { user: ANY_USER, purpose: Purpose::Administration, create: false };
+    let asked = Asked { user: ANY_USER, purpose: Purpose::Administration, create: false, attaches: false };
     let proven = authn::prove(given, asked, &*api.gate.directory, &rules.issuers).await;
     let refusal = match proven.map_err(|error| Fault::unavailable(Report::from(&StartupError::Directory(error))))? {
         Ok(proven) => match stand(api, &proven).await? {

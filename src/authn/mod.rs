@@ -70,10 +70,17 @@ pub type Knowing<'a> = Pin<Box<dyn Future<Output = Result<scram::Known, Director
 pub type Found<'a> = Pin<Box<dyn Future<Output = Result<Option<PrincipalId>, DirectoryError>> + Send + 'a>>;
 
 /// Where credentials are kept; the policy store implements it. It must do the same work whether or not it finds the token, and must
-/// not serve a revoked token or disabled principal from a cache as good.
+/// not serve a revoked token or disabled principal from a cache as good, but for [`Directory::recent`].
 pub trait Directory: Send + Sync {
     /// The credential whose token has this hash, revoked, expired and disabled ones too.
     fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a>;
+
+    /// What [`Directory::credential`] found of late for this hash, where it was good and policies are those of then. It may have been revoked
+    /// a moment ago: only for who is told nothing before upstream has attached its session, which locks the token and looks again.
+    fn recent(&self, hash: &TokenHash) -> Option<Credential> {
+        let _ = hash;
+        None
+    }
 
     /// The credential that an issuer's JWT or certificate is from now on: kept, so that it can be listed and revoked like a token. `None`:
     /// there is no principal of that name, and none is to be made. It is found here only, never by [`Directory::credential`]: its

@@ -2,9 +2,13 @@
 //!
 //! These enums live here, not beside their code, because `session` stands below this module.
 
+use std::sync::Arc;
+
 use tokio_postgres::error::SqlState;
 
+use super::edge::{Method, StartupError};
 use super::{Report, Severity};
+use crate::authn;
 use crate::governance::GovernanceError;
 use crate::sql::{AuthorizeError, ParseError, ResolveError, RewriteError};
 use crate::upstream::{TurnRefused, UpstreamError};
@@ -37,6 +41,14 @@ pub enum SessionError {
     /// The identity could not be given to the upstream connection.
     #[error("attach: {0}")]
     Attach(String),
+    /// Upstream found that the token is good no more when a session was to begin.
+    #[error("the token is not good any more")]
+    NotGood {
+        /// The user name that the client gave.
+        user: Arc<str>,
+        /// How it was asked for its token.
+        by: Method,
+    },
     /// There are no snapshots that may be used.
     #[error("no footing: {0:?}")]
     Footing(Box<Report>),
@@ -94,6 +106,9 @@ impl From<&SessionError> for Report {
             SessionError::Attach(_) => {
                 Report::fatal(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, "session could not be given its identity")
                     .detail("The cause is in pgusher's log.")
+            }
+            SessionError::NotGood { user, by } => {
+                Report::from(&StartupError::Refused { user: Arc::clone(user), refusal: authn::Refusal::Revoked, by: *by })
             }
             SessionError::Footing(report) => Report { severity: Severity::Fatal, ..(**report).clone() },
             SessionError::Revoked => Report::fatal(

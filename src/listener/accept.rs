@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
+use futures_util::future::Either;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -176,14 +177,18 @@ where
         return;
     }
     gate.events.emit(Event::Accepted { session: id, address: accepted.address });
-    let rules = gate.rules.load_full();
-    let by = (&*gate.directory, &gate.throttle);
+    let login = async {
+        let rules = gate.rules.load_full();
+        let by = (&*gate.directory, &gate.throttle);
+        let authenticated = startup::run(accepted, &rules, &gate.registry, by, &gate.events).await?;
+        Some(match authenticated.admin {
+            true => Either::Left(Box::pin(apart(authenticated, session, &berth.home, &gate.events))),
+            false => Either::Right(session(authenticated)),
+        })
+    };
     // A login takes more memory than a session, and for a moment only.
-    let authenticated = Box::pin(startup::run(accepted, &rules, &gate.registry, by, &gate.events)).await;
-    match authenticated {
-        Some(authenticated) if authenticated.admin => apart(authenticated, session, &berth.home, &gate.events).await,
-        Some(authenticated) => session(authenticated).await,
-        None => {}
+    if let Some(serving) = Box::pin(login).await {
+        serving.await;
     }
     gate.events.emit(Event::Closed { session: id, duration: began.elapsed() });
     drop((place, berth));

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::UnixSettings;
@@ -92,7 +92,6 @@ impl Door {
         match self {
             Door::Tcp(listener) => listener.poll_accept(cx).map(|accepted| {
                 let (stream, peer) = accepted?;
-                tune(&stream)?;
                 Ok((ClientStream::Tcp(stream), Some(peer.ip())))
             }),
             Door::Unix { listener, .. } => listener.poll_accept(cx).map(|accepted| Ok((ClientStream::Unix(accepted?.0), None))),
@@ -117,6 +116,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         // As PostgreSQL: `::` and `0.0.0.0` can both be listed.
         socket.set_only_v6(true)?;
     }
+    // What is accepted here inherits it.
+    tune(SockRef::from(&socket))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -189,5 +190,16 @@ mod tests {
         let taken = Door::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = taken.address().unwrap();
         assert!(Door::tcp(address).unwrap_err().to_string().contains(&address.to_string()));
+    }
+
+    #[tokio::test]
+    async fn small_frames_of_a_client_leave_at_once_and_a_dead_one_is_noticed() {
+        let door = Door::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let _client = std::net::TcpStream::connect(door.address().unwrap()).unwrap();
+        let (stream, _) = std::future::poll_fn(|cx| door.poll_accept(cx)).await.unwrap();
+        let ClientStream::Tcp(stream) = stream else { panic!("another kind of stream") };
+        let socket = SockRef::from(&stream);
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), std::time::Duration::from_secs(60));
     }
 }

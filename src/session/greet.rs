@@ -1,16 +1,17 @@
 //! A session from its first to its last byte: an upstream connection with the principal's identity, the greeting, the loop, the end.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 
 use super::environment::Environment;
 use super::exchange::{Clock, Exchange};
-use super::pooling::{self, Pooling};
+use super::pooling::{self, APPLICATION_NAME, Pooling};
 use super::relay::HIDDEN_PARAMETERS;
 use super::run::{Rest, Session, Start, Who};
 use super::settings::{self, PathTracker};
@@ -22,45 +23,30 @@ use crate::startup::Authenticated;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
 use crate::upstream::send::{End, Link};
-use crate::upstream::{Connection, Ending, Enlisted, Lease, Login, Permit, Profile, Shared, Sharing, Taker, UpstreamError};
+use crate::upstream::{Carried, Connection, Ending, Enlisted, Lease, Login, Permit, Shared, Sharing, Taker, UpstreamError};
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, ClientStream};
 
-/// Serves a client that has shown a good token, until one of us has had enough.
-pub async fn run(authenticated: Authenticated, environment: Arc<Environment>) {
-    let session = authenticated.session;
-    let mut enlisted =
-        environment.registry.enlist(authenticated.minor, session, authenticated.principal, authenticated.token.clone());
-    let acquired = match enlisted.ending() {
-        Some(ending) => Err(over(ending)),
-        None if !environment.events.admit() => Err(SessionError::Unrecorded),
-        None if !authenticated.admin => {
-            return match authenticated.pool_mode.unwrap_or(environment.pool.mode()) {
-                PoolMode::Session => keep(authenticated, environment, enlisted).await,
-                PoolMode::Transaction => share(authenticated, environment, enlisted).await,
-            };
-        }
-        None => tokio::select! {
+/// Serves a client that has shown a good token, until one of us has had enough. What comes before the session and behind it takes more
+/// memory than a session that waits for its client, and for a moment only: both are guests of its task.
+pub fn run(authenticated: Authenticated, environment: Arc<Environment>) -> impl Future<Output = ()> + Send {
+    let opening = Box::pin(open(authenticated, environment));
+    async move {
+        let Some(Open { mut session, enlisted, hold }) = opening.await else { return };
+        let served = tokio::select! {
+            biased;
             ending = enlisted.ended() => Err(over(ending)),
-            acquired = environment.pool.acquire(Login::Control, &authenticated.parameters) => acquired.map_err(SessionError::from),
-        },
-    };
-    match acquired {
-        Ok(connection) => serve(authenticated, environment, connection, enlisted).await,
-        Err(error) => {
-            turn_away(authenticated.stream, &error, &environment, (&authenticated.identity, &authenticated.receipts)).await
-        }
+            served = session.serve() => served.map_err(SessionError::refine),
+        };
+        Box::pin(end(session, enlisted, served, hold)).await;
     }
 }
 
-/// A connection with a session's identity.
-struct Opened {
-    upstream: Opening,
-    secret_key: Bytes,
-    /// The identity's slot.
-    slot: i64,
-    path: PathTracker,
+/// A session that has been greeted.
+struct Open {
+    session: Box<Session>,
+    enlisted: Enlisted,
     hold: Hold,
 }
 
@@ -74,88 +60,75 @@ enum Hold {
     Shared,
 }
 
-/// Serves a client over an upstream connection that ends with the session.
-pub(super) async fn serve(
-    authenticated: Authenticated,
-    environment: Arc<Environment>,
-    connection: Connection,
-    mut enlisted: Enlisted,
-) {
+/// Gives a client its session, or tells it why there is none.
+async fn open(authenticated: Authenticated, environment: Arc<Environment>) -> Option<Open> {
+    let enlisted = environment.registry.enlist(
+        authenticated.minor,
+        authenticated.session,
+        authenticated.principal,
+        authenticated.token.clone(),
+    );
+    let of = (authenticated.identity.clone(), authenticated.receipts.clone());
+    let ready = match enlisted.ending() {
+        Some(ending) => Err(over(ending)),
+        None if !environment.events.admit() => Err(SessionError::Unrecorded),
+        None => tokio::select! {
+            biased;
+            ending = enlisted.ended() => Err(over(ending)),
+            ready = attached(&authenticated, &environment, &enlisted) => ready,
+        },
+    };
+    let begun = match ready {
+        Ok(ready) => begin(authenticated, &environment, ready, &enlisted),
+        Err(error) => Err((authenticated.stream, error)),
+    };
+    match begun {
+        Ok((session, hold)) => Some(Open { session: Box::new(session), enlisted, hold }),
+        Err((stream, error)) => {
+            turn_away(stream, &error, &environment, (&of.0, &of.1)).await;
+            None
+        }
+    }
+}
+
+/// What a session begins with upstream.
+struct Ready {
+    upstream: Opening,
+    slot: i64,
+    path: PathTracker,
+    /// What the client is told that `application_name` is, where upstream was not asked for its own.
+    told: Option<String>,
+    /// Its part in sharing connections.
+    pooling: Option<Pooling>,
+    hold: Hold,
+}
+
+async fn attached(of: &Authenticated, environment: &Environment, enlisted: &Enlisted) -> Result<Ready, SessionError> {
+    let ready = if of.admin {
+        own(of, environment, enlisted).await?
+    } else {
+        match of.pool_mode.unwrap_or(environment.pool.mode()) {
+            PoolMode::Session => keep(of, environment, enlisted).await?,
+            PoolMode::Transaction => share(of, environment, enlisted).await?,
+        }
+    };
+    enlisted.attached(ready.slot);
+    Ok(ready)
+}
+
+/// A connection that ends with the session.
+async fn own(of: &Authenticated, environment: &Environment, enlisted: &Enlisted) -> Result<Ready, SessionError> {
+    let connection = environment.pool.acquire(Login::Control, &of.parameters).await?;
     let Connection { stream, read_ahead, parameters, process_id, secret_key, permit } = connection;
-    let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters, process_id };
-    let opened = tokio::select! {
-        biased;
-        ending = enlisted.ended() => Err(over(ending)),
-        opened = upstream.open(&authenticated, &environment) => opened,
-    };
-    let opened = opened.map(|(slot, path)| Opened { upstream, secret_key, slot, path, hold: Hold::Own(permit) });
-    attend(authenticated, environment, opened, enlisted).await;
+    let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters: Arc::new(parameters), process_id };
+    let Attached { slot, path } = upstream.attach(of, environment, None).await?;
+    enlisted.aim(process_id, secret_key).await;
+    let path = PathTracker::new(settings::parse(&path));
+    Ok(Ready { upstream, slot, path, told: None, pooling: None, hold: Hold::Own(permit) })
 }
 
-/// Serves a client over an upstream connection that it keeps, which others had before and will have after.
-async fn keep(authenticated: Authenticated, environment: Arc<Environment>, mut enlisted: Enlisted) {
-    let opened = tokio::select! {
-        biased;
-        ending = enlisted.ended() => Err(over(ending)),
-        opened = open_kept(&authenticated, &environment) => opened,
-    };
-    attend(authenticated, environment, opened, enlisted).await;
-}
-
-async fn attend(
-    authenticated: Authenticated,
-    environment: Arc<Environment>,
-    opened: Result<Opened, SessionError>,
-    enlisted: Enlisted,
-) {
-    let of = (authenticated.identity.clone(), authenticated.receipts.clone());
-    let Opened { upstream, secret_key, slot, path, hold } = match opened {
-        Ok(opened) => opened,
-        Err(error) => return turn_away(authenticated.stream, &error, &environment, (&of.0, &of.1)).await,
-    };
-    enlisted.aim(upstream.process_id, secret_key).await;
-    enlisted.attached(slot);
-    match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, None)) {
-        Ok(session) => go_on(session, enlisted, hold).await,
-        Err((stream, error)) => turn_away(stream, &error, &environment, (&of.0, &of.1)).await,
-    }
-}
-
-/// Serves a session that has been greeted.
-async fn go_on(mut session: Session, mut enlisted: Enlisted, hold: Hold) {
-    let served = tokio::select! {
-        biased;
-        ending = enlisted.ended() => Err(over(ending)),
-        served = session.serve() => served.map_err(SessionError::refine),
-    };
-    end(session, enlisted, served, hold).await;
-}
-
-/// Serves a client that shares upstream connections with others.
-async fn share(authenticated: Authenticated, environment: Arc<Environment>, mut enlisted: Enlisted) {
-    let sharing = environment.pool.shared().clone();
-    let (profile, application) = pooling::profile(&authenticated.parameters);
-    let of = (authenticated.identity.clone(), authenticated.receipts.clone());
-    let opened = tokio::select! {
-        biased;
-        ending = enlisted.ended() => Err(over(ending)),
-        opened = open_shared(&authenticated, &environment, &sharing, &profile) => opened,
-    };
-    let (mut upstream, slot, path) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return turn_away(authenticated.stream, &error, &environment, (&of.0, &of.1)).await,
-    };
-    upstream.calls_itself(application.as_ref());
-    enlisted.attached(slot);
-    let pooling = Pooling::new(sharing, enlisted.aim_of(), profile, application);
-    match begin(authenticated, &environment, upstream, (slot, path), (&enlisted, Some(pooling))) {
-        Ok(session) => go_on(session, enlisted, Hold::Shared).await,
-        Err((stream, error)) => turn_away(stream, &error, &environment, (&of.0, &of.1)).await,
-    }
-}
-
-/// A connection for a whole session. What others have left on it is gone, or was never there.
-async fn open_kept(of: &Authenticated, environment: &Environment) -> Result<Opened, SessionError> {
+/// A connection for a whole session, which others had before and will have after. What they have left on it is gone, or was never there.
+async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted) -> Result<Ready, SessionError> {
     let sharing = environment.pool.shared();
     let mut profile = of.parameters.clone();
     // It is always the same.
@@ -172,54 +145,66 @@ async fn open_kept(of: &Authenticated, environment: &Environment) -> Result<Open
         }
         let Shared { link, mut lease } = shared;
         lease.trace.kept();
-        let (parameters, path) = ((*lease.parameters).clone(), PathTracker::new(settings::parse(&lease.path)));
-        let mut upstream = Opening { link, parameters, process_id: lease.process_id };
-        let slot = match upstream.attach(of, environment).await {
-            Ok(slot) => slot,
+        let path = PathTracker::new(settings::parse(&lease.path));
+        let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
+        let slot = match upstream.attach(of, environment, None).await {
+            Ok(attached) => attached.slot,
             Err(SessionError::UpstreamLost(_)) if used => continue,
             Err(error) => return Err(error),
         };
-        upstream.calls_itself(of.parameters.get("application_name"));
-        let secret_key = lease.secret_key.clone();
-        return Ok(Opened { upstream, secret_key, slot, path, hold: Hold::Kept(sharing.clone(), Box::new(lease)) });
+        enlisted.aim(lease.process_id, lease.secret_key.clone()).await;
+        let told = Some(called(of.parameters.get(APPLICATION_NAME)));
+        return Ok(Ready { upstream, slot, path, told, pooling: None, hold: Hold::Kept(sharing.clone(), Box::new(lease)) });
     }
 }
 
-/// Attaches a session on a connection that is given back at once: the session's first statement takes its turn like any other.
-async fn open_shared(
-    of: &Authenticated,
-    environment: &Environment,
-    sharing: &Arc<Sharing>,
-    profile: &Profile,
-) -> Result<(Opening, i64, PathTracker), SessionError> {
+/// Attaches a session on a connection that is given back at once. The session's first statement takes its turn like any other, but for
+/// one that finds the connection as it is left here.
+async fn share(of: &Authenticated, environment: &Environment, enlisted: &Enlisted) -> Result<Ready, SessionError> {
+    let sharing = environment.pool.shared();
+    let (profile, application) = pooling::profile(&of.parameters);
+    let told = Some(called(application.as_ref()));
+    let pooling = Pooling::new(sharing.clone(), enlisted.aim_of(), profile.clone(), application);
     loop {
-        let shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile }).await?;
-        match open_on(shared, of, environment, sharing).await {
+        let shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile: &profile }).await?;
+        let path = PathTracker::new(settings::parse(&shared.lease.path));
+        match attach_on(shared, of, environment, pooling.carried()).await {
+            Ok((shared, slot)) => {
+                let (parameters, process_id) = (shared.lease.parameters.clone(), shared.lease.process_id);
+                sharing.release(shared);
+                let upstream = Opening { link: Link::parked(), parameters, process_id };
+                return Ok(Ready { upstream, slot, path, told, pooling: Some(pooling), hold: Hold::Shared });
+            }
             // It was dead, and is gone now.
             Err(SessionError::UpstreamLost(_)) => {}
-            opened => return opened,
+            Err(error) => return Err(error),
         }
     }
 }
 
-async fn open_on(
+/// Attaches a session on a shared connection, and sets its settings where nothing else is left there by others; the session's number.
+async fn attach_on(
     mut shared: Shared,
     of: &Authenticated,
     environment: &Environment,
-    sharing: &Arc<Sharing>,
-) -> Result<(Opening, i64, PathTracker), SessionError> {
-    let lease = &mut shared.lease;
-    let (parameters, path) = ((*lease.parameters).clone(), PathTracker::new(settings::parse(&lease.path)));
-    let mut opening = Opening { link: shared.link, parameters, process_id: lease.process_id };
-    if !lease.trace.applied.is_empty() {
-        opening.converse(Housekeeping::ResetAll).await?.map_err(|error| SessionError::Attach(error.message))?;
+    carried: &Carried,
+) -> Result<(Shared, i64), SessionError> {
+    let before = shared.opens();
+    let Shared { link, lease } = shared;
+    let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
+    if before.reset {
+        upstream.link.stand_in(&Housekeeping::ResetAll);
     }
-    lease.trace.taken_apart();
-    let slot = opening.attach(of, environment).await?;
-    let link = std::mem::replace(&mut opening.link, Link::parked());
-    sharing.release(Shared { link, lease: shared.lease });
-    opening.parameters.remove("application_name");
-    Ok((opening, slot, path))
+    let settings = (before.bare && !carried.is_empty()).then(|| serde_json::to_string(&**carried).unwrap_or_default());
+    let slot = upstream.attach(of, environment, settings.as_deref()).await?.slot;
+    let mut shared = Shared { link: upstream.link, lease };
+    shared.opened(slot, &before, carried);
+    Ok((shared, slot))
+}
+
+/// What a client is told that `application_name` is.
+fn called(application: Option<&String>) -> String {
+    application.cloned().unwrap_or_else(|| "pgusher".to_owned())
 }
 
 fn over(ending: Ending) -> SessionError {
@@ -232,30 +217,47 @@ fn over(ending: Ending) -> SessionError {
 /// An upstream connection on its way to being a session's.
 struct Opening {
     link: Link,
-    parameters: BTreeMap<String, String>,
+    parameters: Arc<BTreeMap<String, String>>,
     process_id: i32,
 }
 
+/// What upstream answers to an attach.
+struct Attached {
+    /// The number of the session.
+    slot: i64,
+    /// The search path.
+    path: String,
+}
+
 impl Opening {
-    /// Gives the connection its identity; the identity's slot and the search path.
-    async fn open(&mut self, of: &Authenticated, environment: &Environment) -> Result<(i64, PathTracker), SessionError> {
-        let slot = self.attach(of, environment).await?;
-        let shown = self.converse(Housekeeping::ShowSearchPath).await?.map_err(|error| SessionError::Attach(error.message))?;
-        let shown = shown.rows.into_iter().flatten().flatten().next().unwrap_or_default();
-        Ok((slot, PathTracker::new(settings::parse(&shown))))
-    }
-
-    /// What a client is told that `application_name` is.
-    fn calls_itself(&mut self, application: Option<&String>) {
-        let told = application.cloned().unwrap_or_else(|| "pgusher".to_owned());
-        self.parameters.insert("application_name".to_owned(), told);
-    }
-
-    async fn attach(&mut self, of: &Authenticated, environment: &Environment) -> Result<i64, SessionError> {
+    /// Gives the connection its identity, and settings, in one round trip.
+    async fn attach(
+        &mut self,
+        of: &Authenticated,
+        environment: &Environment,
+        settings: Option<&str>,
+    ) -> Result<Attached, SessionError> {
         let (key, proxy) = (environment.key.load_full(), environment.registry.proxy());
         let (payload, signature) = key.attach(proxy, self.process_id, None, of.principal, &of.token, &of.bearing, &of.actors);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: false };
-        slot(&self.converse(attach).await?.map_err(|error| SessionError::Attach(error.message))?)
+        let last = match settings {
+            Some(settings) => {
+                self.link.stand_in(&attach);
+                Housekeeping::Restore { settings }
+            }
+            None => attach,
+        };
+        let answer = self.converse(last).await?.map_err(|error| {
+            if error.code == SqlState::INVALID_PASSWORD {
+                SessionError::NotGood { user: of.user.clone(), by: of.by }
+            } else {
+                SessionError::Attach(error.message)
+            }
+        })?;
+        let mut columns = answer.rows.into_iter().flatten();
+        let slot = columns.next().flatten().and_then(|slot| slot.parse().ok());
+        let slot = slot.ok_or_else(|| SessionError::Attach("attach answered no number".to_owned()))?;
+        Ok(Attached { slot, path: columns.next().flatten().unwrap_or_default() })
     }
 
     async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
@@ -263,8 +265,9 @@ impl Opening {
         let mut aside = |tag: BackendTag, frame: &[u8]| {
             if tag == BackendTag::ParameterStatus
                 && let Ok((name, value)) = backend::parameter_status(frame.get(HEADER..).unwrap_or_default())
+                && name != APPLICATION_NAME
             {
-                parameters.insert(name.to_owned(), value.to_owned());
+                Arc::make_mut(parameters).insert(name.to_owned(), value.to_owned());
             }
         };
         match converse(&mut self.link, &statement, End::Sync, Status::Idle, &mut aside).await {
@@ -275,19 +278,14 @@ impl Opening {
     }
 }
 
-fn slot(answer: &Answer) -> Result<i64, SessionError> {
-    let text = answer.rows.iter().flatten().flatten().next().map_or("", String::as_str);
-    text.parse().map_err(|_| SessionError::Attach("attach answered no number".to_owned()))
-}
-
 /// The session at its first ReadyForQuery.
 fn begin(
     of: Authenticated,
     environment: &Arc<Environment>,
-    upstream: Opening,
-    (slot, path): (i64, PathTracker),
-    (enlisted, pooling): (&Enlisted, Option<Pooling>),
-) -> Result<Session, (ClientStream, SessionError)> {
+    ready: Ready,
+    enlisted: &Enlisted,
+) -> Result<(Session, Hold), (ClientStream, SessionError)> {
+    let Ready { upstream, slot, path, told, pooling, hold } = ready;
     let footing = match environment.governor.footing() {
         Ok(footing) => footing,
         Err(report) => return Err((of.stream, SessionError::Footing(Box::new(report)))),
@@ -308,19 +306,26 @@ fn begin(
     let identity = of.identity.clone();
     let receipts = of.receipts.clone();
     let expires = of.expires.map(|at| Instant::now() + at.duration_since(SystemTime::now()).unwrap_or_default());
-    let mut exchange = Exchange::new(of.stream, of.read_ahead, upstream.link, Clock::new(expires, environment.idle), receipts);
+    // What comes after a login seldom comes with it: then the room for that is given back.
+    let read_ahead = if of.read_ahead.is_empty() { BytesMut::new() } else { of.read_ahead };
+    let mut exchange = Exchange::new(of.stream, read_ahead, upstream.link, Clock::new(expires, environment.idle), receipts);
     // The login is on record before the client hears of it.
     exchange.hold(true);
     let out = &mut exchange.outbox;
     backend::write_authentication_ok(out);
-    for (name, value) in upstream.parameters.iter().filter(|(name, _)| !HIDDEN_PARAMETERS.contains(&name.as_str())) {
+    let hidden = |name: &str| HIDDEN_PARAMETERS.contains(&name) || (told.is_some() && name == APPLICATION_NAME);
+    for (name, value) in upstream.parameters.iter().filter(|(name, _)| !hidden(name)) {
         backend::write_parameter(out, name, value);
+    }
+    if let Some(told) = &told {
+        backend::write_parameter(out, APPLICATION_NAME, told);
     }
     backend::write_parameter(out, "session_authorization", &who.name);
     backend::write_parameter(out, "is_superuser", "off");
     backend::write_key(out, enlisted.key().process_id, &enlisted.key().secret);
     backend::write_ready(out, Status::Idle);
-    Ok(Session::new(Start { environment: environment.clone(), who, identity, exchange, path, footing, subject, pooling }))
+    let environment = environment.clone();
+    Ok((Session::new(Start { environment, who, identity, exchange, path, footing, subject, pooling }), hold))
 }
 
 /// Tells a client that has no session yet why it gets none.
@@ -339,7 +344,7 @@ async fn turn_away(
     }
     use tokio::io::AsyncWriteExt;
     let mut stream = stream;
-    let mut out = bytes::BytesMut::new();
+    let mut out = BytesMut::new();
     Report::from(error).write(&mut out);
     let farewell = async {
         if stream.write_all(&out).await.is_ok() {
@@ -350,7 +355,7 @@ async fn turn_away(
 }
 
 /// Ends a session: the client is told why, and nothing goes on upstream.
-async fn end(mut session: Session, enlisted: Enlisted, served: Result<(), SessionError>, hold: Hold) {
+async fn end(mut session: Box<Session>, enlisted: Enlisted, served: Result<(), SessionError>, hold: Hold) {
     let environment = session.environment.clone();
     let between = served.is_ok();
     session.record_unfinished(served.as_ref().err());
@@ -422,6 +427,7 @@ fn log(error: &SessionError, environment: &Environment) {
         SessionError::ClientGone(_)
         | SessionError::Frame(_)
         | SessionError::UnknownTag(_)
+        | SessionError::NotGood { .. }
         | SessionError::Revoked
         | SessionError::Expired
         | SessionError::Draining

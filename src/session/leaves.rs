@@ -67,8 +67,8 @@ pub(super) fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
     let calls = |functions: &[Oid]| !functions.iter().all(ours);
     let requirements = rewritten.remembered().requirements;
     let writes = requirements.iter().any(|need| need.privilege == Privilege::Modify);
-    let triggers = catalog.functions().any(|function| foreign(function) && &*function.result_type == "trigger");
-    if (writes && triggers) || catalog.user_types().any(|made| calls(&made.calls)) {
+    let triggers = || catalog.functions().any(|function| foreign(function) && &*function.result_type == "trigger");
+    if (writes && triggers()) || catalog.user_types().any(|made| calls(&made.calls)) {
         return (true, true);
     }
     let mut indirect = false;

@@ -106,6 +106,11 @@ impl Pooling {
         }
     }
 
+    /// The settings that go with the session.
+    pub(super) fn carried(&self) -> &Carried {
+        &self.carried
+    }
+
     fn note(&mut self, leaves: Leaves, forgetful: bool) {
         self.unsettled |= leaves.asks;
         if leaves.asks || leaves.sets {
@@ -577,4 +582,4 @@ fn digest(settings: &BTreeMap<String, String>) -> Option<[u8; 32]> {
 
 const IDLE_TIMEOUT: &str = "idle_session_timeout";
 
-const APPLICATION_NAME: &str = "application_name";
+pub(super) const APPLICATION_NAME: &str = "application_name";

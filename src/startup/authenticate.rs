@@ -40,7 +40,7 @@ impl Negotiated {
             if let Some(negotiate) = negotiate {
                 negotiate.write(&mut before);
             }
-            let asked = Asked { user: &user, purpose: Purpose::Sql, create: database == rules.database };
+            let asked = Asked { user: &user, purpose: Purpose::Sql, create: database == rules.database, attaches: true };
             let proven = way.prove(&mut intake, before, asked, (directory, rules)).await?;
             let refused = |refusal| StartupError::Refused { user: Arc::clone(&user), refusal, by: way.method() };
             let proven = proven.map_err(refused)?;
@@ -59,11 +59,11 @@ impl Negotiated {
             if proven.bearing.reading {
                 settings.insert(READING.0.to_owned(), READING.1.to_owned());
             }
-            Ok((proven, settings, pool_mode))
+            Ok((proven, settings, pool_mode, way.method()))
         }
         .await;
         match outcome {
-            Ok((proven, parameters, pool_mode)) => Ok(Authenticated {
+            Ok((proven, parameters, pool_mode, by)) => Ok(Authenticated {
                 identity: Arc::new(Identity {
                     session: accepted.session,
                     principal: Arc::clone(&proven.name),
@@ -78,6 +78,8 @@ impl Negotiated {
                 read_ahead: intake.buffer,
                 principal: proven.principal,
                 name: proven.name,
+                user,
+                by,
                 admin: proven.admin,
                 bearing: proven.bearing,
                 actors: proven.actors,

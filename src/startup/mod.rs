@@ -27,7 +27,7 @@ use self::intake::Failure;
 use self::negotiate::Asked;
 use crate::authn::{ANY_USER, Directory, Issuers, Throttle};
 use crate::config::{CertificateName, CertificateRole, PoolMode, SaslLogin};
-use crate::error::edge::StartupError;
+use crate::error::edge::{Method, StartupError};
 use crate::event::{Event, Events, Identity, Receipts, SessionId};
 use crate::policy::{Bearing, PrincipalId};
 use crate::upstream::Registry;
@@ -118,6 +118,10 @@ pub struct Authenticated {
     pub principal: PrincipalId,
     /// Its name.
     pub name: Arc<str>,
+    /// The user name that the client gave.
+    pub user: Arc<str>,
+    /// How it was asked who it is.
+    pub by: Method,
     /// With admin rights.
     pub admin: bool,
     /// What its token makes of it.

@@ -9,6 +9,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 use super::channel::{Control, owner_error};
+use super::recent::Recent;
 use super::{StoreError, StoreSettings};
 use crate::authn::scram::{Known, Verifier};
 use crate::authn::{Credential, Directory, DirectoryError, Found, Knowing, Lookup, TokenHash, Vouched};
@@ -21,6 +22,7 @@ pub(super) struct Tokens {
     /// Where JWTs are kept.
     writer: tokio::sync::Mutex<Option<Control>>,
     used: Mutex<HashMap<Arc<str>, SystemTime>>,
+    recent: Recent,
 }
 
 struct Line {
@@ -39,6 +41,7 @@ impl Tokens {
             line: tokio::sync::Mutex::new(None),
             writer: tokio::sync::Mutex::new(None),
             used: Mutex::new(HashMap::new()),
+            recent: Recent::default(),
         }
     }
 
@@ -153,8 +156,8 @@ impl Tokens {
 
     fn credential(&self, row: &Row) -> Option<Credential> {
         let token: Arc<str> = row.get::<_, Option<String>>(0)?.into();
+        self.use_now(&token);
         let texts = |column| row.get::<_, Vec<String>>(column).into_iter().map(Arc::from).collect();
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), SystemTime::now());
         Some(Credential {
             token,
             principal: PrincipalId(row.get(1)),
@@ -169,6 +172,10 @@ impl Tokens {
             vouched: row.get(10),
             created: false,
         })
+    }
+
+    fn use_now(&self, token: &Arc<str>) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), SystemTime::now());
     }
 
     /// Writes when tokens were last used, many at once.
@@ -200,8 +207,20 @@ impl Directory for super::Store {
     fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a> {
         Box::pin(async move {
             let tokens = self.tokens();
-            again(|| tokens.find(&hash)).await
+            let version = self.published().ok().map(|footing| footing.policies.version);
+            let found = again(|| tokens.find(&hash)).await?;
+            if let (Some(found), Some(version)) = (&found, version) {
+                tokens.recent.keep(hash, version, found);
+            }
+            Ok(found)
         })
+    }
+
+    fn recent(&self, hash: &TokenHash) -> Option<Credential> {
+        let tokens = self.tokens();
+        let found = tokens.recent.find(hash, self.published().ok()?.policies.version)?;
+        tokens.use_now(&found.token);
+        Some(found)
     }
 
     fn vouched<'a>(&'a self, vouched: &'a Vouched) -> Lookup<'a> {

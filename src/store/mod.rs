@@ -16,6 +16,7 @@ pub mod load;
 mod loader;
 pub mod migrations;
 pub mod names;
+mod recent;
 pub mod reconcile;
 pub mod records;
 mod watch;

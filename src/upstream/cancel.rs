@@ -3,8 +3,8 @@
 //! In: our own cancel keys and the reasons to end sessions. Out: a CancelRequest on exactly the upstream connection of one session,
 //! and a signal that its loop waits for. Never: upstream's keys shown to a client, or a cancel that reaches somebody else's statement.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -95,7 +95,9 @@ struct Seat {
     target: Mutex<Target>,
     // Told of a cancel that came while there was no target.
     missed: Notify,
-    ending: watch::Sender<Option<Ending>>,
+    ending: OnceLock<Ending>,
+    // Told of that.
+    over: Notify,
 }
 
 /// Where a session's cancels go.
@@ -110,7 +112,6 @@ struct Target {
 pub struct Enlisted {
     registry: Arc<Registry>,
     seat: Arc<Seat>,
-    ending: watch::Receiver<Option<Ending>>,
     key: CancelKey,
 }
 
@@ -137,7 +138,6 @@ impl Registry {
         } else {
             Bytes::copy_from_slice(&rand::random::<[u8; SHORT_SECRET]>())
         };
-        let (sender, ending) = watch::channel(None);
         let seat = Arc::new(Seat {
             session,
             principal,
@@ -146,14 +146,15 @@ impl Registry {
             slot: std::sync::Mutex::new(None),
             target: Mutex::default(),
             missed: Notify::new(),
-            ending: sender,
+            ending: OnceLock::new(),
+            over: Notify::new(),
         });
         let process_id = self.seat(&seat);
         // Read after the seat is in the map: a drain that begins now either sees the seat there or is seen here.
         if self.draining.load(Ordering::SeqCst) {
             seat.end(Ending::Draining);
         }
-        Enlisted { registry: Arc::clone(self), seat, ending, key: CancelKey { process_id, secret } }
+        Enlisted { registry: Arc::clone(self), seat, key: CancelKey { process_id, secret } }
     }
 
     /// Cancels what the session with this key runs upstream. Whether there is such a session cannot be told from the outcome;
@@ -258,13 +259,9 @@ impl Seat {
 
     /// The first reason stands.
     fn end(&self, ending: Ending) {
-        self.ending.send_if_modified(|current| {
-            let first = current.is_none();
-            if first {
-                *current = Some(ending);
-            }
-            first
-        });
+        if self.ending.set(ending).is_ok() {
+            self.over.notify_waiters();
+        }
     }
 
     /// Cancels the session's statement, which may have yet to begin: what gives a backend the session's identity is none.
@@ -361,21 +358,22 @@ impl Enlisted {
     }
 
     /// Returns when the session has to end. May be dropped and called again.
-    pub async fn ended(&mut self) -> Ending {
+    pub async fn ended(&self) -> Ending {
         loop {
-            if let Some(ending) = *self.ending.borrow_and_update() {
+            let over = self.seat.over.notified();
+            tokio::pin!(over);
+            // Told of what comes between the look and the wait.
+            over.as_mut().enable();
+            if let Some(ending) = self.ending() {
                 return ending;
             }
-            if self.ending.changed().await.is_err() {
-                // The sender lives in our own seat, so this cannot be; if it were, nobody could end us any more.
-                std::future::pending::<()>().await;
-            }
+            over.await;
         }
     }
 
     /// Why the session has to end, if it has to.
     pub fn ending(&self) -> Option<Ending> {
-        *self.ending.borrow()
+        self.seat.ending.get().copied()
     }
 }
 

@@ -157,7 +157,7 @@ pub async fn dial(upstream: &Upstream) -> Result<Dialed, UpstreamError> {
         Host::Tcp(host) => {
             let stream = TcpStream::connect((host.as_str(), upstream.port)).await.map_err(UpstreamError::Unreachable)?;
             let loopback = stream.peer_addr().is_ok_and(|peer| is_loopback(peer.ip()));
-            tune(&stream).map_err(UpstreamError::Unreachable)?;
+            tune(SockRef::from(&stream)).map_err(UpstreamError::Unreachable)?;
             match &upstream.tls {
                 UpstreamTls::Disabled => Ok(Dialed { stream: UpstreamStream::Tcp(stream), private: loopback, end_point: None }),
                 UpstreamTls::Required(rules) => {
@@ -187,9 +187,9 @@ pub fn is_loopback(address: IpAddr) -> bool {
 }
 
 /// Small frames must leave at once, and a dead peer must be noticed.
-pub fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4))
+pub fn tune(socket: SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4))
 }
 
 async fn request_tls(mut stream: TcpStream) -> Result<TcpStream, UpstreamError> {

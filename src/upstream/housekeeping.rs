@@ -14,7 +14,7 @@ pub const RESERVED: &str = "pgusher$";
 /// A statement of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Housekeeping<'a> {
-    /// Gives the connection its identity.
+    /// Gives the connection its identity, and says the search path.
     Attach {
         /// What is signed.
         payload: &'a str,
@@ -96,7 +96,7 @@ impl Housekeeping<'_> {
     /// Its SQL.
     pub fn sql(&self) -> &'static str {
         match self {
-            Self::Attach { .. } => "SELECT pgusher.attach($1, $2)",
+            Self::Attach { .. } => "SELECT pgusher.attach($1, $2), pg_catalog.current_setting('search_path')",
             Self::Take { .. } => "SELECT pgusher.take($1, $2)",
             Self::ResetAll => "RESET ALL",
             Self::Restore { .. } => {

@@ -137,7 +137,8 @@ impl Opened {
     pub(super) fn answer(&self, challenge: &[u8], password: &Password, keys: &Keys) -> io::Result<Answered> {
         let challenge = text(challenge)?;
         let mut parts = challenge.split(',');
-        let mut part = |name: &str| parts.next().and_then(|part| part.strip_prefix(name)).ok_or_else(|| wrong("malformed challenge"));
+        let mut part =
+            |name: &str| parts.next().and_then(|part| part.strip_prefix(name)).ok_or_else(|| wrong("malformed challenge"));
         let (nonce, salt, iterations) = (part("r=")?, part("s=")?, part("i=")?);
         if !nonce.strip_prefix(&*self.nonce).is_some_and(|theirs| !theirs.is_empty()) {
             return Err(wrong("another nonce than ours"));
@@ -273,9 +274,17 @@ mod tests {
         let opened = Opened { binding: Binding::Unsupported, nonce: "abc".to_owned() };
         let answer = |challenge: &str| opened.answer(challenge.as_bytes(), &Password::new("pencil"), &Keys::default());
         assert!(answer(&format!("r=abcd,s={SALT},i=4096")).is_ok());
-        for challenge in ["", "r=abc,s=AAAA,i=4096", "r=xabcd,s=AAAA,i=4096", "r=abcd,s=?,i=4096", "r=abcd,s=AAAA,i=0", "r=abcd,s=AAAA,i=100001",
-            "r=abcd,s=AAAA,i=-1", "r=abcd,s=AAAA", "m=x,r=abcd,s=AAAA,i=4096"]
-        {
+        for challenge in [
+            "",
+            "r=abc,s=AAAA,i=4096",
+            "r=xabcd,s=AAAA,i=4096",
+            "r=abcd,s=?,i=4096",
+            "r=abcd,s=AAAA,i=0",
+            "r=abcd,s=AAAA,i=100001",
+            "r=abcd,s=AAAA,i=-1",
+            "r=abcd,s=AAAA",
+            "m=x,r=abcd,s=AAAA,i=4096",
+        ] {
             assert!(answer(challenge).is_err(), "{challenge}");
         }
     }

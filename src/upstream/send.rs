@@ -150,6 +150,15 @@ impl Link {
         self.beginning.is_asked()
     }
 
+    /// Forgets a turn of which nothing was sent yet; says whether there was one.
+    pub(super) fn forget_turn(&mut self) -> bool {
+        let asked = self.has_turn_to_begin();
+        if asked {
+            self.beginning = Beginning::over();
+        }
+        asked
+    }
+
     /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Bind
     /// that fails unless all before the Sync went well, and the Close of its portal.
     pub(super) fn begin_turn(&mut self, frames: BytesMut) {

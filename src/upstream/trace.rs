@@ -91,12 +91,6 @@ impl Trace {
         self.statements.clear();
     }
 
-    /// A session was attached that has yet to take its turn: what others left is there still.
-    pub fn taken_apart(&mut self) {
-        self.attached = None;
-        self.applied = Carried::default();
-    }
-
     /// Whether no session has left anything.
     fn is_clean(&self) -> bool {
         let Self { attached, turn, wrote, shaken, spoiled: _, applied, statements, uses: _ } = self;
@@ -121,6 +115,15 @@ impl Trace {
     }
 }
 
+/// What a session that begins finds on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opens {
+    /// Settings of another, which are to be reset first.
+    pub reset: bool,
+    /// Nothing but such settings: it is the session's when its own are set.
+    pub bare: bool,
+}
+
 impl Shared {
     /// Takes away whatever sessions have left on it, unless nothing is left.
     pub async fn clean(&mut self) -> Result<(), UpstreamError> {
@@ -139,6 +142,23 @@ impl Shared {
             Err(ConverseError::Lost(cause)) => Err(UpstreamError::Lost(cause)),
             Err(ConverseError::Refused { error, .. }) => Err(UpstreamError::Refused { code: error.code, message: error.message }),
         }
+    }
+
+    /// Before a session is attached that was not there yet. A turn that was prepared and never began is forgotten.
+    pub fn opens(&mut self) -> Opens {
+        let trace = &mut self.lease.trace;
+        let unknown = self.link.forget_turn();
+        if unknown {
+            // What it was to clean is there still.
+            (trace.turn, trace.wrote) = (None, true);
+        }
+        Opens { reset: unknown || !trace.applied.is_empty(), bare: !trace.wrote && !trace.shaken }
+    }
+
+    /// A session was attached, and its settings set where the connection was bare; else it has yet to take its turn.
+    pub fn opened(&mut self, slot: i64, found: &Opens, carried: &Carried) {
+        let trace = &mut self.lease.trace;
+        (trace.attached, trace.applied) = if found.bare { (Some(slot), carried.clone()) } else { (None, Carried::default()) };
     }
 
     /// Makes it the next session's. What is to be sent for that goes out with the session's first statement, which fails unless it went

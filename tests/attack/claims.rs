@@ -65,7 +65,8 @@ impl Claim {
 
     /// The connection stays nobody's.
     fn is_refused(&self) {
-        self.session.refused(&self.attach(), "28000");
+        let refusal = self.session.try_rows(&self.attach()).expect_err("the claim is no good");
+        assert!(["28000", "28P01"].contains(&refusal.code.as_str()), "{refusal}");
         for read in ["SELECT pgusher.current_user()", "SELECT count(*) FROM orders"] {
             let refusal = self.session.try_rows(read).expect_err(read);
             // Where nobody at all has a session, that is found before the lack of an identity of one's own.

@@ -93,6 +93,20 @@ fn nobody_makes_oneself_an_administrator() {
 }
 
 #[test]
+fn a_token_that_a_login_has_shown_good_is_looked_up_for_each_request() {
+    let shop = shop();
+    let token = shop.make_token(ADMIN, "COMMENT 'of late'");
+    let groups = || Http::with(shop, &token).get(&format!("{SCIM}/Groups")).status;
+    for _ in 0..2 {
+        shop.try_connect(ADMIN, &token).expect("it is good");
+    }
+    assert_eq!(groups(), 200);
+    // Nothing tells the proxy.
+    shop.truth().run("UPDATE pgusher.token SET revoked_at = now() WHERE comment = 'of late'");
+    assert_eq!(groups(), 401);
+}
+
+#[test]
 fn who_may_not_ask_hears_the_same_of_what_exists_and_what_does_not() {
     let shop = shop();
     let (root, ana) = (Http::of(shop, ADMIN), Http::of(shop, ANA));

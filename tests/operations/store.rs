@@ -139,7 +139,7 @@ fn a_revoked_token_ends_its_sessions_and_is_known_at_once() {
     let credential = runtime.block_on(store.credential(hash(b"ana"))).unwrap().unwrap();
     assert_eq!((&*credential.name, credential.enabled, credential.admin, credential.revoked), ("ana", true, false, None));
     assert!(runtime.block_on(store.credential(hash(b"nobody"))).unwrap().is_none());
-    let mut enlisted = registry.enlist(0, SessionId(1), credential.principal, credential.token.clone());
+    let enlisted = registry.enlist(0, SessionId(1), credential.principal, credential.token.clone());
     enlisted.attached(slot);
     runtime.block_on(store.refresh()).unwrap();
     bench.govern(&format!("UPDATE pgusher.token SET revoked_at = now() WHERE id = '{}'", credential.token));

@@ -44,6 +44,23 @@ both_mechanisms! {
         }
     }
 
+    /// What a proxy knows of a token from its last login is not believed: nothing has told it that the token was revoked.
+    fn a_token_that_was_good_a_moment_ago_is_asked_for_again(shop: fresh) {
+        let user = "ana@example.com";
+        let token = shop.make_token(user, "COMMENT 'of late'");
+        for _ in 0..2 {
+            assert_eq!(shop.try_connect(user, &token).expect("it is good").one("SELECT current_user"), user);
+        }
+        shop.truth().run("UPDATE pgusher.token SET revoked_at = now() WHERE comment = 'of late'");
+        let refusal = shop.try_connect(user, &token).err().expect("it is good no more");
+        let expected = Refusal { severity: "FATAL".into(), code: "28P01".into(), message: format!("password authentication failed for user \"{user}\""), ..Refusal::default() };
+        assert_eq!(refusal, expected);
+        let other = shop.make_token("bob@example.com", "");
+        shop.try_connect("bob@example.com", &other).expect("it is good");
+        shop.truth().run("UPDATE pgusher.principal SET enabled = false WHERE name = 'bob@example.com'");
+        assert_eq!(shop.try_connect("bob@example.com", &other).err().expect("nobody's any more").code, "28P01");
+    }
+
     fn an_empty_password_is_no_token(shop: shared) {
         let refusal = shop.try_connect("ana@example.com", "").err().expect("refused");
         assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("FATAL", "28P01"));

@@ -55,6 +55,16 @@ impl Directory for Trusting {
     }
 }
 
+/// What a login takes is given back when the session begins.
+#[test]
+fn the_task_of_a_connection_is_hardly_larger_than_its_session() {
+    type Session = fn(Authenticated) -> std::future::Ready<()>;
+    fn room<T>(_: fn(Accepted, (Place, Berth), Arc<Gate>, Session) -> T) -> usize {
+        size_of::<T>()
+    }
+    assert!(room(attend) <= 512, "{}", room(attend));
+}
+
 struct Stage {
     address: SocketAddr,
     folder: tempfile::TempDir,
@@ -113,7 +123,7 @@ fn stage_on(threads: Threads, admin: bool, max_connections: usize, drain_timeout
         let noted = Arc::clone(&noted);
         async move {
             noted.lock().unwrap().push(std::thread::current().id());
-            let mut seat = registry.enlist(client.minor, client.session, client.principal, Arc::clone(&client.token));
+            let seat = registry.enlist(client.minor, client.session, client.principal, Arc::clone(&client.token));
             client
                 .stream
                 .write_all(if client.address == Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) { b"T" } else { b"U" })

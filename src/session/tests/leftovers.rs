@@ -50,7 +50,7 @@ async fn discard_all_resets_the_search_path_whatever_fails_behind_it() {
     scene.send([sync()]).await;
     scene.upstream_gets(&["S"]).await;
     scene.answer([ready('I')]).await;
-    scene.housekeeping("SELECT pgusher.attach($1, $2)", Some("9"), 'I').await;
+    scene.housekeeping("SELECT pgusher.attach($1, $2), pg_catalog.current_setting('search_path')", Some("9"), 'I').await;
     scene.client_gets(&["1", "2", "C DISCARD ALL", "E 22012 division by zero", "Z I"]).await;
     scene.send([query("SELECT count(*) FROM orders")]).await;
     assert!(scene.upstream_word().await.contains("\"public\".\"orders\""));

@@ -19,6 +19,16 @@ fn a_session_can_run_on_any_thread() {
     sendable(run);
 }
 
+/// Ten thousand people may be connected, and most of them do nothing: what one of them takes is bounded here, so that it grows on purpose only.
+#[test]
+fn a_session_that_waits_for_its_client_takes_little_memory() {
+    fn room<T>(_: fn(crate::startup::Authenticated, Arc<Environment>) -> T) -> usize {
+        size_of::<T>()
+    }
+    assert!(size_of::<run::Session>() <= 2048, "{}", size_of::<run::Session>());
+    assert!(room(greet::run) <= 1280, "{}", room(greet::run));
+}
+
 #[tokio::test]
 async fn a_query_goes_up_and_its_answer_comes_down_unread() {
     let mut scene = scene();

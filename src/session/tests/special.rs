@@ -38,7 +38,7 @@ async fn discard_all_brings_the_identity_back_before_the_client_goes_on() {
     scene.send([query("DISCARD ALL")]).await;
     scene.upstream_gets(&["Q DISCARD ALL"]).await;
     scene.answer([complete("DISCARD ALL"), ready('I')]).await;
-    scene.housekeeping("SELECT pgusher.attach($1, $2)", Some("9"), 'I').await;
+    scene.housekeeping("SELECT pgusher.attach($1, $2), pg_catalog.current_setting('search_path')", Some("9"), 'I').await;
     scene.client_gets(&["C DISCARD ALL", "Z I"]).await;
 }
 

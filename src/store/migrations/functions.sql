@@ -206,7 +206,7 @@ BEGIN
       AND p.enabled AND t.revoked_at IS NULL
       AND (t.expires_at IS NULL OR t.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp());
   IF who.id IS NULL THEN
-    RAISE EXCEPTION 'pgusher: the token is not good any more' USING ERRCODE = '28000';
+    RAISE EXCEPTION 'pgusher: the token is not good any more' USING ERRCODE = '28P01';
   END IF;
   IF number IS NULL THEN
     number := pg_catalog.nextval('pgusher.sid'::pg_catalog.regclass);

@@ -94,7 +94,7 @@ async fn a_backend_is_not_given_away_while_a_cancel_is_under_way() {
 #[tokio::test]
 async fn sessions_are_ended_by_slot_principal_or_token_and_only_those() {
     let (registry, _) = registry().await;
-    let mut seats: Vec<_> = (1..=5).map(|n| enlist(&registry, n)).collect();
+    let seats: Vec<_> = (1..=5).map(|n| enlist(&registry, n)).collect();
     for (seat, slot) in seats.iter().zip(11..) {
         seat.attached(slot);
     }
@@ -103,7 +103,7 @@ async fn sessions_are_ended_by_slot_principal_or_token_and_only_those() {
     registry.terminate_token("t3", Ending::Revoked);
     registry.terminate(99, Ending::Revoked);
     assert_eq!(seats.iter().map(Enlisted::ending).filter(Option::is_some).count(), 3);
-    for seat in &mut seats[..3] {
+    for seat in &seats[..3] {
         assert_eq!(seat.ended().await, Ending::Revoked);
     }
     assert!(tokio::time::timeout(Duration::from_millis(10), seats[3].ended()).await.is_err());
