@@ -1,6 +1,6 @@
 //! Speed by shape: under mechanism `rls` a filtered query uses the indexes that the hand-written SQL uses.
 
-use crate::harness::{Client, Mechanism, Shop};
+use crate::harness::{Client, Mechanism, Shop, until};
 
 /// The nodes of a plan from top to bottom, each with its relation and index; filters and costs left out.
 fn shape(client: &Client, query: &str) -> Vec<String> {
@@ -67,4 +67,17 @@ fn a_filtered_query_uses_the_indexes_of_the_hand_written_one() {
         assert_eq!(indexes(&ours), indexes(&theirs), "{query}\nours: {ours:#?}\nby hand: {theirs:#?}");
         assert!(!ours.iter().any(|n| n.starts_with("Seq Scan")), "{query}: {ours:#?}");
     }
+}
+
+#[test]
+fn the_identity_is_found_by_an_index_however_many_sessions_there_are() {
+    let shop = Shop::fresh(Mechanism::Rls);
+    let (ana, truth) = (shop.ana(), shop.truth());
+    let searches = || {
+        let counted = "SELECT coalesce(idx_scan, 0) FROM pg_stat_all_tables WHERE relid = 'pgusher.session'::regclass";
+        truth.one(counted).parse::<u64>().expect("a count")
+    };
+    let before = searches();
+    (0..100).for_each(|_| assert_eq!(ana.one("SELECT current_user()"), "ana@example.com"));
+    until("what was counted to be told", || (searches() >= before + 100).then_some(()));
 }

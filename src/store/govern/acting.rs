@@ -91,7 +91,7 @@ pub(super) async fn session(ground: &Ground<'_>, channel: &mut dyn OwnerChannel)
          pg_catalog.array_to_string(s.groups, ', ') AS groups, s.admin, {} AS started_at, \
          CASE WHEN s.expires_at < 'infinity' THEN {} END AS expires_at \
          FROM pgusher.session AS s JOIN pgusher.token AS t ON t.id = s.token \
-         WHERE s.sid = pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)",
+         WHERE s.sid = (SELECT pg_catalog.currval('pgusher.slot'::pg_catalog.regclass))",
         moment("s.started_at"),
         moment("s.expires_at")
     );

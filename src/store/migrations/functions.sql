@@ -340,14 +340,16 @@ BEGIN
 END
 $pgusher$;
 
--- Identity. No SET clause: it would cost more than the rest. Without attach currval raises 55000.
+-- Identity. No SET clause: it would cost more than the rest. Without attach currval raises 55000. It is asked beforehand: in WHERE it would
+-- be asked of the row of every session, for no index is used with what is volatile.
 CREATE OR REPLACE FUNCTION pgusher.current_user() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
 DECLARE
   answer pg_catalog.text;
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.name INTO answer FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF answer IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
@@ -360,9 +362,10 @@ CREATE OR REPLACE FUNCTION pgusher.session_user() RETURNS text
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
 DECLARE
   answer pg_catalog.text;
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.name INTO answer FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF answer IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
@@ -375,9 +378,10 @@ CREATE OR REPLACE FUNCTION pgusher.is_member(group_name text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
 DECLARE
   held pg_catalog.text[];
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.groups INTO held FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF held IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';

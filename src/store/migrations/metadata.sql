@@ -115,9 +115,10 @@ CREATE OR REPLACE FUNCTION pgusher.ids() RETURNS bigint[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
 DECLARE
   answer pg_catalog.int8[];
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.ids INTO answer FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF answer IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
@@ -138,9 +139,10 @@ CREATE OR REPLACE FUNCTION pgusher.%1$I() RETURNS oid[]
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $body$
 DECLARE
   one pg_catalog.record;
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.sid, s.%1$I AS seen INTO one FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF one.sid IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
@@ -157,9 +159,10 @@ CREATE OR REPLACE FUNCTION pgusher.administers() RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $pgusher$
 DECLARE
   answer pg_catalog.bool;
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.admin INTO answer FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF answer IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';
@@ -195,13 +198,14 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER COST 1000 SET search_path = pg_catalog,
 DECLARE
   one record;
   owning oid;
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.ids, c.relkind AS kind, c.relnamespace AS inside,
       (c.relnamespace = ANY (coalesce(s.whole, pgusher.theirs(c.relnamespace)))
         OR c.relnamespace = pg_my_temp_schema()) AS whole
     INTO one
     FROM pgusher.session AS s LEFT JOIN pg_class AS c ON c.oid = sees_relation.object
-    WHERE s.sid = currval('pgusher.slot'::regclass)
+    WHERE s.sid = mine
       AND s.expires_at > clock_timestamp();
   IF one.ids IS NULL THEN
     RAISE EXCEPTION 'session has no identity' USING ERRCODE = '28000';

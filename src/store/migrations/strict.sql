@@ -14,6 +14,7 @@ CREATE OR REPLACE FUNCTION pgusher.%1$I(relation oid, privilege text) RETURNS bo
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED AS $body$
 DECLARE
   answer pg_catalog.bool;
+  mine pg_catalog.int8 := pg_catalog.currval('pgusher.slot'::pg_catalog.regclass);
 BEGIN
   SELECT s.admin
       OR EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'relation'
@@ -31,7 +32,7 @@ BEGIN
       OR EXISTS (SELECT FROM pgusher.owner AS o WHERE o.kind OPERATOR(pg_catalog.=) 'relation'
                  AND o.object OPERATOR(pg_catalog.=) %1$I.relation AND o.principal OPERATOR(pg_catalog.=) ANY (s.ids))
     INTO answer FROM pgusher.session AS s
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND s.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp();
   IF answer THEN
     RETURN true;
@@ -41,7 +42,7 @@ BEGIN
   END IF;
   RETURN EXISTS (
     SELECT FROM pgusher.session AS s, pgusher.way AS w
-    WHERE s.sid OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.slot'::pg_catalog.regclass)
+    WHERE s.sid OPERATOR(pg_catalog.=) mine
       AND w.relation OPERATOR(pg_catalog.=) %1$I.relation AND w.privilege OPERATOR(pg_catalog.=) %1$I.privilege AND %2$s
       AND (EXISTS (SELECT FROM pgusher.grants AS g WHERE g.kind OPERATOR(pg_catalog.=) 'relation' AND g.object OPERATOR(pg_catalog.=) w.via
                    AND g.privilege OPERATOR(pg_catalog.=) ANY (ARRAY[w.needs, 'ALL PRIVILEGES'])
