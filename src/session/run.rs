@@ -233,7 +233,7 @@ impl Session {
 
     /// Waits until upstream owes nothing. Frames of the client are taken only for a COPY that it feeds.
     pub(super) async fn quiesce(&mut self) -> Result<(), SessionError> {
-        // What waits is in a box, so that messages which need not wait are handled without moving its place about.
+        // Most messages need not wait, and carry no place for it.
         if self.expected.is_empty() { Ok(()) } else { Box::pin(self.drain()).await }
     }
 
