@@ -17,6 +17,7 @@ use crate::error::session::SessionError;
 use crate::event::{Receipts, Unwritten};
 use crate::upstream::send::Link;
 use crate::wire::ClientStream;
+use crate::wire::frame::give_back;
 
 /// What a session waits for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,12 +246,8 @@ impl Exchange {
 
     /// An idle connection keeps little memory.
     fn shrink(&mut self) {
-        if self.inbox.is_empty() && self.inbox.capacity() > KEPT {
-            self.inbox = BytesMut::new();
-        }
-        if self.outbox.is_empty() && self.outbox.capacity() > READ_LEAST {
-            self.outbox = BytesMut::new();
-        }
+        give_back(&mut self.inbox, KEPT);
+        give_back(&mut self.outbox, KEPT);
         self.read_room = READ_LEAST;
         self.client_room = READ_LEAST;
         self.link.shrink();

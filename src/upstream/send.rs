@@ -31,6 +31,7 @@ use tokio::sync::watch;
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
 use super::turn::Beginning;
 use crate::sql::{Effect, Fill, Owned, Rewritten};
+use crate::wire::frame::give_back;
 use crate::wire::frontend::{
     Target, write_close, write_copy_fail, write_flush, write_parse, write_query, write_sync, write_terminate,
 };
@@ -359,12 +360,8 @@ impl Link {
 
     /// Gives back memory that an idle connection does not need.
     pub fn shrink(&mut self) {
-        if self.incoming.is_empty() && self.incoming.capacity() > IDLE_BYTES {
-            self.incoming = BytesMut::new();
-        }
-        if self.outgoing.is_empty() && self.outgoing.capacity() > IDLE_BYTES {
-            self.outgoing = BytesMut::new();
-        }
+        give_back(&mut self.incoming, IDLE_BYTES);
+        give_back(&mut self.outgoing, IDLE_BYTES);
     }
 
     /// Writes what waits and closes.

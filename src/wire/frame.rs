@@ -11,6 +11,14 @@ pub const LARGE: usize = 0x3fff_ffff - 1;
 /// The most that PostgreSQL takes in a frame that carries none (`PQ_SMALL_MESSAGE_LIMIT`).
 pub const SMALL: usize = 10_000;
 
+/// Gives back the memory of a buffer that is empty, if it has more than is to be kept. (Its capacity does not say: what was taken from
+/// its front is not counted, but held.)
+pub fn give_back(buffer: &mut BytesMut, kept: usize) {
+    if buffer.is_empty() && buffer.try_reclaim(kept + 1) {
+        *buffer = BytesMut::new();
+    }
+}
+
 /// What is wrong with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -148,6 +156,26 @@ pub fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buffer_that_was_large_is_given_back_however_it_was_emptied() {
+        let emptied = |empty: fn(&mut BytesMut)| {
+            let mut buffer = BytesMut::from(&[7; 10_000][..]);
+            empty(&mut buffer);
+            give_back(&mut buffer, 512);
+            // Nothing is left to be had without asking for more.
+            !buffer.try_reclaim(1)
+        };
+        assert!(
+            emptied(BytesMut::clear) && emptied(|buffer| buffer.advance(10_000)) && emptied(|buffer| drop(buffer.split_to(10_000)))
+        );
+        let mut small = BytesMut::with_capacity(100);
+        give_back(&mut small, 512);
+        assert!(small.capacity() >= 100);
+        let mut used = BytesMut::from(&[7; 10_000][..]);
+        give_back(&mut used, 512);
+        assert_eq!(used.len(), 10_000);
+    }
 
     #[test]
     fn a_header_is_read_only_when_whole_and_sane() {
