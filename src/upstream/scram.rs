@@ -140,7 +140,7 @@ impl Opened {
         let mut part =
             |name: &str| parts.next().and_then(|part| part.strip_prefix(name)).ok_or_else(|| wrong("malformed challenge"));
         let (nonce, salt, iterations) = (part("r=")?, part("s=")?, part("i=")?);
-        if !nonce.strip_prefix(&*self.nonce).is_some_and(|theirs| !theirs.is_empty()) {
+        if nonce.strip_prefix(&*self.nonce).is_none_or(str::is_empty) {
             return Err(wrong("another nonce than ours"));
         }
         let salt = STANDARD.decode(salt).map_err(|_| wrong("malformed salt"))?;
