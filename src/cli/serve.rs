@@ -134,7 +134,8 @@ impl Served {
         stopped: watch::Receiver<bool>,
     ) {
         let environment = Arc::clone(&self.environment);
-        let session = move |authenticated| session::run(authenticated, environment.load_full());
+        // In a box of its own: a connection's task would else hold the place of it twice.
+        let session = move |authenticated| Box::pin(session::run(authenticated, environment.load_full()));
         let mut serving = JoinSet::new();
         serving.spawn_on(listener.serve(Arc::clone(&self.gate), session, Arc::clone(&threads), stopped), threads.accepting());
         let mut keys = tokio::time::interval(KEY_INTERVAL);
