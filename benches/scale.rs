@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pgusher::policy::{
-    Grant, Holder, Level, PolicyParts, PolicySnapshot, Principal, PrincipalId, PrincipalKind, Privilege, Requirement, Securable,
-    Subject, decide,
+    Grant, Holder, Level, PolicyChanges, PolicyParts, PolicySnapshot, Principal, PrincipalId, PrincipalKind, Privilege,
+    Requirement, Securable, Subject, decide,
 };
 
 const USERS: i64 = 100_000;
@@ -30,9 +30,9 @@ impl Numbers {
 }
 
 fn main() {
-    let (before, parts) = (resident(), parts());
+    let (before, given) = (resident(), parts());
     let began = (Instant::now(), cpu());
-    let snapshot = PolicySnapshot::new(1, parts);
+    let snapshot = PolicySnapshot::new(1, given);
     println!(
         "snapshot of {USERS} principals, {GRANTS} grants: {:.2} s ({:.2} s of CPU), {:.0} MiB",
         began.0.elapsed().as_secs_f64(),
@@ -43,6 +43,36 @@ fn main() {
     let subjects = subjects(&snapshot);
     println!("who is a principal, with its groups: {:.2} µs", began.elapsed().as_secs_f64() * 1e6 / subjects.len() as f64);
     decisions(&snapshot, &subjects);
+    changes(&snapshot);
+    let (people, all) = (bytes(&|| PolicyParts { grants: Vec::new(), ..parts() }), bytes(&parts));
+    let per_grant = (all - people) / f64::from(GRANTS);
+    println!("memory: {:.0} bytes a principal with its name and five memberships, {per_grant:.0} a grant", people / USERS as f64);
+}
+
+/// What a snapshot takes: the growth by three more, for which what the first left behind is used again.
+fn bytes(parts: &dyn Fn() -> PolicyParts) -> f64 {
+    let first = PolicySnapshot::new(1, parts());
+    let before = resident();
+    let more: Vec<PolicySnapshot> = (0..3).map(|_| PolicySnapshot::new(1, parts())).collect();
+    let grown = resident() - before;
+    black_box((first, more));
+    grown / 3.0 * f64::from(1 << 20)
+}
+
+/// Snapshots with one grant more or less than the one before.
+fn changes(snapshot: &PolicySnapshot) {
+    const TIMES: u32 = 10_000;
+    let mut random = Numbers(17);
+    let mut latest = snapshot.clone();
+    let began = Instant::now();
+    for number in 0..TIMES {
+        let securable = Securable::Relation(20_000 + random.below(u64::from(TABLES)) as u32);
+        let principal = PrincipalId(10 + random.below(USERS as u64) as i64);
+        let grant = Grant { principal, privilege: Privilege::Select, securable };
+        let grants = vec![(grant, number % 2 == 0)];
+        latest = latest.after(i64::from(number), PolicyChanges { grants, ..PolicyChanges::default() });
+    }
+    println!("a snapshot with one grant more or less: {:.1} µs", began.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES));
 }
 
 fn parts() -> PolicyParts {

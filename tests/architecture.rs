@@ -26,7 +26,7 @@ const ORDER: [&str; 19] = [
 ];
 
 /// Where a package may be named: paths under `src/`.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("pg_query", &["sql/parse", "sql/resolve", "sql/rewrite", "governance"]),
     ("sqlparser", &["sql/parse", "sql/rewrite", "governance"]),
     ("pgwire", &["wire", "startup"]),
@@ -36,6 +36,7 @@ const HOMES: [(&str, &[&str]); 9] = [
     ("rustls", &["listener", "upstream"]),
     ("tokio_rustls", &["listener", "upstream", "wire/stream", "startup"]),
     ("dashmap", &["session", "upstream", "store"]),
+    ("hashbrown", &["policy/shards"]),
 ];
 
 /// SQLSTATEs by name may be used everywhere.

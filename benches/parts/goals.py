@@ -94,4 +94,4 @@ def alone(found):
         yield "making that snapshot", "at most 5 s with its loading", made.group(1)
     store = found.get("scale", {}).get("store", {})
     if store:
-        yield "a proxy starts on it", "at most 5 s", f"{store['a proxy starts, until its first answer']:.1f} s"
+        yield "a proxy starts on it", "at most 5 s", f"{store['a proxy starts, until its first answer, s']:.1f} s"

@@ -107,6 +107,13 @@ class Running:
         """MiB of resident memory now."""
         return memory(self.pid, "VmRSS")
 
+    def peak(self):
+        """MiB of resident memory at the most, since it began or `forget_peak`."""
+        return memory(self.pid, "VmHWM")
+
+    def forget_peak(self):
+        pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
 
 def stat_fields(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -128,7 +128,7 @@ def scale(found):
     out = ["`cargo bench --bench scale`: 100,000 users in five of a thousand groups each, a million grants on ten thousand tables, in memory.\n\n```\n" + found["bench"] + "\n```\n"]
     if "store" in found:
         out.append("The same from the policy store in PostgreSQL:\n")
-        out.append(table(["", "seconds"], [[key, shown(value, 2)] for key, value in found["store"].items()]))
+        out.append(table(["", ""], [[key, shown(value, 2)] for key, value in found["store"].items()]))
     return "\n".join(out)
 
 

@@ -8,6 +8,7 @@ from .machine import free_port
 
 HERE = pathlib.Path(__file__).resolve().parents[2]
 USERS, GROUPS, GRANTS, TABLES = 100_000, 1000, 1_000_000, 2000
+CHANGES = 20
 
 
 def cargo_bench(options, name):
@@ -28,8 +29,8 @@ def scale(bench, options):
     return {"bench": cargo_bench(options, "scale"), "store": store(bench)}
 
 
-def store(bench):
-    """Rows of the policy store in PostgreSQL: how long a proxy takes to start on them, and until one more grant is in force in all of it."""
+def fill(bench):
+    """Rows of the policy store in PostgreSQL, as a large company has them; how many there are."""
     bench.sql(f"""
         CREATE SCHEMA large AUTHORIZATION bench_owner;
         DO $$ BEGIN FOR i IN 1 .. {TABLES} LOOP
@@ -49,28 +50,44 @@ def store(bench):
             JOIN users AS u ON (u.n + c.n) % 1000 = 0;
         ANALYZE pgusher.principal, pgusher.membership, pgusher.grants;
         UPDATE pgusher.version SET policy = policy + 1;""")
-    found = {"grants": float(bench.sql("SELECT count(*) FROM pgusher.grants")), "principals": float(bench.sql("SELECT count(*) FROM pgusher.principal"))}
+    return {what: float(bench.sql(f"SELECT count(*) FROM pgusher.{table}")) for what, table in (("principals", "principal"), ("grants", "grants"))}
+
+
+def store(bench):
+    """How long a proxy takes to start on a large store, what a change costs it there, and to load everything anew."""
+    found = fill(bench)
     port = free_port()
     config = bench.directory / "large.toml"
     config.write_text(bench.configuration(port))
     began = time.monotonic()
     proxy = bench.serve("large", config, port)
     bench.govern("SELECT 1;", port)
-    found["a proxy starts, until its first answer"] = time.monotonic() - began
+    found["a proxy starts, until its first answer, s"] = time.monotonic() - began
+    found["its CPU until then, s"] = proxy.cpu()
     found["resident, MiB"] = proxy.resident()
-    # A principal's own statements: seconds of psql with its connection, before and after.
+    found["resident at the most, MiB"] = proxy.peak()
     bench.govern('CREATE USER "large reader";', port)
     token = bench.token_for("large reader")
+    # A principal's own statements: seconds of psql with its connection, before and after.
     began = time.monotonic()
     bench.govern('GRANT SELECT ON TABLE large.t1 TO "large reader";', port)
-    found["GRANT, with psql's start and login"] = time.monotonic() - began
+    found["GRANT, with psql's start and login, s"] = time.monotonic() - began
     while not readable(bench, port, token):
         pass
-    found["until it is in force, from its beginning"] = time.monotonic() - began
+    found["until it is in force, from its beginning, s"] = time.monotonic() - began
+    proxy.forget_peak()
     spent = proxy.cpu()
-    bench.govern('REVOKE SELECT ON TABLE large.t1 FROM "large reader";', port)
+    for _ in range(CHANGES // 2):
+        bench.govern('REVOKE SELECT ON TABLE large.t1 FROM "large reader"; GRANT SELECT ON TABLE large.t1 TO "large reader";', port)
     time.sleep(2)
-    found["CPU of the proxy for one REVOKE"] = proxy.cpu() - spent
+    found["CPU of a proxy for a GRANT or REVOKE, ms"] = (proxy.cpu() - spent) / CHANGES * 1e3
+    found["resident at the most meanwhile, MiB"] = proxy.peak()
+    spent = proxy.cpu()
+    # By hand, so that nobody can tell what changed.
+    bench.sql("UPDATE pgusher.version SET policy = policy + 1; NOTIFY pgusher_policy")
+    time.sleep(8)
+    found["CPU of a proxy that loads everything anew, s"] = proxy.cpu() - spent
+    found["resident at the most while it does, MiB"] = proxy.peak()
     proxy.stop()
     return found
 

@@ -115,7 +115,7 @@ pub struct Footing {
     pub governed: Arc<HashMap<Oid, Governed>>,
     /// The same of the session's temporary relations.
     pub temporary: HashMap<Oid, Governed>,
-    origins: OnceLock<Origins>,
+    origins: Arc<OnceLock<Origins>>,
     /// The same for footings that differ in nothing but grants.
     basis: Arc<Basis>,
 }
@@ -132,7 +132,7 @@ impl Footing {
             policies,
             governed: Arc::new(governed),
             temporary: HashMap::new(),
-            origins: OnceLock::new(),
+            origins: Arc::default(),
             basis: Arc::default(),
         }
     }
@@ -146,9 +146,22 @@ impl Footing {
             policies: self.policies.clone(),
             governed: self.governed.clone(),
             temporary,
-            origins: OnceLock::new(),
+            origins: Arc::default(),
             basis: Arc::default(),
         }
+    }
+
+    /// The same catalog under other policies; none where more follows from those than who may do what.
+    pub fn regranted(&self, catalog: Arc<CatalogSnapshot>, policies: Arc<PolicySnapshot>) -> Option<Self> {
+        let same = self.catalog.same_objects(&catalog) && self.temporary.is_empty() && self.policies.same_rules(&policies);
+        same.then(|| Self {
+            catalog,
+            policies,
+            governed: self.governed.clone(),
+            temporary: HashMap::new(),
+            origins: self.origins.clone(),
+            basis: Arc::default(),
+        })
     }
 
     /// The same as what follows another one: where only grants differ, on the same basis.

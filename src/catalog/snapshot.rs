@@ -431,6 +431,11 @@ impl CatalogSnapshot {
         Self { version, ..self.clone() }
     }
 
+    /// Whether another one shows the same, under whatever version: made of one load, without temporary objects.
+    pub fn same_objects(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared) && Arc::ptr_eq(&self.own, &other.own)
+    }
+
     /// The same with a session's temporary objects.
     pub fn with_temporaries(&self, own: Arc<Temporaries>) -> Self {
         Self { own, ..self.clone() }
@@ -582,17 +587,12 @@ impl CatalogSnapshot {
 
     /// A relation's ancestors by inheritance or partitioning, nearest first, each once.
     pub fn ancestors(&self, oid: Oid) -> Vec<Oid> {
-        let mut found = Vec::new();
-        let mut seen = HashSet::from([oid]);
-        let mut open = std::collections::VecDeque::from([oid]);
-        while let Some(next) = open.pop_front() {
-            for parent in self.relation(next).map_or(&[][..], |r| &r.parents) {
-                if seen.insert(*parent) {
-                    found.push(*parent);
-                    open.push_back(*parent);
-                }
-            }
+        let (mut found, mut seen, mut looked) = (vec![oid], HashSet::from([oid]), 0);
+        while let Some(next) = found.get(looked) {
+            looked += 1;
+            let parents = self.relation(*next).map_or(&[][..], |r| &r.parents);
+            found.extend(parents.iter().filter(|parent| seen.insert(**parent)));
         }
-        found
+        found.split_off(1)
     }
 }

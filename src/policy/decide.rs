@@ -104,8 +104,10 @@ pub fn holds(
 }
 
 fn granted(policies: &PolicySnapshot, subject: &Subject, privilege: Privilege, on: Securable) -> Option<Allowed> {
-    let exact = (privilege, policies.holders(on, privilege));
-    let all = (Privilege::AllPrivileges, policies.holders(on, Privilege::AllPrivileges).filter(|_| privilege != Privilege::Manage));
+    let granted = policies.granted(on);
+    let holders = |held: Privilege| granted.iter().find(|(privilege, _)| *privilege == held).map(|(_, holders)| holders);
+    let exact = (privilege, holders(privilege));
+    let all = (Privilege::AllPrivileges, holders(Privilege::AllPrivileges).filter(|_| privilege != Privilege::Manage));
     [exact, all].into_iter().find_map(|(held, holders)| {
         let holders = holders?;
         let own = holders.contains(subject.principal).then_some(subject.principal);

@@ -5,6 +5,8 @@
 
 mod decide;
 mod model;
+mod principals;
+mod shards;
 mod snapshot;
 
 #[cfg(test)]
@@ -15,4 +17,5 @@ pub use model::{
     Acting, Bearing, ColumnMask, Grant, Holder, Level, Mechanism, Oid, PolicySource, Principal, PrincipalId, PrincipalKind,
     Privilege, Requirement, RowFilter, Securable, SecurableKind, Subject,
 };
-pub use snapshot::{Holders, PolicyParts, PolicySnapshot};
+pub use principals::Principals;
+pub use snapshot::{PolicyChanges, PolicyParts, PolicySnapshot, Rules};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::model::{
     Bearing, ColumnMask, Grant, Mechanism, Oid, Principal, PrincipalId, PrincipalKind, Privilege, RowFilter, Securable, Subject,
 };
+use super::principals::{Principals, set};
+use super::shards::Shards;
 
 /// What the store loads; [`PolicySnapshot::new`] indexes it.
 #[derive(Clone, Debug, Default)]
@@ -30,101 +32,188 @@ pub struct PolicyParts {
     pub broken: Vec<(Oid, Arc<str>)>,
 }
 
-/// Who holds a privilege on a securable: in order, each once. Eight bytes for each of what may be a million grants.
+/// What changed since another view of the policies: rows as they are now, by their keys.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyChanges {
+    /// Principals, or that they are gone.
+    pub principals: Vec<(PrincipalId, Option<Principal>)>,
+    /// (group, member) rows, and whether they are there.
+    pub memberships: Vec<((PrincipalId, PrincipalId), bool)>,
+    /// Grants, and whether they are there.
+    pub grants: Vec<(Grant, bool)>,
+    /// Owners, or that there is none any more.
+    pub owners: Vec<(Securable, Option<PrincipalId>)>,
+    /// What is not followed by keys, as a whole.
+    pub rules: Rules,
+}
+
+/// What is done with the rows and columns of relations, by relation. There is little of it beside grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holders(Box<[PrincipalId]>);
-
-impl Holders {
-    /// Whether somebody is among them.
-    pub fn contains(&self, principal: PrincipalId) -> bool {
-        self.0.binary_search(&principal).is_ok()
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = PrincipalId> + '_ {
-        self.0.iter().copied()
-    }
-
-    /// One of a group of principals, if any is among them.
-    pub fn any_of(&self, groups: &HashSet<PrincipalId>) -> Option<PrincipalId> {
-        // Whichever are fewer are looked up among the others.
-        if self.0.len() <= groups.len() {
-            self.iter().find(|holder| groups.contains(holder))
-        } else {
-            groups.iter().copied().find(|group| self.contains(*group))
-        }
-    }
-}
-
-/// Sorts grants into who holds what.
-fn holders(mut grants: Vec<Grant>) -> HashMap<(Securable, Privilege), Holders> {
-    grants.sort_unstable_by_key(|grant| (grant.securable, grant.privilege, grant.principal));
-    grants.dedup();
-    let same = |one: &Grant, other: &Grant| (one.securable, one.privilege) == (other.securable, other.privilege);
-    let of = |group: &[Grant]| group.iter().map(|grant| grant.principal).collect();
-    grants
-        .chunk_by(same)
-        .filter_map(|group| Some(((group.first()?.securable, group.first()?.privilege), Holders(of(group)))))
-        .collect()
-}
-
-/// An immutable view of the policies, with its version.
-#[derive(Debug, Default)]
-pub struct PolicySnapshot {
-    /// The store's policy version that this snapshot shows.
-    pub version: i64,
-    principals: HashMap<PrincipalId, Principal>,
-    by_name: HashMap<Arc<str>, PrincipalId>,
-    parents: HashMap<PrincipalId, Vec<PrincipalId>>,
-    members: HashMap<PrincipalId, Vec<PrincipalId>>,
-    grants: HashMap<(Securable, Privilege), Holders>,
-    owners: HashMap<Securable, PrincipalId>,
+pub struct Rules {
     filters: HashMap<Oid, RowFilter>,
     masks: HashMap<Oid, Vec<ColumnMask>>,
     mechanisms: HashMap<Oid, Mechanism>,
     trusted: HashSet<Oid>,
     broken: HashMap<Oid, Arc<str>>,
+}
+
+impl Rules {
+    /// Takes them out of the parts.
+    pub fn new(parts: &mut PolicyParts) -> Self {
+        let mut masks: HashMap<Oid, Vec<ColumnMask>> = HashMap::new();
+        for mask in parts.masks.drain(..) {
+            masks.entry(mask.relation).or_default().push(mask);
+        }
+        Self {
+            filters: parts.filters.drain(..).map(|f| (f.relation, f)).collect(),
+            masks,
+            mechanisms: parts.mechanisms.drain(..).collect(),
+            trusted: parts.trusted.drain(..).collect(),
+            broken: parts.broken.drain(..).collect(),
+        }
+    }
+}
+
+/// Who holds a privilege on each securable.
+type Grants = Shards<Securable, Arc<[(Privilege, Principals)]>>;
+
+fn grants(mut rows: Vec<Grant>) -> Grants {
+    rows.sort_unstable_by_key(|grant| (grant.securable, grant.privilege, grant.principal));
+    let holders = |of: &[Grant]| Some((of.first()?.privilege, of.iter().map(|grant| grant.principal).collect()));
+    let on = |of: &[Grant]| {
+        let by_privilege = of.chunk_by(|one, other| one.privilege == other.privilege).filter_map(holders);
+        Some((of.first()?.securable, by_privilege.collect()))
+    };
+    rows.chunk_by(|one, other| one.securable == other.securable).filter_map(on).collect()
+}
+
+/// The second of each pair, by the first.
+fn grouped(mut pairs: Vec<(PrincipalId, PrincipalId)>) -> Shards<PrincipalId, Principals> {
+    pairs.sort_unstable();
+    let group = |of: &[(PrincipalId, PrincipalId)]| Some((of.first()?.0, of.iter().map(|pair| pair.1).collect()));
+    pairs.chunk_by(|one, other| one.0 == other.0).filter_map(group).collect()
+}
+
+/// An immutable view of the policies, with its version. What is the same in the next one is shared with it.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySnapshot {
+    /// The store's policy version that this snapshot shows.
+    pub version: i64,
+    seen: Option<Arc<str>>,
+    principals: Shards<PrincipalId, Principal>,
+    by_name: Shards<Arc<str>, PrincipalId>,
+    parents: Shards<PrincipalId, Principals>,
+    members: Shards<PrincipalId, Principals>,
+    grants: Grants,
+    owners: Shards<Securable, PrincipalId>,
+    rules: Arc<Rules>,
     users: Option<PrincipalId>,
     admins: Option<PrincipalId>,
 }
 
 impl PolicySnapshot {
     /// Indexes the parts.
-    pub fn new(version: i64, parts: PolicyParts) -> Self {
-        let mut snapshot = Self { version, ..Self::default() };
-        for principal in parts.principals {
-            snapshot.by_name.insert(principal.name.clone(), principal.id);
-            if principal.kind == PrincipalKind::Group && &*principal.name == "users" {
-                snapshot.users = Some(principal.id);
+    pub fn new(version: i64, mut parts: PolicyParts) -> Self {
+        let rules = Arc::new(Rules::new(&mut parts));
+        let above = parts.memberships.iter().map(|(group, member)| (*member, *group)).collect();
+        Self {
+            version,
+            by_name: parts.principals.iter().map(|principal| (principal.name.clone(), principal.id)).collect(),
+            principals: parts.principals.into_iter().map(|principal| (principal.id, principal)).collect(),
+            parents: grouped(above),
+            members: grouped(parts.memberships),
+            grants: grants(parts.grants),
+            owners: parts.owners.into_iter().collect(),
+            rules,
+            ..Self::default()
+        }
+        .with_built_in()
+    }
+
+    /// The view after some changes.
+    #[must_use]
+    pub fn after(&self, version: i64, changes: PolicyChanges) -> Self {
+        let mut next = Self { version, seen: None, ..self.clone() };
+        for old in changes.principals.iter().filter_map(|(id, _)| self.principals.get(id)) {
+            next.by_name.remove(&old.name);
+            next.principals.remove(&old.id);
+        }
+        for principal in changes.principals.into_iter().filter_map(|(_, now)| now) {
+            next.by_name.insert(principal.name.clone(), principal.id);
+            next.principals.insert(principal.id, principal);
+        }
+        for ((group, member), there) in changes.memberships {
+            set(&mut next.members, group, member, there);
+            set(&mut next.parents, member, group, there);
+        }
+        for (grant, there) in changes.grants {
+            next.set_grant(grant, there);
+        }
+        for (securable, owner) in changes.owners {
+            match owner {
+                Some(owner) => next.owners.insert(securable, owner),
+                None => next.owners.remove(&securable),
             }
-            if principal.kind == PrincipalKind::Group && &*principal.name == "admins" {
-                snapshot.admins = Some(principal.id);
+        }
+        if *next.rules != changes.rules {
+            next.rules = Arc::new(changes.rules);
+        }
+        next.with_built_in()
+    }
+
+    /// The same, which shows these transactions.
+    #[must_use]
+    pub fn showing(self, seen: Option<Arc<str>>) -> Self {
+        Self { seen, ..self }
+    }
+
+    /// The transactions that it shows, in the store's words, where what came after them can be told by that.
+    pub fn seen(&self) -> Option<&str> {
+        self.seen.as_deref()
+    }
+
+    fn set_grant(&mut self, grant: Grant, there: bool) {
+        let mut on: Vec<(Privilege, Principals)> = self.granted(grant.securable).to_vec();
+        let place = on.binary_search_by_key(&grant.privilege, |(privilege, _)| *privilege);
+        match (place, there) {
+            (Ok(place), _) => {
+                if let Some((_, holders)) = on.get_mut(place) {
+                    *holders = holders.with(grant.principal, there);
+                }
             }
-            snapshot.principals.insert(principal.id, principal);
+            (Err(place), true) => on.insert(place, (grant.privilege, [grant.principal].into_iter().collect())),
+            (Err(_), false) => {}
         }
-        for (group, member) in parts.memberships {
-            snapshot.parents.entry(member).or_default().push(group);
-            snapshot.members.entry(group).or_default().push(member);
+        on.retain(|(_, holders)| !holders.is_empty());
+        if on.is_empty() {
+            self.grants.remove(&grant.securable);
+        } else {
+            self.grants.insert(grant.securable, on.into());
         }
-        snapshot.grants = holders(parts.grants);
-        snapshot.owners.extend(parts.owners);
-        snapshot.filters.extend(parts.filters.into_iter().map(|f| (f.relation, f)));
-        for mask in parts.masks {
-            snapshot.masks.entry(mask.relation).or_default().push(mask);
-        }
-        snapshot.mechanisms.extend(parts.mechanisms);
-        snapshot.trusted.extend(parts.trusted);
-        snapshot.broken.extend(parts.broken);
-        snapshot
+    }
+
+    fn with_built_in(mut self) -> Self {
+        let group = |name| self.principal_named(name).filter(|p| p.kind == PrincipalKind::Group).map(|p| p.id);
+        (self.users, self.admins) = (group("users"), group("admins"));
+        self
     }
 
     /// Whether another one says the same of everything but grants.
     pub fn differs_in_grants_only(&self, other: &Self) -> bool {
-        let Self { version: _, grants: _, principals, by_name, parents, members, .. } = self;
-        let Self { owners, filters, masks, mechanisms, trusted, broken, users, admins, .. } = self;
+        let Self { version: _, seen: _, grants: _, principals, by_name, parents, members, .. } = self;
+        let Self { owners, rules, users, admins, .. } = self;
         (principals, by_name, parents, members) == (&other.principals, &other.by_name, &other.parents, &other.members)
-            && (owners, filters, masks, mechanisms) == (&other.owners, &other.filters, &other.masks, &other.mechanisms)
-            && (trusted, broken, users, admins) == (&other.trusted, &other.broken, &other.users, &other.admins)
+            && (owners, rules, users, admins) == (&other.owners, &other.rules, &other.users, &other.admins)
+    }
+
+    /// Whether another one says the same, whatever their versions are.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.grants == other.grants && self.differs_in_grants_only(other)
+    }
+
+    /// Whether filters, masks and what goes with them are the same in another one.
+    pub fn same_rules(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.rules, &other.rules) || self.rules == other.rules
     }
 
     /// A principal by number.
@@ -139,17 +228,17 @@ impl PolicySnapshot {
 
     /// Every principal, in no order.
     pub fn principals(&self) -> impl Iterator<Item = &Principal> {
-        self.principals.values()
+        self.principals.iter().map(|(_, principal)| principal)
     }
 
     /// The direct members of a group.
     pub fn members(&self, group: PrincipalId) -> &[PrincipalId] {
-        self.members.get(&group).map_or(&[], Vec::as_slice)
+        self.members.get(&group).map_or(&[], Principals::as_slice)
     }
 
     /// The groups a principal is in directly (`users` left out).
     pub fn parents(&self, member: PrincipalId) -> &[PrincipalId] {
-        self.parents.get(&member).map_or(&[], Vec::as_slice)
+        self.parents.get(&member).map_or(&[], Principals::as_slice)
     }
 
     /// The group that everybody is in.
@@ -210,15 +299,22 @@ impl PolicySnapshot {
         self.principals.get(&id).is_some_and(|p| p.kind == PrincipalKind::Group)
     }
 
+    /// Who holds which privilege on exactly this securable, in the privileges' order.
+    pub fn granted(&self, on: Securable) -> &[(Privilege, Principals)] {
+        self.grants.get(&on).map_or(&[], |granted| granted)
+    }
+
     /// Who holds a privilege on exactly this securable.
-    pub fn holders(&self, securable: Securable, privilege: Privilege) -> Option<&Holders> {
-        self.grants.get(&(securable, privilege))
+    pub fn holders(&self, securable: Securable, privilege: Privilege) -> Option<&Principals> {
+        self.granted(securable).iter().find(|(held, _)| *held == privilege).map(|(_, holders)| holders)
     }
 
     /// Every grant, in no order.
     pub fn grants(&self) -> impl Iterator<Item = Grant> + '_ {
-        self.grants.iter().flat_map(|((securable, privilege), holders)| {
-            holders.iter().map(|principal| Grant { principal, privilege: *privilege, securable: *securable })
+        self.grants.iter().flat_map(|(securable, granted)| {
+            granted.iter().flat_map(|(privilege, holders)| {
+                holders.iter().map(|principal| Grant { principal, privilege: *privilege, securable: *securable })
+            })
         })
     }
 
@@ -234,31 +330,31 @@ impl PolicySnapshot {
 
     /// The row filter set on a relation itself.
     pub fn filter(&self, relation: Oid) -> Option<&RowFilter> {
-        self.filters.get(&relation)
+        self.rules.filters.get(&relation)
     }
 
     /// The masks set on a relation itself.
     pub fn masks(&self, relation: Oid) -> &[ColumnMask] {
-        self.masks.get(&relation).map_or(&[], Vec::as_slice)
+        self.rules.masks.get(&relation).map_or(&[], Vec::as_slice)
     }
 
     /// Every relation with a filter or mask of its own.
     pub fn governed(&self) -> HashSet<Oid> {
-        self.filters.keys().chain(self.masks.keys()).copied().collect()
+        self.rules.filters.keys().chain(self.rules.masks.keys()).copied().collect()
     }
 
     /// The mechanism chosen by hand for a relation.
     pub fn mechanism(&self, relation: Oid) -> Option<Mechanism> {
-        self.mechanisms.get(&relation).copied()
+        self.rules.mechanisms.get(&relation).copied()
     }
 
     /// Whether an administrator marked a relation trusted.
     pub fn trusted(&self, relation: Oid) -> bool {
-        self.trusted.contains(&relation)
+        self.rules.trusted.contains(&relation)
     }
 
     /// Why a relation's policies cannot be enforced.
     pub fn broken(&self, relation: Oid) -> Option<&Arc<str>> {
-        self.broken.get(&relation)
+        self.rules.broken.get(&relation)
     }
 }

@@ -45,10 +45,10 @@ pub(super) async fn follow(
         channel.execute(&statements.join(";\n")).await?;
     }
     if subject.admin {
-        reconcile::run(channel, settings, &[], unchanged).await?;
+        reconcile::run(channel, settings, &[], known, unchanged).await?;
         reconcile::changed(channel).await?;
     } else {
-        reconcile::line_up(channel, settings, &[], unchanged).await?;
+        reconcile::line_up(channel, settings, &[], known, unchanged).await?;
     }
     Ok(())
 }

@@ -95,15 +95,15 @@ impl Store {
         // Upstream gives up, too: a connection that we drop may stand in the queue for long.
         let bound = format!("SET LOCAL statement_timeout = {}", patience.as_millis());
         transaction.execute(&bound).await.map_err(|e| told(e.into()))?;
+        let known = self.known.load_full();
         let commands = match errand {
             Errand::One(command) => vec![command],
             Errand::Planned(plan) => {
                 let queue = format!("SELECT pgusher.queue({})", subject.admin);
                 transaction.execute(&queue).await.map_err(|e| told(e.into()))?;
-                plan(&load::policies(transaction).await.map_err(told)?)?
+                plan(&load::policies(transaction, known.as_deref()).await.map_err(told)?)?
             }
         };
-        let known = self.known.load_full();
         let (path, terms) = (SearchPath::default(), &self.settings.terms);
         let mut done = Vec::with_capacity(commands.len());
         for command in commands {

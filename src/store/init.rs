@@ -68,7 +68,7 @@ impl Init {
     pub async fn finish(&self) -> Result<Done, StoreError> {
         let mut control = Control::connect(&self.upstream, &self.control).await?;
         let mut owned = control.begin().await?;
-        reconcile::run(&mut owned, &self.settings, &[], None).await?;
+        reconcile::run(&mut owned, &self.settings, &[], None, None).await?;
         let token = match &self.admin {
             Some(name) => Some(first_administrator(&mut owned, name).await?),
             None => None,

@@ -31,6 +31,8 @@ pub(super) struct Loader {
     versions: Arc<Versions>,
     noticed: Arc<Notify>,
     last: Option<Last>,
+    /// The connection is another one: policies where it leads to may be others of the same version, and so may transactions be.
+    anew: bool,
 }
 
 struct Last {
@@ -68,7 +70,7 @@ impl Loader {
         noticed: Arc<Notify>,
     ) -> Result<(Self, SigningKey), StoreError> {
         let control = Control::connect_listening(&settings.upstream, &settings.control, noticed.clone()).await?;
-        let mut loader = Self { control, silent: false, settings, versions, noticed, last: None };
+        let mut loader = Self { control, silent: false, settings, versions, noticed, last: None, anew: false };
         let key = loader.examine_schema().await?;
         loader.control.client().batch_execute("LISTEN pgusher_policy").await.map_err(|e| super::channel::owner_error(&e))?;
         Ok((loader, key))
@@ -82,6 +84,7 @@ impl Loader {
         let (fresh, key) = Self::connect(self.settings.clone(), self.versions.clone(), self.noticed.clone()).await?;
         self.control = fresh.control;
         self.silent = false;
+        self.anew = true;
         info!("the control connection is back");
         Ok(Some(key))
     }
@@ -89,7 +92,11 @@ impl Loader {
     /// The catalog that was loaded last.
     pub(super) fn known(&self) -> Option<Known> {
         let last = self.last.as_ref()?;
-        Some(Known { fingerprint: last.fingerprint.clone(), catalog: last.footing.catalog.clone() })
+        Some(Known {
+            fingerprint: last.fingerprint.clone(),
+            catalog: last.footing.catalog.clone(),
+            policies: last.footing.policies.clone(),
+        })
     }
 
     /// The connection is not to be asked again.
@@ -108,9 +115,10 @@ impl Loader {
             if governed && !sessions {
                 pulse.sessions = self::pulse(&mut owned, Depth::Policies, true).await?.sessions;
             }
-            let live = (sessions || governed).then(|| pulse.sessions.into_iter().collect());
+            let live = (sessions || governed).then(|| std::mem::take(&mut pulse.sessions).into_iter().collect());
             let moved = self.last.as_ref().is_none_or(|last| {
-                last.footing.policies.version != pulse.version
+                self.anew
+                    || last.footing.policies.version != pulse.version
                     || pulse.catalog.as_ref().is_some_and(|now| *now != last.fingerprint)
                     || last.restless.is_some_and(|since| since.elapsed() > RETRY)
             });
@@ -118,7 +126,12 @@ impl Loader {
                 owned.commit().await?;
                 return Ok(Look { began, footing: None, sessions: live });
             }
-            let loaded = Loaded::load(&mut owned, self.last.as_ref(), &self.versions).await?;
+            let ground = Ground { last: self.last.as_ref(), anew: self.anew };
+            let loaded = Loaded::load(&mut owned, ground, &self.versions, Some(pulse)).await?;
+            if let Some(footing) = loaded.regranted(ground.last, &settings) {
+                owned.commit().await?;
+                return Ok(Look { began, footing: self.keep(loaded, footing, None), sessions: live });
+            }
             let examined = loaded.examine(&mut owned, &settings, HashMap::new()).await?;
             owned.commit().await?;
             (loaded, examined, live)
@@ -140,7 +153,7 @@ impl Loader {
             }
         };
         let mut owned = self.control.begin_at(IsolationLevel::RepeatableRead).await?;
-        let loaded = Loaded::load(&mut owned, self.last.as_ref(), &self.versions).await?;
+        let loaded = Loaded::load(&mut owned, Ground { last: self.last.as_ref(), anew: self.anew }, &self.versions, None).await?;
         let examined = loaded.examine(&mut owned, settings, failed.clone()).await?;
         owned.commit().await?;
         let restless = (!examined.in_line() || !failed.is_empty()).then(Instant::now);
@@ -149,12 +162,13 @@ impl Loader {
     }
 
     async fn repair(&mut self, settings: &Settings) -> Result<HashMap<u32, Arc<str>>, StoreError> {
+        let known = self.known();
         let mut owned = self.control.begin().await?;
         owned.execute("SET LOCAL lock_timeout = '2s'; SELECT v.policy FROM pgusher.version AS v FOR UPDATE NOWAIT").await?;
-        if reconcile::renew(&mut owned, settings).await? {
+        if reconcile::renew(&mut owned, settings, known.as_ref()).await? {
             reconcile::changed(&mut owned).await?;
         }
-        let loaded = Loaded::load(&mut owned, None, &self.versions).await?;
+        let loaded = Loaded::load(&mut owned, Ground { last: None, anew: true }, &self.versions, None).await?;
         let examined = loaded.examine(&mut owned, settings, HashMap::new()).await?;
         let failed = reconcile::repair(&mut owned, &examined).await?;
         owned.commit().await?;
@@ -165,12 +179,13 @@ impl Loader {
     /// Remembers what was loaded; gives the footing if it is another than the last one.
     fn keep(&mut self, loaded: Loaded, mut footing: Footing, restless: Option<Instant>) -> Option<Arc<Footing>> {
         let Loaded { fingerprint, parts, .. } = loaded;
+        let anew = std::mem::take(&mut self.anew);
         if let Some(last) = &mut self.last {
             let same_catalog = Arc::ptr_eq(&last.parts, &parts) && last.footing.governed == footing.governed;
             if same_catalog {
                 footing.catalog = last.footing.catalog.clone();
             }
-            if same_catalog && last.footing.policies.version == footing.policies.version {
+            if same_catalog && !anew && last.footing.policies.version == footing.policies.version {
                 (last.fingerprint, last.restless) = (fingerprint, restless);
                 return None;
             }
@@ -228,6 +243,13 @@ impl Loader {
     }
 }
 
+/// What may still be the same; `anew`: the policies may not.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    last: Option<&'a Last>,
+    anew: bool,
+}
+
 /// Catalog and policies of one transaction.
 struct Loaded {
     fingerprint: String,
@@ -237,9 +259,18 @@ struct Loaded {
 }
 
 impl Loaded {
-    async fn load(channel: &mut dyn OwnerChannel, last: Option<&Last>, versions: &Versions) -> Result<Self, StoreError> {
-        let pulse = pulse(channel, Depth::Everything, false).await?;
-        let fingerprint = pulse.catalog.unwrap_or_default();
+    /// `taken` is the pulse that the channel's transaction took, if it did.
+    async fn load(
+        channel: &mut dyn OwnerChannel,
+        Ground { last, anew }: Ground<'_>,
+        versions: &Versions,
+        taken: Option<Pulse>,
+    ) -> Result<Self, StoreError> {
+        let Pulse { version, catalog, .. } = match taken {
+            Some(pulse) if pulse.catalog.is_some() => pulse,
+            Some(_) | None => pulse(channel, Depth::Everything, false).await?,
+        };
+        let fingerprint = catalog.unwrap_or_default();
         let (parts, catalog) = match last.filter(|l| l.fingerprint == fingerprint) {
             Some(last) => (last.parts.clone(), last.footing.catalog.clone()),
             None => {
@@ -251,13 +282,20 @@ impl Loaded {
             }
         };
         let policies = match last
-            .filter(|l| l.footing.policies.version == pulse.version && l.restless.is_none() && l.fingerprint == fingerprint)
+            .filter(|l| !anew && l.footing.policies.version == version && l.restless.is_none() && l.fingerprint == fingerprint)
         {
             Some(last) => last.footing.policies.clone(),
             // What is broken in them follows from the catalog, too.
-            None => Arc::new(load::policies(channel).await?),
+            None => Arc::new(load::policies_after(channel, last.filter(|_| !anew).map(|l| &*l.footing.policies)).await?),
         };
         Ok(Self { fingerprint, parts, catalog, policies })
+    }
+
+    /// The footing, where nothing moved since the last one but who may do what: then upstream is as much in line as it was. In strict
+    /// mode the ways to tables follow from that, too.
+    fn regranted(&self, last: Option<&Last>, settings: &Settings) -> Option<Footing> {
+        let last = last.filter(|last| last.restless.is_none() && last.fingerprint == self.fingerprint && !settings.strict)?;
+        last.footing.regranted(self.catalog.clone(), self.policies.clone())
     }
 
     async fn examine(
@@ -303,7 +341,8 @@ fn sweep(proxy: i64, open: &[i64]) -> String {
            AND CASE s.proxy WHEN {proxy} THEN s.sid <> ALL ('{{{open}}}'::pg_catalog.int8[]) \
                WHEN 0 THEN NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = s.pid) \
                ELSE NOT EXISTS (SELECT FROM pgusher.proxy AS p WHERE p.id = s.proxy) END; \
-         DELETE FROM pgusher.execution AS e WHERE e.until < pg_catalog.now() - interval '1 minute'"
+         DELETE FROM pgusher.execution AS e WHERE e.until < pg_catalog.now() - interval '1 minute'; \
+         SELECT pgusher.trim_changes()"
     )
 }
 

@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 14;
+pub const SCHEMA_VERSION: i32 = 15;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -45,6 +45,7 @@ pub fn script(options: &Script) -> String {
     parts.push(VERSIONS.to_owned());
     parts.extend(MIGRATIONS.iter().map(Migration::guarded));
     parts.push(FUNCTIONS.to_owned());
+    parts.push(CHANGES.to_owned());
     parts.push(CALLS.to_owned());
     parts.push(DEPENDENTS.to_owned());
     parts.push(STRICT.to_owned());
@@ -76,6 +77,7 @@ impl Migration {
 
 const ROLES: &str = include_str!("migrations/roles.sql");
 const FUNCTIONS: &str = include_str!("migrations/functions.sql");
+const CHANGES: &str = include_str!("migrations/changes.sql");
 const CALLS: &str = include_str!("migrations/calls.sql");
 const DEPENDENTS: &str = include_str!("migrations/dependents.sql");
 const STRICT: &str = include_str!("migrations/strict.sql");
@@ -110,5 +112,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 11, name: "acting", sql: include_str!("migrations/011_acting.sql") },
     Migration { version: 12, name: "audit", sql: include_str!("migrations/012_audit.sql") },
     Migration { version: 13, name: "passwords", sql: include_str!("migrations/013_passwords.sql") },
-    Migration { version: SCHEMA_VERSION, name: "pool", sql: include_str!("migrations/014_pool.sql") },
+    Migration { version: 14, name: "pool", sql: include_str!("migrations/014_pool.sql") },
+    Migration { version: SCHEMA_VERSION, name: "changes", sql: include_str!("migrations/015_changes.sql") },
 ];

@@ -14,3 +14,5 @@ mod run;
 mod side;
 mod tpch;
 mod world;
+
+pub use grammar::Tape;

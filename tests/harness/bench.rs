@@ -106,7 +106,7 @@ impl Bench {
             let mut control = Control::connect(&self.target, &account("pgusher_control")).await?;
             let mut owned = control.begin().await?;
             owned.execute(sql).await?;
-            reconcile::run(&mut owned, &self.settings, focus, None).await?;
+            reconcile::run(&mut owned, &self.settings, focus, None, None).await?;
             reconcile::changed(&mut owned).await?;
             owned.commit().await
         })

@@ -104,7 +104,7 @@ pub async fn carry_out(
         channel.execute(&format!("SELECT pgusher.queue({})", subject.admin)).await?;
     }
     let catalog = load::catalog(channel, known, 0).await?;
-    let policies = load::policies(channel).await?;
+    let policies = load::policies(channel, known).await?;
     // What a token claims is for its session: what governance made of it would stay.
     let bearing = Bearing { claimed: Arc::default(), ..subject.bearing.clone() };
     let fresh =
@@ -181,7 +181,7 @@ async fn run(command: &Command, ground: &Ground<'_>, channel: &mut dyn OwnerChan
 async fn follow(ground: &Ground<'_>, channel: &mut dyn OwnerChannel, relations: &[Oid]) -> Result<(), GovernError> {
     reconcile::lock_version(channel).await?;
     let catalog = Arc::new(load::catalog(channel, ground.known, 0).await?);
-    reconcile::run(channel, &ground.terms.enforcement, relations, Some(catalog)).await.map_err(GovernError::Store)
+    reconcile::run(channel, &ground.terms.enforcement, relations, ground.known, Some(catalog)).await.map_err(GovernError::Store)
 }
 
 /// Rows of one SELECT.

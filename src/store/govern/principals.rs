@@ -226,7 +226,7 @@ async fn an_admin_is_left(ground: &Ground<'_>, channel: &mut dyn OwnerChannel) -
     if !has_admin(&ground.footing.policies) {
         return Ok(());
     }
-    let now = load::policies(channel).await?;
+    let now = load::policies(channel, ground.known).await?;
     if has_admin(&now) { Ok(()) } else { Err(GovernError::LastAdmin) }
 }
 

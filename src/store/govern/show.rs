@@ -9,7 +9,7 @@ use super::{Ground, Rows};
 use crate::catalog::RelationKind;
 use crate::error::GovernError;
 use crate::governance::SecurableName;
-use crate::policy::{Bearing, Grant, Holders, Principal, PrincipalId, PrincipalKind, Privilege, Securable, Subject};
+use crate::policy::{Bearing, Grant, Principal, PrincipalId, PrincipalKind, Principals, Privilege, Securable, Subject};
 
 /// `actionType` of an owner.
 const OWN: &str = "OWN";
@@ -115,7 +115,7 @@ fn sources(ground: &Ground<'_>, principal: &Principal, target: &Target) -> Vec<S
                 if held == Privilege::AllPrivileges && privilege == Privilege::Manage {
                     continue;
                 }
-                let holders = policies.holders(securable, held).into_iter().flat_map(Holders::iter);
+                let holders = policies.holders(securable, held).into_iter().flat_map(Principals::iter);
                 let own = holders.filter(|h| *h == subject.principal || subject.groups.contains(h));
                 found.extend(own.map(|holder| Source {
                     action: action.clone(),

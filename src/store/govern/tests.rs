@@ -325,13 +325,11 @@ fn who_owns_something_is_not_dropped() {
 #[test]
 fn the_last_administrator_stays() {
     let without_root = |enabled: bool| {
-        let principals: Vec<Value> =
-            [(USERS, "users", "group", true), (ADMINS, "admins", "group", true), (ROOT, "root", "user", enabled)]
-                .into_iter()
-                .map(|(id, name, kind, enabled)| json!({"id": id, "name": name, "kind": kind, "enabled": enabled}))
-                .collect();
-        json!([{"version": 2, "principals": principals, "memberships": [[ADMINS, ROOT]], "grants": [], "owners": [], "filters": [],
-                "masks": [], "mechanisms": [], "trusted": [], "broken": [], "swayed": []}])
+        let groups = json!(["group", true, [format!("{USERS} users"), format!("{ADMINS} admins")]]);
+        let principals = json!([groups, ["user", enabled, [format!("{ROOT} root")]]]);
+        let rules = json!({"filters": [], "masks": [], "mechanisms": [], "trusted": [], "broken": [], "swayed": []});
+        json!([{"version": 2, "principals": principals, "memberships": [[ADMINS, ROOT.to_string()]], "grants": [], "owners": [],
+                "rules": rules}])
     };
     let mut kept = Kept { answers: VecDeque::from([without_root(false)]), ..Kept::default() };
     let error = act_on(parts(), ROOT, "ALTER USER root DISABLE", &mut kept).unwrap_err();

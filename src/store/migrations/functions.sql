@@ -167,6 +167,7 @@ DECLARE
 BEGIN
   PERFORM pgusher.follow_sessions();
   UPDATE pgusher.version AS v SET policy = v.policy OPERATOR(pg_catalog.+) 1 RETURNING v.policy INTO now_at;
+  INSERT INTO pgusher.change (kind, one) VALUES ('version', now_at);
   PERFORM pgusher.follow_heirs();
   PERFORM pgusher.follow_ways();
   PERFORM pg_catalog.pg_notify('pgusher_policy', now_at::pg_catalog.text);

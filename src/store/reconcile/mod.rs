@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub(super) use renew::renew;
 
 use super::governed::governed;
+use super::load::Known;
 use super::{StoreError, load};
 use crate::catalog::{CatalogSnapshot, Footing, Governed};
 use crate::policy::{Mechanism, Oid, PolicySnapshot};
@@ -44,17 +45,18 @@ pub async fn lock_version(channel: &mut dyn OwnerChannel) -> Result<(), StoreErr
 }
 
 /// Brings upstream in line with the policies, in the channel's transaction. Fails when a relation of `focus` (those that the command is
-/// about) or what inherits from it cannot be; others that cannot are refused by the footing until mended. `known` is the catalog as it
-/// is, where that was loaded after `lock_version`.
+/// about) or what inherits from it cannot be; others that cannot are refused by the footing until mended. `known` is
+/// what may be the same still, `catalog` the one that there is, where that was loaded after `lock_version`.
 pub async fn run(
     channel: &mut dyn OwnerChannel,
     settings: &Settings,
     focus: &[Oid],
-    known: Option<Arc<CatalogSnapshot>>,
+    known: Option<&Known>,
+    catalog: Option<Arc<CatalogSnapshot>>,
 ) -> Result<(), StoreError> {
     lock_version(channel).await?;
-    renew(channel, settings).await?;
-    line_up(channel, settings, focus, known).await
+    renew(channel, settings, known).await?;
+    line_up(channel, settings, focus, known, catalog).await
 }
 
 /// The same for what changes no policy, while others may.
@@ -62,12 +64,13 @@ pub async fn line_up(
     channel: &mut dyn OwnerChannel,
     settings: &Settings,
     focus: &[Oid],
-    mut known: Option<Arc<CatalogSnapshot>>,
+    known: Option<&Known>,
+    mut catalog: Option<Arc<CatalogSnapshot>>,
 ) -> Result<(), StoreError> {
-    let policies = Arc::new(load::policies(channel).await?);
+    let policies = Arc::new(load::policies(channel, known).await?);
     let mut failed: HashMap<Oid, Arc<str>> = HashMap::new();
     for _ in 0..ROUNDS {
-        let catalog = match known.take() {
+        let catalog = match catalog.take() {
             Some(catalog) => catalog,
             None => Arc::new(load::catalog(channel, None, 0).await?),
         };

@@ -12,6 +12,7 @@ use crate::policy::{Oid, PolicySource};
 use crate::sql::rewrite::inline::{FunctionBody, inline_call};
 use crate::sql::rewrite::policy::PolicyExpression;
 use crate::store::governed::governed;
+use crate::store::load::Known;
 use crate::store::names::oids_sql;
 use crate::store::{StoreError, load};
 use crate::upstream::OwnerChannel;
@@ -34,13 +35,17 @@ struct Body {
 
 /// Analyses filters and masks whose functions were replaced anew, as when they were set; whether there were any. What can no longer be
 /// understood stays as it was, and its table is refused.
-pub(in crate::store) async fn renew(channel: &mut dyn OwnerChannel, settings: &Settings) -> Result<bool, StoreError> {
+pub(in crate::store) async fn renew(
+    channel: &mut dyn OwnerChannel,
+    settings: &Settings,
+    known: Option<&Known>,
+) -> Result<bool, StoreError> {
     let rows: Vec<Replaced> = serde_json::from_value(channel.fetch(REPLACED).await?).map_err(load::malformed)?;
     if rows.is_empty() {
         return Ok(false);
     }
-    let catalog = Arc::new(load::catalog(channel, None, 0).await?);
-    let policies = Arc::new(load::policies(channel).await?);
+    let catalog = Arc::new(load::catalog(channel, known, 0).await?);
+    let policies = Arc::new(load::policies(channel, known).await?);
     let governed = governed(&catalog, &policies, settings, &HashMap::new());
     let footing = Footing::new(catalog, policies, governed);
     let mut renewed = false;
