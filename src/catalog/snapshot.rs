@@ -514,6 +514,16 @@ impl CatalogSnapshot {
         self.shared.functions.values().chain(&self.own.functions)
     }
 
+    /// Operators outside pg_catalog.
+    pub fn operators(&self) -> impl Iterator<Item = &Operator> {
+        self.shared.operators_by_name.values().flatten()
+    }
+
+    /// Whether a cast, which nothing in a statement needs to say, runs more than the server's own code and that of libraries.
+    pub fn has_casts_by_code(&self) -> bool {
+        self.shared.casts.values().flatten().any(|oid| !self.function(*oid).is_some_and(Function::is_native))
+    }
+
     /// Operators outside pg_catalog with a symbol, in every schema.
     pub fn operators_named(&self, name: &str) -> &[Operator] {
         self.shared.operators_by_name.get(name).map_or(&[], Vec::as_slice)

@@ -14,13 +14,15 @@ use hashbrown::hash_table::Entry;
 #[derive(Clone)]
 pub struct Shards<K, V> {
     hasher: RandomState,
-    parts: Box<[Arc<HashTable<(K, V)>>]>,
+    parts: Box<[Part<K, V>]>,
     entries: usize,
 }
 
+type Part<K, V> = Arc<HashTable<(K, V)>>;
+
 impl<K, V> Default for Shards<K, V> {
     fn default() -> Self {
-        Self { hasher: RandomState::new(), parts: vec![Arc::new(HashTable::new()); PARTS].into(), entries: 0 }
+        Self { hasher: RandomState::new(), parts: (0..PARTS).map(|_| Arc::default()).collect(), entries: 0 }
     }
 }
 

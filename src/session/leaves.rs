@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::script::contains_folded;
-use crate::catalog::{Footing, Function, RelationKind};
+use crate::catalog::{Footing, Function, Operator, Relation, RelationKind};
 use crate::policy::{Oid, Privilege, Requirement};
 use crate::sql::{Effect, Rewritten, StatementKind};
 
@@ -62,13 +62,12 @@ impl Leaves {
 /// PostgreSQL's own that leave something behind. In doubt it may.
 pub(super) fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
     let catalog = &footing.catalog;
-    let foreign = |function: &Function| !catalog.schema(function.schema).is_some_and(|schema| schema.ours || schema.system);
-    let ours = |oid: &Oid| catalog.function(*oid).is_some_and(|function| !foreign(function));
+    let ours = |oid: &Oid| catalog.function(*oid).is_some_and(|function| !is_foreign(function, footing));
     let calls = |functions: &[Oid]| !functions.iter().all(ours);
     let requirements = rewritten.remembered().requirements;
     let writes = requirements.iter().any(|need| need.privilege == Privilege::Modify);
-    let triggers = || catalog.functions().any(|function| foreign(function) && &*function.result_type == "trigger");
-    if (writes && triggers()) || catalog.user_types().any(|made| calls(&made.calls)) {
+    let triggers = || catalog.functions().any(|function| is_foreign(function, footing) && &*function.result_type == "trigger");
+    if (writes && triggers()) || catalog.has_casts_by_code() || catalog.user_types().any(|made| calls(&made.calls)) {
         return (true, true);
     }
     let mut indirect = false;
@@ -78,13 +77,20 @@ pub(super) fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
         if !seen.insert(oid) {
             continue;
         }
-        let policies = &footing.policies;
-        let filters = policies.filter(oid).map(|filter| &filter.expression).into_iter();
-        let mut expressions = filters.chain(policies.masks(oid).iter().map(|mask| &mask.expression));
-        let named = |text: &str| catalog.functions().any(|function| foreign(function) && text.contains(function.name.as_str()));
+        let mut expressions = policy_texts(oid, footing);
         indirect |= expressions.clone().any(|text| LEAVING.iter().any(|word| contains_folded(text, word)));
-        if calls(catalog.called_by_view(oid)) || calls(catalog.called_by_parts(oid)) || expressions.any(|text| named(text)) {
+        if calls(catalog.called_by_view(oid))
+            || calls(catalog.called_by_parts(oid))
+            || expressions.clone().any(|text| says_code(text, footing))
+        {
             return (true, true);
+        }
+        // What a subquery reads may be a view, and run anything.
+        if expressions.any(|text| contains_folded(text, "select")) {
+            let texts: Vec<&str> = policy_texts(oid, footing).collect();
+            let named =
+                |relation: &&Relation| relation.oid >= FIRST_OWN && texts.iter().any(|text| says(text, relation.name.as_str()));
+            open.extend(catalog.relations().filter(named).map(|relation| relation.oid));
         }
         open.extend_from_slice(catalog.children(oid));
         if let Some(relation) = catalog.relation(oid) {
@@ -96,6 +102,33 @@ pub(super) fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
     }
     (false, indirect)
 }
+
+/// The row filter and the column masks of a relation.
+fn policy_texts(oid: Oid, footing: &Footing) -> impl Iterator<Item = &str> + Clone {
+    let filter = footing.policies.filter(oid).into_iter().map(|filter| &*filter.expression);
+    filter.chain(footing.policies.masks(oid).iter().map(|mask| &*mask.expression))
+}
+
+/// Whether an expression may call what is not PostgreSQL's own: by a function's name, by an operator, or by a name spelled in escapes.
+fn says_code(text: &str, footing: &Footing) -> bool {
+    let catalog = &footing.catalog;
+    let coded = |operator: &Operator| !catalog.function(operator.function).is_some_and(Function::is_native);
+    contains_folded(text, "u&\"")
+        || catalog.functions().any(|function| is_foreign(function, footing) && says(text, function.name.as_str()))
+        || catalog.operators().any(|operator| text.contains(operator.name.as_str()) && coded(operator))
+}
+
+/// Whether a name may stand in a text, in quotes or without.
+fn says(text: &str, name: &str) -> bool {
+    if name.contains('"') { text.contains(&name.replace('"', "\"\"")) } else { contains_folded(text, name) }
+}
+
+fn is_foreign(function: &Function, footing: &Footing) -> bool {
+    !footing.catalog.schema(function.schema).is_some_and(|schema| schema.ours || schema.system)
+}
+
+/// Oids below are PostgreSQL's own (access/transam.h: FirstNormalObjectId).
+const FIRST_OWN: Oid = 16384;
 
 /// In the names of PostgreSQL's own functions that leave something behind.
 const LEAVING: [&str; 7] = ["advisory", "nextval", "setval", "currval", "lastval", "setseed", "set_config"];

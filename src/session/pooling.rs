@@ -45,6 +45,8 @@ pub(super) struct Pooling {
     application: Option<String>,
     /// Upstream is to be asked what is on the connection before that is given back.
     unsettled: bool,
+    /// Upstream would not say; it is asked after the next statement.
+    put_off: bool,
     /// What keeps the session on its connection, as upstream said.
     kept: Vec<String>,
     /// The session goes by what it has drawn from sequences.
@@ -94,6 +96,7 @@ impl Pooling {
             carried: Arc::new(carried),
             application,
             unsettled: false,
+            put_off: false,
             kept: Vec::new(),
             sequences: false,
             alone: profile_keeps,
@@ -113,6 +116,7 @@ impl Pooling {
 
     fn note(&mut self, leaves: Leaves, forgetful: bool) {
         self.unsettled |= leaves.asks;
+        self.put_off = false;
         if leaves.asks || leaves.sets {
             self.strangeness += 1;
             self.strange = Some(self.strangeness);
@@ -263,6 +267,9 @@ impl Session {
         if pooling.lease.is_none() || !self.is_between() {
             return Ok(false);
         }
+        if pooling.put_off {
+            return Ok(false);
+        }
         if pooling.unsettled || self.path.uncertain() {
             Box::pin(self.settle_up()).await?;
             return Ok(true);
@@ -321,6 +328,13 @@ impl Session {
     async fn settle_up(&mut self) -> Result<(), SessionError> {
         let answer = match self.converse(Housekeeping::Carry).await? {
             Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
+            // A cancel met it, or the session's own statement_timeout: it keeps the connection until it is asked again.
+            Err(report) if report.code == SqlState::QUERY_CANCELED => {
+                if let Some(pooling) = &mut self.pooling {
+                    pooling.put_off = true;
+                }
+                return Ok(());
+            }
             Err(report) => return Err(SessionError::Attach(report.message)),
         };
         let nonsense = |_| SessionError::Broken("pgusher.carry() answers what is not understood");

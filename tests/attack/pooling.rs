@@ -465,3 +465,69 @@ fn what_discard_all_does_not_take_away_ends_with_its_connection() {
         assert_eq!(bob.one("SELECT coalesce(array_length(dblink_get_connections(), 1), 0)"), "0", "{mode}");
     }
 }
+
+/// Code that no text of a statement or policy calls by its name as it is: by an operator, an implicit cast, a name with a quote in it.
+const UNNAMED: &str = r#"
+    CREATE FUNCTION public.spoil() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+      PERFORM pg_catalog.set_config('work_mem', '6MB', false); RETURN true; END $$;
+    CREATE FUNCTION public.by_operator(a text, b text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN public.spoil(); END $$;
+    CREATE OPERATOR public.=== (leftarg = text, rightarg = text, function = public.by_operator);
+    CREATE FUNCTION public.by_cast(a macaddr) RETURNS date LANGUAGE plpgsql STABLE AS $$ BEGIN
+      PERFORM public.spoil(); RETURN date '2020-01-01'; END $$;
+    CREATE CAST (macaddr AS date) WITH FUNCTION public.by_cast(macaddr) AS IMPLICIT;
+    CREATE FUNCTION public."by ""name"(a text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN public.spoil(); END $$;
+    CREATE FUNCTION public.is_ana(a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+      RETURN pgusher.current_user() = 'ana@example.com'; END $$;
+    CREATE OPERATOR public.==~ (leftarg = text, rightarg = text, function = public.is_ana);
+    CREATE TABLE public.t1 (a text); CREATE TABLE public.t2 (a macaddr); CREATE TABLE public.t3 (a text); CREATE TABLE public.t4 (a text);
+    CREATE VIEW public.spoiling AS SELECT public.spoil() AS s;
+    CREATE TABLE public.t5 (a text);
+    INSERT INTO t1 VALUES ('x'); INSERT INTO t2 VALUES ('08:00:2b:01:02:03'); INSERT INTO t3 VALUES ('x'); INSERT INTO t4 VALUES ('x');
+    INSERT INTO t5 VALUES ('x');
+    DO $$ DECLARE t text; BEGIN FOREACH t IN ARRAY ARRAY['t1', 't2', 't3', 't4', 't5'] LOOP
+      EXECUTE format('ALTER TABLE public.%I OWNER TO shop_owner', t); END LOOP; END $$;
+    GRANT SELECT ON public.spoiling TO PUBLIC; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC"#;
+
+#[test]
+fn code_that_nothing_calls_by_its_name_is_noticed_all_the_same() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    shop.truth().run(UNNAMED);
+    let admin = shop.admin();
+    until("the tables to be known", || admin.try_rows("ALTER TABLE t1 SET ROW FILTER (a OPERATOR(public.===) 'x')").ok());
+    admin.run(r#"ALTER TABLE t3 SET ROW FILTER (public."by ""name"(a))"#);
+    admin.run("ALTER TABLE t4 SET ROW FILTER ('x' OPERATOR(public.==~) 'y')");
+    admin.run("ALTER TABLE t5 SET ROW FILTER ((SELECT bool_and(s) FROM public.spoiling))");
+    for table in ["t1", "t2", "t3", "t4", "t5"] {
+        admin.run(&format!("GRANT SELECT ON TABLE {table} TO users"));
+    }
+    let (ana, bob) = (shop.ana(), shop.bob());
+    let usual = bob.one("SHOW work_mem");
+    for sql in ["SELECT count(*) FROM t1", "SELECT isfinite(a) FROM t2", "SELECT count(*) FROM t3", "SELECT count(*) FROM t5"] {
+        ana.run(sql);
+        assert_eq!(bob.one("SHOW work_mem"), usual, "{sql}");
+        ana.run("DISCARD ALL");
+    }
+    let [hers, his] = [&ana, &bob].map(|client| client.prepare("SELECT count(*) FROM t4"));
+    for _ in 0..2 {
+        assert_eq!(ana.try_execute(&hers, &[]).unwrap()[0].get::<_, i64>(0), 1);
+        assert_eq!(bob.try_execute(&his, &[]).unwrap()[0].get::<_, i64>(0), 0);
+    }
+}
+
+#[test]
+fn a_session_that_gives_itself_hardly_any_time_lives_on() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    shop.truth().run("CREATE FUNCTION public.quick() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$");
+    let admin = shop.admin();
+    until("the function to be known", || admin.try_rows("GRANT EXECUTE ON FUNCTION quick() TO users").ok());
+    let ana = shop.ana();
+    ana.run("SET statement_timeout = '1ms'");
+    for _ in 0..30 {
+        if let Err(refusal) = ana.try_rows("SELECT quick()") {
+            assert_eq!(refusal.code, "57014", "{refusal}");
+        }
+    }
+    let reset = || ana.try_rows("SET statement_timeout = 0").ok();
+    until("a moment in which there is time", reset);
+    assert_eq!(ana.one("SELECT quick()"), "1");
+}

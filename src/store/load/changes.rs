@@ -34,12 +34,15 @@ struct ChangesRow {
     changes: usize,
     others: usize,
     versions: Vec<i64>,
-    principals: Vec<(PrincipalId, Option<Arc<str>>, Option<PrincipalKind>, Option<bool>)>,
+    principals: Vec<PrincipalRow>,
     memberships: Vec<(PrincipalId, PrincipalId, bool)>,
     grants: Vec<(String, Oid, String, PrincipalId, bool)>,
     owners: Vec<(String, Oid, Option<PrincipalId>)>,
     rules: RulesRow,
 }
+
+/// The id of one that changed, and what it is now: name, kind, enabled.
+type PrincipalRow = (PrincipalId, Option<Arc<str>>, Option<PrincipalKind>, Option<bool>);
 
 impl ChangesRow {
     fn after(self, before: &PolicySnapshot) -> Result<Option<PolicySnapshot>, StoreError> {
