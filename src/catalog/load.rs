@@ -10,9 +10,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::kinds::TypeKind;
 use super::snapshot::{
-    Arbiter, CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, TypeKind,
-    UserType,
+    Arbiter, CatalogParts, Column, Function, FunctionKind, Operator, PrimaryKey, Relation, RelationKind, Schema, Server, UserType,
 };
 use super::temporary::Temporaries;
 use crate::name::Name;

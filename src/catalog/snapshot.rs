@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::kinds::TypeKind;
 use super::temporary::Temporaries;
 use crate::name::{Name, QualifiedName};
 use crate::policy::Oid;
@@ -207,38 +208,6 @@ impl Function {
     /// Whether it runs no code but the server's own and that of libraries, which only a superuser of the upstream can make known.
     pub fn is_native(&self) -> bool {
         matches!(self.language.as_str(), "c" | "internal")
-    }
-}
-
-/// What kind of type it is (`pg_type.typtype`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TypeKind {
-    /// `b`
-    Base,
-    /// `c`
-    Composite,
-    /// `d`
-    Domain,
-    /// `e`
-    Enum,
-    /// `r`, `m`
-    Range,
-    /// `p`
-    Pseudo,
-}
-
-impl TypeKind {
-    /// From `pg_type.typtype`.
-    pub fn from_code(code: char) -> Option<Self> {
-        Some(match code {
-            'b' => Self::Base,
-            'c' => Self::Composite,
-            'd' => Self::Domain,
-            'e' => Self::Enum,
-            'r' | 'm' => Self::Range,
-            'p' => Self::Pseudo,
-            _ => return None,
-        })
     }
 }
 

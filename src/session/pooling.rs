@@ -45,8 +45,6 @@ pub(super) struct Pooling {
     application: Option<String>,
     /// Upstream is to be asked what is on the connection before that is given back.
     unsettled: bool,
-    /// Upstream would not say; it is asked after the next statement.
-    put_off: bool,
     /// What keeps the session on its connection, as upstream said.
     kept: Vec<String>,
     /// The session goes by what it has drawn from sequences.
@@ -96,7 +94,6 @@ impl Pooling {
             carried: Arc::new(carried),
             application,
             unsettled: false,
-            put_off: false,
             kept: Vec::new(),
             sequences: false,
             alone: profile_keeps,
@@ -116,7 +113,6 @@ impl Pooling {
 
     fn note(&mut self, leaves: Leaves, forgetful: bool) {
         self.unsettled |= leaves.asks;
-        self.put_off = false;
         if leaves.asks || leaves.sets {
             self.strangeness += 1;
             self.strange = Some(self.strangeness);
@@ -267,9 +263,6 @@ impl Session {
         if pooling.lease.is_none() || !self.is_between() {
             return Ok(false);
         }
-        if pooling.put_off {
-            return Ok(false);
-        }
         if pooling.unsettled || self.path.uncertain() {
             Box::pin(self.settle_up()).await?;
             return Ok(true);
@@ -326,23 +319,25 @@ impl Session {
 
     /// Asks upstream what is on the connection.
     async fn settle_up(&mut self) -> Result<(), SessionError> {
-        let answer = match self.converse(Housekeeping::Carry).await? {
-            Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
-            // A cancel met it, or the session's own statement_timeout: it keeps the connection until it is asked again.
-            Err(report) if report.code == SqlState::QUERY_CANCELED => {
-                if let Some(pooling) = &mut self.pooling {
-                    pooling.put_off = true;
-                }
-                return Ok(());
+        let mut asked = self.converse(Housekeeping::Carry).await?;
+        for _ in 0..3 {
+            // A cancel met it, or the session's own statement_timeout.
+            if asked.as_ref().is_err_and(|report| report.code == SqlState::QUERY_CANCELED) {
+                asked = self.converse(Housekeeping::Carry).await?;
             }
+        }
+        let answer = match asked {
+            Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
             Err(report) => return Err(SessionError::Attach(report.message)),
         };
         let nonsense = |_| SessionError::Broken("pgusher.carry() answers what is not understood");
         let look: Look = crate::catalog::load::look(&answer).map_err(nonsense)?;
-        let Left { settings, mut kept } = serde_json::from_str(&answer).map_err(nonsense)?;
+        let Left { mut settings, mut kept } = serde_json::from_str(&answer).map_err(nonsense)?;
         self.looked(look);
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
         pooling.unsettled = false;
+        // What loosened a session that only reads goes nowhere with it, and does not stay here.
+        let loosened = self.who.bearing.reading && settings.remove(READ_ONLY).is_some();
         pooling.settings = digest(&settings);
         // PostgreSQL would close the connection under whoever comes next.
         if settings.get(IDLE_TIMEOUT).is_some_and(|value| value != "0") {
@@ -360,6 +355,10 @@ impl Session {
         };
         if let Some(lease) = &mut pooling.lease {
             lease.trace.applied = applied;
+            if loosened {
+                lease.trace.attached = None;
+                lease.trace.wrote = true;
+            }
         }
         Ok(())
     }
@@ -595,5 +594,7 @@ fn digest(settings: &BTreeMap<String, String>) -> Option<[u8; 32]> {
 }
 
 const IDLE_TIMEOUT: &str = "idle_session_timeout";
+
+const READ_ONLY: &str = "default_transaction_read_only";
 
 pub(super) const APPLICATION_NAME: &str = "application_name";

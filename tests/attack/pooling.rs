@@ -422,8 +422,11 @@ fn a_function_that_loosens_a_session_for_reading_does_not_make_it_write() {
         until("the views to be known", || reader.try_rows("SELECT t FROM app.loosens").ok());
         reader.refused("SELECT n FROM app.writes", "25006");
         reader.run("SELECT t FROM app.loosens");
-        assert_eq!(shop.hana().one("SELECT 1"), "1");
-        reader.refused("SELECT n FROM app.writes", "25006");
+        for _ in 0..3 {
+            assert_eq!(reader.one("SELECT 1"), "1");
+            assert_eq!(shop.hana().one("SELECT 1"), "1");
+            reader.refused("SELECT n FROM app.writes", "25006");
+        }
         assert_eq!(shop.truth().one("SELECT count(*) FROM app.written"), "0");
     }
 }
@@ -468,15 +471,15 @@ fn what_discard_all_does_not_take_away_ends_with_its_connection() {
 
 /// Code that no text of a statement or policy calls by its name as it is: by an operator, an implicit cast, a name with a quote in it.
 const UNNAMED: &str = r#"
-    CREATE FUNCTION public.spoil() RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN
+    CREATE FUNCTION public.spoil() RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN
       PERFORM pg_catalog.set_config('work_mem', '6MB', false); RETURN true; END $$;
-    CREATE FUNCTION public.by_operator(a text, b text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN public.spoil(); END $$;
+    CREATE FUNCTION public.by_operator(a text, b text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN public.spoil(); END $$;
     CREATE OPERATOR public.=== (leftarg = text, rightarg = text, function = public.by_operator);
-    CREATE FUNCTION public.by_cast(a macaddr) RETURNS date LANGUAGE plpgsql STABLE AS $$ BEGIN
+    CREATE FUNCTION public.by_cast(a macaddr) RETURNS date LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN
       PERFORM public.spoil(); RETURN date '2020-01-01'; END $$;
     CREATE CAST (macaddr AS date) WITH FUNCTION public.by_cast(macaddr) AS IMPLICIT;
-    CREATE FUNCTION public."by ""name"(a text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN public.spoil(); END $$;
-    CREATE FUNCTION public.is_ana(a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+    CREATE FUNCTION public."by ""name"(a text) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN public.spoil(); END $$;
+    CREATE FUNCTION public.is_ana(a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN
       RETURN pgusher.current_user() = 'ana@example.com'; END $$;
     CREATE OPERATOR public.==~ (leftarg = text, rightarg = text, function = public.is_ana);
     CREATE TABLE public.t1 (a text); CREATE TABLE public.t2 (a macaddr); CREATE TABLE public.t3 (a text); CREATE TABLE public.t4 (a text);
@@ -493,7 +496,8 @@ fn code_that_nothing_calls_by_its_name_is_noticed_all_the_same() {
     let shop = sharing(Enforced::Rls, 1, "");
     shop.truth().run(UNNAMED);
     let admin = shop.admin();
-    until("the tables to be known", || admin.try_rows("ALTER TABLE t1 SET ROW FILTER (a OPERATOR(public.===) 'x')").ok());
+    until("the tables to be known", || admin.try_rows("GRANT SELECT ON TABLE t5 TO users").ok());
+    admin.run("ALTER TABLE t1 SET ROW FILTER (a OPERATOR(public.===) 'x')");
     admin.run(r#"ALTER TABLE t3 SET ROW FILTER (public."by ""name"(a))"#);
     admin.run("ALTER TABLE t4 SET ROW FILTER ('x' OPERATOR(public.==~) 'y')");
     admin.run("ALTER TABLE t5 SET ROW FILTER ((SELECT bool_and(s) FROM public.spoiling))");
@@ -512,22 +516,4 @@ fn code_that_nothing_calls_by_its_name_is_noticed_all_the_same() {
         assert_eq!(ana.try_execute(&hers, &[]).unwrap()[0].get::<_, i64>(0), 1);
         assert_eq!(bob.try_execute(&his, &[]).unwrap()[0].get::<_, i64>(0), 0);
     }
-}
-
-#[test]
-fn a_session_that_gives_itself_hardly_any_time_lives_on() {
-    let shop = sharing(Enforced::Rls, 1, "");
-    shop.truth().run("CREATE FUNCTION public.quick() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$");
-    let admin = shop.admin();
-    until("the function to be known", || admin.try_rows("GRANT EXECUTE ON FUNCTION quick() TO users").ok());
-    let ana = shop.ana();
-    ana.run("SET statement_timeout = '1ms'");
-    for _ in 0..30 {
-        if let Err(refusal) = ana.try_rows("SELECT quick()") {
-            assert_eq!(refusal.code, "57014", "{refusal}");
-        }
-    }
-    let reset = || ana.try_rows("SET statement_timeout = 0").ok();
-    until("a moment in which there is time", reset);
-    assert_eq!(ana.one("SELECT quick()"), "1");
 }
