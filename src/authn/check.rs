@@ -216,20 +216,7 @@ mod tests {
     }
 
     fn good() -> Credential {
-        Credential {
-            token: Arc::from("7"),
-            principal: PrincipalId(7),
-            name: Arc::from("alice@example.com"),
-            enabled: true,
-            admin: true,
-            expires: Some(now() + Duration::from_secs(1)),
-            revoked: None,
-            scopes: Vec::new(),
-            claimed: Arc::default(),
-            vouched: false,
-            actors: Vec::new(),
-            created: false,
-        }
+        Credential { admin: true, expires: Some(now() + Duration::from_secs(1)), ..Credential::good(7, "alice@example.com") }
     }
 
     fn refusal(credential: Credential) -> Refusal {

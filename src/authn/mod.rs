@@ -55,6 +55,27 @@ pub struct Credential {
     pub created: bool,
 }
 
+#[cfg(test)]
+impl Credential {
+    /// One that nothing is wrong with, of a principal with this number and name.
+    pub(crate) fn good(number: i64, name: &str) -> Self {
+        Self {
+            token: Arc::from(number.to_string()),
+            principal: PrincipalId(number),
+            name: Arc::from(name),
+            enabled: true,
+            admin: false,
+            expires: None,
+            revoked: None,
+            scopes: Vec::new(),
+            claimed: Arc::default(),
+            vouched: false,
+            actors: Vec::new(),
+            created: false,
+        }
+    }
+}
+
 /// The directory could not answer. The cause is for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

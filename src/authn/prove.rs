@@ -114,20 +114,7 @@ mod tests {
     struct Counting(AtomicUsize);
 
     fn alice() -> Credential {
-        Credential {
-            token: Arc::from("7"),
-            principal: PrincipalId(7),
-            name: Arc::from("alice"),
-            enabled: true,
-            admin: false,
-            expires: None,
-            revoked: None,
-            scopes: Vec::new(),
-            claimed: Arc::default(),
-            vouched: false,
-            actors: Vec::new(),
-            created: false,
-        }
+        Credential::good(7, "alice")
     }
 
     impl Directory for Counting {

@@ -130,10 +130,7 @@ async fn own(of: &Authenticated, environment: &Environment, enlisted: &Enlisted)
 /// A connection for a whole session, which others had before and will have after. What they have left on it is gone, or was never there.
 async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted) -> Result<Ready, SessionError> {
     let sharing = environment.pool.shared();
-    let mut profile = of.parameters.clone();
-    // It is always the same.
-    profile.remove("client_encoding");
-    let profile = Arc::new(profile);
+    let profile = Arc::new(settings::given(&of.parameters));
     loop {
         let mut shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile: &profile }).await?;
         let used = shared.lease.used;

@@ -74,9 +74,7 @@ struct Left {
 
 /// The startup settings that make a connection, and the name of the application, which is set on it.
 pub(super) fn profile(parameters: &BTreeMap<String, String>) -> (Profile, Option<String>) {
-    let mut profile = parameters.clone();
-    // It is always the same.
-    profile.remove("client_encoding");
+    let mut profile = super::settings::given(parameters);
     let application = profile.remove(APPLICATION_NAME);
     (Arc::new(profile), application)
 }

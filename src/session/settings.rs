@@ -1,5 +1,7 @@
 //! The search path of the session, followed through SET, RESET and transactions as PostgreSQL's GUC stack does (`guc.c`).
 
+use std::collections::BTreeMap;
+
 use crate::catalog::SearchPath;
 use crate::name::Name;
 
@@ -24,6 +26,13 @@ pub(super) struct PathTracker {
     shaken: bool,
     /// Something was noted since a transaction last ended: its end has something to do.
     stirred: bool,
+}
+
+/// The startup settings that a client has given, but for the one that is always the same.
+pub(super) fn given(parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut given = parameters.clone();
+    given.remove("client_encoding");
+    given
 }
 
 impl PathTracker {

@@ -31,20 +31,7 @@ struct Book {
 impl Directory for Book {
     fn credential<'a>(&'a self, hash: TokenHash) -> Lookup<'a> {
         *self.asked.lock().unwrap() += 1;
-        let alice = Credential {
-            token: Arc::from("t1"),
-            principal: PrincipalId(1),
-            name: Arc::from("alice"),
-            enabled: true,
-            admin: false,
-            expires: None,
-            revoked: None,
-            scopes: Vec::new(),
-            claimed: Arc::default(),
-            vouched: false,
-            actors: Vec::new(),
-            created: false,
-        };
+        let alice = Credential { token: Arc::from("t1"), ..Credential::good(1, "alice") };
         let found = (hash == crate::authn::hash(TOKEN.as_bytes())).then_some(alice);
         let answer = if self.broken { Err(DirectoryError("10.0.0.7: refused".into())) } else { Ok(found) };
         Box::pin(std::future::ready(answer))

@@ -43,27 +43,12 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::SystemTime;
 
     use super::*;
-    use crate::policy::PrincipalId;
 
     fn good() -> Credential {
-        Credential {
-            token: Arc::from("7"),
-            principal: PrincipalId(7),
-            name: Arc::from("alice"),
-            enabled: true,
-            admin: false,
-            expires: None,
-            revoked: None,
-            scopes: Vec::new(),
-            claimed: Arc::default(),
-            vouched: false,
-            actors: Vec::new(),
-            created: false,
-        }
+        Credential::good(7, "alice")
     }
 
     #[test]

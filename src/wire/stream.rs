@@ -81,33 +81,20 @@ macro_rules! forward {
                 }
             }
         }
+
+        impl $stream {
+            /// Lets the runtime of the caller tell when there is something to read or room to write; before, another's did.
+            pub fn move_here(&mut self) -> io::Result<()> {
+                match self {
+                    Self::Tcp(stream) => move_tcp(stream),
+                    Self::Tls(stream) => move_tcp(stream.get_mut().0),
+                    Self::Unix(stream) => move_unix(stream),
+                    #[cfg(test)]
+                    Self::Memory(_) => Ok(()),
+                }
+            }
+        }
     };
-}
-
-impl ClientStream {
-    /// Lets the runtime of the caller tell when there is something to read or room to write; before, another's did.
-    pub fn move_here(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => move_tcp(stream),
-            Self::Tls(stream) => move_tcp(stream.get_mut().0),
-            Self::Unix(stream) => move_unix(stream),
-            #[cfg(test)]
-            Self::Memory(_) => Ok(()),
-        }
-    }
-}
-
-impl UpstreamStream {
-    /// The same.
-    pub fn move_here(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => move_tcp(stream),
-            Self::Tls(stream) => move_tcp(stream.get_mut().0),
-            Self::Unix(stream) => move_unix(stream),
-            #[cfg(test)]
-            Self::Memory(_) => Ok(()),
-        }
-    }
 }
 
 fn move_tcp(stream: &mut TcpStream) -> io::Result<()> {

@@ -21,20 +21,7 @@ struct Trusting {
 
 impl Directory for Trusting {
     fn credential<'a>(&'a self, _: TokenHash) -> Lookup<'a> {
-        let alice = Credential {
-            token: Arc::from("t1"),
-            principal: PrincipalId(1),
-            name: Arc::from("alice"),
-            enabled: true,
-            admin: self.admin,
-            expires: None,
-            revoked: None,
-            scopes: Vec::new(),
-            claimed: Arc::default(),
-            vouched: false,
-            actors: Vec::new(),
-            created: false,
-        };
+        let alice = Credential { token: Arc::from("t1"), admin: self.admin, ..Credential::good(1, "alice") };
         Box::pin(std::future::ready(Ok(Some(alice))))
     }
 
