@@ -1,9 +1,10 @@
 //! What statements leave on the connection that they run on, as far as that can be told beforehand.
 
 use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
 use super::script::contains_folded;
-use crate::catalog::{Footing, Function, Operator, Relation, RelationKind};
+use crate::catalog::{Basis, Footing, Function, Operator, Relation, RelationKind};
 use crate::policy::{Oid, Privilege, Requirement};
 use crate::sql::{Effect, Rewritten, StatementKind};
 
@@ -57,10 +58,33 @@ impl Leaves {
     }
 }
 
+/// What statements that need the same may run through what they read and write: found out once, when it is asked.
+#[derive(Debug)]
+pub(super) struct Behind {
+    basis: Arc<Basis>,
+    found: OnceLock<(bool, bool)>,
+}
+
+impl Behind {
+    /// Of a statement that was analysed on this footing.
+    pub(super) fn new(footing: &Footing) -> Arc<Self> {
+        Arc::new(Self { basis: footing.basis().clone(), found: OnceLock::new() })
+    }
+
+    /// See [`behind`].
+    pub(super) fn found(&self, rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
+        if Arc::ptr_eq(&self.basis, footing.basis()) {
+            *self.found.get_or_init(|| behind(rewritten, footing))
+        } else {
+            behind(rewritten, footing)
+        }
+    }
+}
+
 /// What a statement may run through what it reads and writes: by definitions of views, by defaults, constraints, indexes and triggers, by the
 /// types of columns, by row filters and column masks. First whether code that is not PostgreSQL's own; then whether functions of
 /// PostgreSQL's own that leave something behind. In doubt it may.
-pub(super) fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
+fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
     let catalog = &footing.catalog;
     let ours = |oid: &Oid| catalog.function(*oid).is_some_and(|function| !is_foreign(function, footing));
     let calls = |functions: &[Oid]| !functions.iter().all(ours);

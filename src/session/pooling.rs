@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 
 use super::expected::Expected;
 use super::ground::Stop;
-use super::leaves::{Leaves, behind};
+use super::leaves::Leaves;
 use super::prepared::{Body, First, Prepared};
 use super::run::{Rest, Session};
 use super::script::{Part, Script};
@@ -184,7 +184,7 @@ impl Session {
     pub(super) fn will_leave(&mut self, script: &Script) {
         let Some(pooling) = &mut self.pooling else { return };
         for part in &script.parts {
-            let (code, indirect) = *part.behind.get_or_init(|| behind(&part.rewritten, &self.footing));
+            let (code, indirect) = part.behind.found(&part.rewritten, &self.footing);
             let Leaves { asks, shakes, writes, sequences, sets } = part.leaves;
             let leaves = Leaves { asks: asks || code, shakes: shakes || code, writes: writes || indirect, sequences, sets };
             pooling.note(leaves, self.footing.catalog.is_forgetful());

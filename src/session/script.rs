@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::leaves::Leaves;
+use super::leaves::{Behind, Leaves};
 use crate::catalog::{Footing, SearchPath};
 use crate::error::session::Refusal;
 use crate::event::Findings;
@@ -41,8 +41,8 @@ pub(super) struct Part {
     pub(super) shakes: bool,
     /// What it may leave on its connection.
     pub(super) leaves: Leaves,
-    /// Whether what it reads or writes runs code that is not PostgreSQL's own, and whether what leaves something behind, once it was asked.
-    pub(super) behind: OnceLock<(bool, bool)>,
+    /// What it may run through what it reads and writes.
+    pub(super) behind: Arc<Behind>,
     /// What it is called upstream as a prepared statement, once it was asked.
     pub(super) name: OnceLock<Arc<str>>,
     /// What its record says of objects, once it was asked.
@@ -51,19 +51,9 @@ pub(super) struct Part {
 
 impl Part {
     /// A statement that was not put into a script yet.
-    pub(super) fn new(text: Arc<str>, offset: usize, rewritten: Rewritten, shakes: bool) -> Self {
+    pub(super) fn new(text: Arc<str>, offset: usize, rewritten: Rewritten, shakes: bool, behind: Arc<Behind>) -> Self {
         let leaves = Leaves::of(&rewritten, shakes);
-        Self {
-            text,
-            offset,
-            start: 0,
-            rewritten,
-            shakes,
-            leaves,
-            behind: OnceLock::new(),
-            name: OnceLock::new(),
-            objects: OnceLock::new(),
-        }
+        Self { text, offset, start: 0, rewritten, shakes, leaves, behind, name: OnceLock::new(), objects: OnceLock::new() }
     }
 }
 
@@ -156,7 +146,7 @@ pub(super) fn analyse(parsed: Parsed, ground: &Ground, objects: &dyn SessionObje
     let rewritten = decide(Arc::new(sql::analysis(resolved)), ground)?;
     reserve(rewritten.effect())?;
     let shakes = shakes(&rewritten) || ground.footing.catalog.temporaries().has_functions();
-    Ok(Part::new(text, offset, rewritten, shakes))
+    Ok(Part::new(text, offset, rewritten, shakes, Behind::new(&ground.footing)))
 }
 
 /// Decides on a statement that was analysed on the same footing and path.

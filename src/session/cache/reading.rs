@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::catalog::Footing;
 use crate::error::session::Refusal;
 use crate::policy::Subject;
+use crate::session::leaves::Behind;
 use crate::session::script::{Ground, Outline, Part, Script, decide};
 use crate::sql::{self, Analysis, Limits, Shape, Template};
 
@@ -22,6 +23,7 @@ struct Read {
     offset: usize,
     shakes: bool,
     analysis: Arc<Analysis>,
+    behind: Arc<Behind>,
 }
 
 impl Reading {
@@ -35,6 +37,7 @@ impl Reading {
             offset: part.offset,
             shakes: part.shakes,
             analysis: part.rewritten.analysis().clone(),
+            behind: part.behind.clone(),
         };
         Some(Self { text: script.text.clone(), parts: script.parts.iter().map(read).collect() })
     }
@@ -44,7 +47,7 @@ impl Reading {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let part = |part: &Read| part.text.len() + size_of::<Read>() + part.analysis.bytes();
+        let part = |part: &Read| part.text.len() + size_of::<Read>() + size_of::<Behind>() + part.analysis.bytes();
         OVERHEAD + self.text.len() + self.parts.iter().map(part).sum::<usize>()
     }
 
@@ -52,15 +55,16 @@ impl Reading {
     pub(super) fn pattern(&self, ground: &Ground, limits: &Limits) -> Option<Pattern> {
         let [part] = self.parts.as_slice() else { return None };
         let template = Template::of(&self.text, &part.analysis, &ground.footing, &ground.path, ground.subject.admin, limits)?;
-        Some(Pattern { template, tail: self.text.len().checked_sub(part.text.len())?, shakes: part.shakes })
+        let tail = self.text.len().checked_sub(part.text.len())?;
+        Some(Pattern { template, tail, shakes: part.shakes, behind: part.behind.clone() })
     }
 
     /// The same for one session: what [`outline`] would say.
     pub(super) fn outline(&self, ground: &Ground, limits: &Limits) -> Result<Outline, Refusal> {
         let mut parts = Vec::with_capacity(self.parts.len());
-        for Read { text, offset, shakes, analysis } in &self.parts {
+        for Read { text, offset, shakes, analysis, behind } in &self.parts {
             match decide(analysis.clone(), ground) {
-                Ok(rewritten) => parts.push(Part::new(text.clone(), *offset, rewritten, *shakes)),
+                Ok(rewritten) => parts.push(Part::new(text.clone(), *offset, rewritten, *shakes, behind.clone())),
                 Err(_) if *offset > 0 => return Ok(Outline::OneByOne(sql::parse(&self.text, limits)?)),
                 Err(refusal) => return Err(refusal),
             }
@@ -76,6 +80,7 @@ pub(super) struct Pattern {
     /// So many bytes stand behind the statement.
     tail: usize,
     shakes: bool,
+    behind: Arc<Behind>,
 }
 
 impl Pattern {
@@ -85,8 +90,8 @@ impl Pattern {
         let statement = text.get(..text.len().checked_sub(self.tail)?)?;
         let statement = if self.tail == 0 { text.clone() } else { Arc::from(statement) };
         let decided = decide(Arc::new(analysis), ground);
-        let script = |rewritten| Script::filled(text.clone(), Part::new(statement, 0, rewritten, self.shakes));
-        Some(decided.map(|rewritten| Outline::Together(script(rewritten))))
+        let part = |rewritten| Part::new(statement, 0, rewritten, self.shakes, self.behind.clone());
+        Some(decided.map(|rewritten| Outline::Together(Script::filled(text.clone(), part(rewritten)))))
     }
 }
 

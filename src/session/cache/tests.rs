@@ -195,6 +195,31 @@ fn the_third_text_of_a_shape_is_not_analysed() {
     assert_eq!(readings.figures().filled, 18, "nor on another search path");
 }
 
+#[test]
+fn what_texts_of_a_shape_may_run_is_found_out_once_for_their_footing_and_for_no_other() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing_with(|parts| parts.casts.clear())));
+    let alice = ground(&footing, alice(), &["public"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let ask = |number: usize| {
+        let (text, limits) = (Arc::from(format!("SELECT id FROM orders WHERE id = {number}")), Limits::default());
+        let asked = readings.outline(&text, &alice, Some(&footing), &Held, &limits);
+        let Ok(Outline::Together(script)) = runtime.block_on(asked) else { panic!("it is allowed") };
+        script
+    };
+    let scripts = [ask(1), ask(2), ask(3), ask(4)];
+    let [_, second, third, fourth] = scripts.each_ref().map(|script| &script.parts[0]);
+    assert_eq!(readings.figures().filled, 2);
+    assert!(Arc::ptr_eq(&second.behind, &third.behind) && Arc::ptr_eq(&second.behind, &fourth.behind));
+    let expression: Arc<str> = "pg_advisory_lock(id) IS NOT NULL".into();
+    let filter =
+        RowFilter { relation: fixture::ORDERS, expression: expression.clone(), source: PolicySource::Expression(expression) };
+    let parts = PolicyParts { filters: vec![filter], ..PolicyParts::default() };
+    let filtered = Footing::new(footing.catalog.clone(), Arc::new(PolicySnapshot::new(1, parts)), HashMap::new());
+    assert_eq!(third.behind.found(&third.rewritten, &footing), (false, false));
+    assert_eq!(fourth.behind.found(&fourth.rewritten, &filtered), (false, true), "the filter leaves something");
+    assert_eq!(second.behind.found(&second.rewritten, &footing), (false, false));
+}
+
 /// The row of pg_class is read as it is where its number is one that is seen: each number is asked about anew.
 #[test]
 fn a_number_that_is_seen_says_nothing_of_another() {
