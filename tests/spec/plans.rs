@@ -36,6 +36,21 @@ fn a_filter_by_function_asks_for_the_identity_once_per_statement() {
 }
 
 #[test]
+fn who_is_there_is_looked_up_by_an_index_with_a_hundred_sessions_as_well() {
+    let shop = Shop::fresh(Mechanism::Rls);
+    let truth = shop.truth();
+    truth.run(
+        "INSERT INTO pgusher.session (sid, principal, name, token, groups, admin, expires_at, pid)
+           SELECT -n, p.id, p.name, 'none', ARRAY['users'], false, 'infinity', 1 FROM generate_series(1, 100) AS n, pgusher.principal AS p
+           WHERE p.name = 'users'",
+    );
+    truth.run("VACUUM ANALYZE pgusher.session");
+    let lookup = "SELECT s.name FROM pgusher.session AS s WHERE s.sid = -5 AND s.expires_at > clock_timestamp()";
+    let plan = truth.column(&format!("EXPLAIN (COSTS OFF) {lookup}")).join("\n");
+    assert!(plan.contains("Index Scan"), "{plan}");
+}
+
+#[test]
 fn a_filtered_query_uses_the_indexes_of_the_hand_written_one() {
     let shop = Shop::fresh(Mechanism::Rls);
     let (admin, truth) = (shop.admin(), shop.truth());
