@@ -49,11 +49,11 @@ impl Leaves {
             | Effect::CopyInGoverned(_) => (false, false),
         };
         Self {
-            asks: asks || shakes || unknown || mentions.lasting,
+            asks: asks || shakes || unknown || mentions.lasting || mentions.escaped,
             shakes: shakes || unknown,
             writes: !requirements.iter().all(reads) || matches!(rewritten.effect(), Effect::AsOwner(_)),
-            sets: matches!(rewritten.effect(), Effect::Set { .. }) || mentions.set_config,
-            sequences: mentions.sequences,
+            sets: matches!(rewritten.effect(), Effect::Set { .. }) || mentions.set_config || mentions.escaped,
+            sequences: mentions.sequences || mentions.escaped,
         }
     }
 }

@@ -333,7 +333,7 @@ fn connections_that_nobody_wants_are_closed_down_to_the_least() {
 }
 
 /// What keeps a session on its connection: what begins it, whether it does, and what ends it.
-const KEEPING: [(&str, &str, bool, &str); 18] = [
+const KEEPING: [(&str, &str, bool, &str); 19] = [
     ("an open transaction", "BEGIN", true, "COMMIT"),
     ("a failed one", "BEGIN; SELECT 1/0", true, "ROLLBACK"),
     ("a temporary table", "CREATE TEMP TABLE kept (a int)", true, "DROP TABLE kept"),
@@ -342,6 +342,7 @@ const KEEPING: [(&str, &str, bool, &str); 18] = [
     ("PREPARE", "PREPARE kept AS SELECT 1", true, "DEALLOCATE kept"),
     ("an advisory lock of the session", "SELECT pg_advisory_lock(7)", true, "SELECT pg_advisory_unlock(7)"),
     ("`setseed`, `nextval`, `currval`, `lastval`", "SELECT setseed(0.5)", true, "DISCARD ALL"),
+    ("a name with Unicode escapes, which may be any of these", r#"SELECT U&"setse\0065d"(0.5)"#, true, "DISCARD ALL"),
     ("anything of these", "CREATE TEMP TABLE kept (a int); LISTEN news; PREPARE kept AS SELECT 1", true, "DISCARD ALL"),
     ("a statement by itself", "SELECT count(*) FROM orders", false, ""),
     ("SET, set_config", "SET statement_timeout = '1min'; SELECT set_config('work_mem', '5MB', false)", false, ""),
