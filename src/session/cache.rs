@@ -39,6 +39,8 @@ use crate::sql::{Limits, SessionObjects, Shape};
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     scripts: HashMap<Arc<str>, Arc<Script>>,
+    /// A bit for each text that was met, by its hash: what comes once need not be kept. Where two share a bit, one is kept too early.
+    met: u64,
 }
 
 impl Cache {
@@ -47,9 +49,14 @@ impl Cache {
         self.scripts.get(text)
     }
 
-    /// Keeps an analysis that may be used again.
+    /// Keeps an analysis that may be used again, if its text came again; until then it is found among those of all sessions.
     pub(super) fn keep(&mut self, script: &Arc<Script>) {
         if !script.repeatable() || script.filled {
+            return;
+        }
+        let bit = 1 << (self.scripts.hasher().hash_one(&*script.text) % u64::from(u64::BITS));
+        if self.met & bit == 0 {
+            self.met |= bit;
             return;
         }
         // Starting over costs one decision each.

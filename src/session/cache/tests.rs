@@ -61,6 +61,18 @@ fn what_is_denied_to_the_first_is_there_for_the_next() {
 }
 
 #[test]
+fn a_session_keeps_what_came_twice() {
+    let footing = Arc::new(fixture::footing());
+    let (text, alice) = (Arc::from("SELECT id FROM orders"), ground(&footing, alice(), &["public"]));
+    let Ok(Outline::Together(script)) = outline(&text, &alice, &Held, &Limits::default()) else { panic!("it is allowed") };
+    let mut cache = Cache::default();
+    cache.keep(&script);
+    assert!(cache.find(&text).is_none() && cache.scripts.capacity() == 0);
+    cache.keep(&script);
+    assert!(cache.find(&text).is_some());
+}
+
+#[test]
 fn another_search_path_is_another_text() {
     let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
     let ask = |path: &[&str]| ask(&readings, "SELECT id FROM orders", &ground(&footing, admin(), path), Some(&footing)).unwrap();
