@@ -146,7 +146,7 @@ impl Exchange {
                     moved = true;
                 }
                 Poll::Ready(Ok(count)) => {
-                    self.client_room = wider(self.client_room, count);
+                    self.client_room = wider(self.client_room, count, FROM_CLIENT);
                     moved = true;
                 }
                 Poll::Ready(Err(cause)) => return Poll::Ready(Err(SessionError::ClientGone(cause))),
@@ -208,7 +208,8 @@ impl Exchange {
         match self.link.poll_read(cx, self.read_room) {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             Poll::Ready(Ok(count)) => {
-                self.read_room = wider(self.read_room, count);
+                let most = if self.client.is_tls() { TLS_RECORD } else { READ_LEAST };
+                self.read_room = wider(self.read_room, count, most);
                 Poll::Ready(Ok(true))
             }
             Poll::Ready(Err(cause)) => Poll::Ready(Err(cause)),
@@ -277,8 +278,8 @@ fn client_lost(cause: io::Error) -> SessionError {
 }
 
 /// What comes in large pieces is read in larger ones.
-fn wider(room: usize, count: usize) -> usize {
-    if count >= room { (room * 2).min(READ_MOST) } else { room }
+fn wider(room: usize, count: usize, most: usize) -> usize {
+    if count >= room { (room * 2).min(most) } else { room }
 }
 
 /// When a session must end by itself.
@@ -343,9 +344,15 @@ impl Clock {
 /// How much may wait to be written before nothing more is read for it.
 const HIGH_WATER: usize = 64 * 1024;
 
-/// The room for a read, at first and at most.
+/// The room for a read, at first. From upstream it stays that: with larger pieces we sleep more often, and who sends has to wake us
+/// (docs/performance.md, "Streams").
 const READ_LEAST: usize = 4096;
-const READ_MOST: usize = 64 * 1024;
+
+/// The room for a read from upstream, at most, for a client whose answers are encrypted (RFC 8446, 5.1: the plain text of a record).
+const TLS_RECORD: usize = 16 * 1024;
+
+/// The room for a read from the client, at most.
+const FROM_CLIENT: usize = 64 * 1024;
 
 /// How much room for what an idle client says is kept.
 const KEPT: usize = 512;

@@ -341,12 +341,13 @@ impl Link {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads more into `incoming`; 0 when upstream has closed.
+    /// Reads more into `incoming`, so many bytes at most; 0 when upstream has closed.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         let Some(stream) = &mut self.stream else { return Poll::Pending };
         loop {
             self.incoming.reserve(room);
-            let count = ready!(pin!(stream.read_buf(&mut self.incoming)).poll(cx))?;
+            let mut limited = (&mut self.incoming).limit(room);
+            let count = ready!(pin!(stream.read_buf(&mut limited)).poll(cx))?;
             if count == 0 || self.beginning.is_over() {
                 return Poll::Ready(Ok(count));
             }

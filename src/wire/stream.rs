@@ -22,6 +22,13 @@ pub enum ClientStream {
     Memory(tokio::io::DuplexStream),
 }
 
+impl ClientStream {
+    /// Whether what is written is encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+}
+
 /// The stream to the upstream.
 #[derive(Debug)]
 pub enum UpstreamStream {
