@@ -180,6 +180,10 @@ fn what_cannot_be_told_by_the_changes_is_loaded_anew() {
             "SELECT pgusher.changed(); UPDATE pgusher.trimmed SET through = pg_current_xact_id(); DELETE FROM pgusher.change";
         for (why, sql) in [
             ("more rows than are noted", many.to_owned()),
+            (
+                "more changes than are followed",
+                "INSERT INTO pgusher.change (kind, one) SELECT 'principal', n FROM generate_series(1, 10001) AS n".to_owned(),
+            ),
             ("the version was moved by hand", format!("{unlogged}; UPDATE pgusher.version SET policy = policy + 1")),
             ("the version was set back", "UPDATE pgusher.version SET policy = policy - 1".to_owned()),
             ("all rows at once", "TRUNCATE pgusher.membership".to_owned()),
@@ -216,6 +220,32 @@ fn a_transaction_with_an_older_view_loads_its_own() {
         let now = whole(&mut watch).await;
         assert!(increment(&mut old, &now).await.unwrap().is_none());
         assert!(policies(&mut old, None).await.unwrap().principal_named("ana").is_none());
+    });
+}
+
+/// Nothing but the transactions tells, where rows are written by hand and the version stays.
+#[test]
+fn a_snapshot_with_rows_that_a_transaction_does_not_see_is_no_ground_for_its_own() {
+    let bench = bench();
+    block(async {
+        let (mut watch, mut reader, mut writer) = (connect(&bench).await, connect(&bench).await, connect(&bench).await);
+        let look = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pgusher.principal";
+        let mut old = reader.begin().await.unwrap();
+        old.execute(look).await.unwrap();
+        run(&mut writer, "INSERT INTO pgusher.principal (name, kind) VALUES ('ana', 'user')").await;
+        let now = whole(&mut watch).await;
+        assert!(now.principal_named("ana").is_some());
+        assert!(increment(&mut old, &now).await.unwrap().is_none(), "written by one that began later");
+        old.commit().await.unwrap();
+        let mut slow = writer.begin().await.unwrap();
+        slow.execute("INSERT INTO pgusher.principal (name, kind) VALUES ('bob', 'user')").await.unwrap();
+        run(&mut watch, "INSERT INTO pgusher.principal (name, kind) VALUES ('cid', 'user')").await;
+        let mut old = reader.begin().await.unwrap();
+        old.execute(look).await.unwrap();
+        slow.commit().await.unwrap();
+        let now = whole(&mut watch).await;
+        assert!(now.principal_named("bob").is_some());
+        assert!(increment(&mut old, &now).await.unwrap().is_none(), "written by one that ran at the time");
     });
 }
 

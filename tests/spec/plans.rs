@@ -94,5 +94,6 @@ fn the_identity_is_found_by_an_index_however_many_sessions_there_are() {
     };
     let before = searches();
     (0..100).for_each(|_| assert_eq!(ana.one("SELECT current_user()"), "ana@example.com"));
-    until("what was counted to be told", || (searches() >= before + 100).then_some(()));
+    // Before PostgreSQL 15 a backend tells what it has counted when it has something to do.
+    until("what was counted to be told", || (ana.one("SELECT 1") == "1" && searches() >= before + 100).then_some(()));
 }
