@@ -1,6 +1,7 @@
 //! What one session has in `pg_temp`: laid over the catalog that all sessions share.
 
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use super::footing::Governed;
 use super::snapshot::{CatalogSnapshot, Function, Relation, RelationKind, Schema};
@@ -21,6 +22,12 @@ pub struct Temporaries {
 }
 
 impl Temporaries {
+    /// Those of a session that has none: the same for all of them.
+    pub fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<Temporaries>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
+
     pub(super) fn relation(&self, oid: Oid) -> Option<&Relation> {
         self.relations.iter().find(|r| r.oid == oid)
     }

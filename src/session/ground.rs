@@ -194,7 +194,7 @@ impl Session {
 
     /// The session has no temporary objects any more.
     pub(super) fn forget_temporaries(&mut self) {
-        self.temporaries = Arc::default();
+        self.temporaries = Temporaries::none();
         self.lay_over();
     }
 

@@ -177,7 +177,7 @@ impl Session {
             path,
             shared: footing.clone(),
             footing,
-            temporaries: Arc::default(),
+            temporaries: Temporaries::none(),
             private: false,
             beneath: 0,
             outdated: false,

@@ -342,6 +342,7 @@ fn sweep(proxy: i64, open: &[i64]) -> String {
                WHEN 0 THEN NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = s.pid) \
                ELSE NOT EXISTS (SELECT FROM pgusher.proxy AS p WHERE p.id = s.proxy) END; \
          DELETE FROM pgusher.execution AS e WHERE e.until < pg_catalog.now() - interval '1 minute'; \
+         DELETE FROM pgusher.standing AS s WHERE s.made_at < pg_catalog.now() - interval '1 minute'; \
          SELECT pgusher.trim_changes()"
     )
 }

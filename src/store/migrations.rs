@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 16;
+pub const SCHEMA_VERSION: i32 = 17;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -114,5 +114,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 13, name: "passwords", sql: include_str!("migrations/013_passwords.sql") },
     Migration { version: 14, name: "pool", sql: include_str!("migrations/014_pool.sql") },
     Migration { version: 15, name: "changes", sql: include_str!("migrations/015_changes.sql") },
-    Migration { version: SCHEMA_VERSION, name: "pages of sessions", sql: include_str!("migrations/016_session_pages.sql") },
+    Migration { version: 16, name: "pages of sessions", sql: include_str!("migrations/016_session_pages.sql") },
+    Migration { version: SCHEMA_VERSION, name: "standing", sql: include_str!("migrations/017_standing.sql") },
 ];

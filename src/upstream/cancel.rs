@@ -36,7 +36,7 @@ pub struct CancelKey {
     /// The process id.
     pub process_id: i32,
     /// The secret: 32 bytes from protocol 3.2 on, else 4.
-    pub secret: Bytes,
+    pub secret: Arc<[u8]>,
 }
 
 impl std::fmt::Debug for CancelKey {
@@ -89,7 +89,7 @@ struct Seat {
     session: SessionId,
     principal: PrincipalId,
     token: Arc<str>,
-    secret: Bytes,
+    secret: Arc<[u8]>,
     slot: std::sync::Mutex<Option<i64>>,
     // Held while a CancelRequest is under way, so that the target cannot pass to another session before upstream has acted on it.
     target: Mutex<Target>,
@@ -133,10 +133,10 @@ impl Registry {
 
     /// Takes a session in and issues its cancel key, of the length that protocol 3.`minor` has.
     pub fn enlist(self: &Arc<Self>, minor: u16, session: SessionId, principal: PrincipalId, token: Arc<str>) -> Enlisted {
-        let secret = if minor >= LONG_SECRET_MINOR {
-            Bytes::copy_from_slice(&rand::random::<[u8; LONG_SECRET]>())
+        let secret: Arc<[u8]> = if minor >= LONG_SECRET_MINOR {
+            Arc::from(rand::random::<[u8; LONG_SECRET]>())
         } else {
-            Bytes::copy_from_slice(&rand::random::<[u8; SHORT_SECRET]>())
+            Arc::from(rand::random::<[u8; SHORT_SECRET]>())
         };
         let seat = Arc::new(Seat {
             session,

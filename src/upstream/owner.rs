@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
 use sha2::Sha256;
 
 use super::housekeeping::Housekeeping;
@@ -55,28 +56,36 @@ impl SigningKey {
         actors: &[Arc<str>],
     ) -> (String, String) {
         let acting = bearing.acting.as_deref();
-        let payload = serde_json::json!({
-            "pid": process_id, "nonce": nonce(), "until": until(), "session": session, "principal": principal.0, "token": token,
-            "proxy": proxy, "claimed": bearing.claimed, "actors": actors, "actor": acting.map(|acting| acting.actor.0),
-            "consent": acting.and_then(|acting| acting.consent.as_deref()), "allowed": acting.is_some_and(|acting| acting.allowed),
-        })
-        .to_string();
+        let payload = text_of(&AttachClaim {
+            pid: process_id,
+            nonce: nonce(),
+            until: until(),
+            session,
+            principal: principal.0,
+            token,
+            proxy,
+            claimed: &bearing.claimed,
+            actors,
+            actor: acting.map(|acting| acting.actor.0),
+            consent: acting.and_then(|acting| acting.consent.as_deref()),
+            allowed: acting.is_some_and(|acting| acting.allowed),
+        });
         let signature = self.sign(&["attach:", &payload]);
         (payload, signature)
     }
 
     /// The payload and signature by which a session takes its turn on a backend. `first`: no turn on it is known.
     pub fn take(&self, process_id: i32, session: i64, principal: PrincipalId, token: &str, turn: &NextTurn) -> (String, String) {
-        let mut claim = serde_json::json!({
-            "pid": process_id, "until": until(), "session": session, "principal": principal.0, "token": token, "turn": turn.number,
+        let payload = text_of(&TakeClaim {
+            pid: process_id,
+            until: until(),
+            session,
+            principal: principal.0,
+            token,
+            turn: turn.number,
+            nonce: turn.first.then(nonce),
+            seed: turn.clean.then(|| rand::random_range(-1.0..1.0)),
         });
-        if let (true, Some(fields)) = (turn.first, claim.as_object_mut()) {
-            fields.insert("nonce".to_owned(), nonce().into());
-        }
-        if let (true, Some(fields)) = (turn.clean, claim.as_object_mut()) {
-            fields.insert("seed".to_owned(), rand::random_range(-1.0..1.0).into());
-        }
-        let payload = claim.to_string();
         let signature = self.sign(&["take:", &payload]);
         (payload, signature)
     }
@@ -100,6 +109,43 @@ impl SigningKey {
         let signature = self.sign(&["execute:", &payload, ":", if fetch { "true" } else { "false" }, ":", statement]);
         (payload, signature)
     }
+}
+
+/// What an attach says, as `pgusher.attach` reads it.
+#[derive(Serialize)]
+struct AttachClaim<'a> {
+    pid: i32,
+    nonce: String,
+    until: u64,
+    session: Option<i64>,
+    principal: i64,
+    token: &'a str,
+    proxy: i64,
+    claimed: &'a [PrincipalId],
+    actors: &'a [Arc<str>],
+    actor: Option<i64>,
+    consent: Option<&'a str>,
+    allowed: bool,
+}
+
+/// What a turn says, as `pgusher.take` reads it: what is not wanted is not there.
+#[derive(Serialize)]
+struct TakeClaim<'a> {
+    pid: i32,
+    until: u64,
+    session: i64,
+    principal: i64,
+    token: &'a str,
+    turn: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<f64>,
+}
+
+/// As JSON. Nothing in a claim cannot be that; a text that upstream does not take as one would be refused there.
+fn text_of(claim: &impl Serialize) -> String {
+    serde_json::to_string(claim).unwrap_or_default()
 }
 
 /// A turn on a backend.

@@ -32,32 +32,38 @@ fn bench() -> &'static Bench {
 }
 
 /// A claim, well signed, that differs from a good one in some fields.
-struct Claim {
+pub(super) struct Claim {
+    bench: &'static Bench,
     session: Client,
     fields: serde_json::Value,
 }
 
 impl Claim {
     fn of(who: &str) -> Self {
-        let session = bench().role("pgusher_session");
+        Self::on(bench(), who)
+    }
+
+    /// Of a principal of some bench, where its token is called after it.
+    pub(super) fn on(bench: &'static Bench, who: &str) -> Self {
+        let session = bench.role("pgusher_session");
         let pid: i32 = session.one("SELECT pg_backend_pid()").parse().unwrap();
-        let principal = bench().superuser().one(&format!("SELECT id FROM pgusher.principal WHERE name = '{who}'"));
+        let principal = bench.superuser().one(&format!("SELECT id FROM pgusher.principal WHERE name = '{who}'"));
         let principal: i64 = principal.parse().unwrap();
         let fields = serde_json::json!({
             "pid": pid, "nonce": format!("{who} {pid}"), "until": 99_999_999_999i64, "session": null,
             "principal": principal, "token": format!("t-{who}"),
         });
-        Self { session, fields }
+        Self { bench, session, fields }
     }
 
-    fn with(mut self, field: &str, value: serde_json::Value) -> Self {
+    pub(super) fn with(mut self, field: &str, value: serde_json::Value) -> Self {
         self.fields[field] = value;
         self
     }
 
     fn attach(&self) -> String {
         let payload = self.fields.to_string();
-        let signature = bench().superuser().one(&format!(
+        let signature = self.bench.superuser().one(&format!(
             "SELECT encode(sha256(k.opad || sha256(k.ipad || convert_to('attach:' || $p${payload}$p$, 'UTF8'))), 'hex') FROM pgusher.key k"
         ));
         format!("SELECT pgusher.attach($p${payload}$p$, '{signature}')")
@@ -74,9 +80,15 @@ impl Claim {
         }
     }
 
-    fn taken(self) -> Client {
+    pub(super) fn taken(self) -> Client {
         self.session.run(&self.attach());
         self.session
+    }
+
+    /// Something that its session says before it is tied.
+    pub(super) fn after(self, statement: &str) -> Self {
+        self.session.run(statement);
+        self
     }
 }
 

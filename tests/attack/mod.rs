@@ -33,6 +33,7 @@ mod rights;
 mod scopes;
 mod sharing;
 mod side_doors;
+mod standing;
 mod startup;
 mod statistics;
 mod streams;

@@ -180,9 +180,16 @@ CREATE OR REPLACE FUNCTION pgusher.attach(payload text, signature text) RETURNS 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $pgusher$
 DECLARE
   claim jsonb;
-  who record;
-  actor bigint;
   number bigint;
+  actor bigint;
+  consent text;
+  shown record;
+  who record;
+  until timestamptz;
+  claimed bigint[] := '{}';
+  actors text[] := '{}';
+  narrowed boolean;
+  mine pgusher.standing;
 BEGIN
   IF pgusher.signed('attach:' OPERATOR(pg_catalog.||) payload, signature) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
@@ -190,38 +197,53 @@ BEGIN
   claim := payload::pg_catalog.jsonb;
   PERFORM pgusher.spend(claim);
   number := (claim OPERATOR(pg_catalog.->>) 'session')::pg_catalog.int8;
-  -- Whoever revokes the token waits until the session is there to be ended; who revoked it before is waited for, and believed.
-  IF number IS NULL THEN
-    PERFORM FROM pgusher.token AS t WHERE t.id IN (claim ->> 'token', claim ->> 'consent') ORDER BY t.id FOR SHARE;
-  END IF;
   actor := (claim ->> 'actor')::int8;
-  SELECT p.id, p.name, t.id AS token, least(t.expires_at, c.expires_at) AS expires_at,
-      ARRAY(SELECT g.id::int8 FROM jsonb_array_elements_text(claim -> 'claimed') AS g (id)) AS claimed,
-      actor IS NOT NULL OR (t.scopes <> '{}' AND NOT 'admin' = ANY (t.scopes)) AS narrowed,
-      ARRAY(SELECT a.name FROM jsonb_array_elements_text(claim -> 'actors') WITH ORDINALITY AS a (name, place) ORDER BY a.place) AS actors INTO who
-    FROM pgusher.token AS t JOIN pgusher.principal AS h ON h.id = t.principal
-      JOIN pgusher.principal AS p ON p.id = (claim ->> 'principal')::int8
-      LEFT JOIN pgusher.token AS c ON c.id = claim ->> 'consent'
-    WHERE t.id = claim ->> 'token' AND h.id = coalesce(actor, p.id) AND h.enabled
-      AND (actor IS NULL OR pgusher.acts(actor, p.id, claim ->> 'consent', (claim ->> 'allowed')::bool))
-      AND p.enabled AND t.revoked_at IS NULL
-      AND (t.expires_at IS NULL OR t.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp());
-  IF who.id IS NULL THEN
+  consent := claim ->> 'consent';
+  -- Small statements, and only those that are needed: a backend that has forgotten its plans makes them all anew. Whoever revokes the
+  -- token waits until the session is there to be ended; who revoked it before is waited for, and believed.
+  IF number IS NOT NULL THEN
+    SELECT t.id, t.principal, t.scopes, t.expires_at, t.revoked_at INTO shown FROM pgusher.token AS t WHERE t.id = claim ->> 'token';
+  ELSE
+    IF consent IS NOT NULL THEN
+      PERFORM FROM pgusher.token AS t WHERE t.id IN (claim ->> 'token', consent) ORDER BY t.id FOR SHARE;
+    END IF;
+    SELECT t.id, t.principal, t.scopes, t.expires_at, t.revoked_at INTO shown FROM pgusher.token AS t WHERE t.id = claim ->> 'token' FOR SHARE;
+  END IF;
+  SELECT p.id, p.name, p.enabled INTO who FROM pgusher.principal AS p WHERE p.id = (claim ->> 'principal')::int8;
+  IF (shown.revoked_at IS NULL AND coalesce(shown.expires_at > clock_timestamp(), true) AND who.enabled
+      AND shown.principal = coalesce(actor, who.id)) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the token is not good any more' USING ERRCODE = '28P01';
+  END IF;
+  until := shown.expires_at;
+  IF actor IS NOT NULL THEN
+    -- Both are looked at there.
+    IF pgusher.acts(actor, who.id, consent, (claim ->> 'allowed')::bool) IS NOT TRUE THEN
+      RAISE EXCEPTION 'pgusher: the token is not good any more' USING ERRCODE = '28P01';
+    END IF;
+    until := least(until, (SELECT c.expires_at FROM pgusher.token AS c WHERE c.id = consent));
   END IF;
   IF number IS NULL THEN
     number := pg_catalog.nextval('pgusher.sid'::pg_catalog.regclass);
-    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, actor, consent, allowed, actors, groups, admin, expires_at, pid, proxy)
-      SELECT number, who.id, who.name, who.token, who.claimed, who.narrowed, actor, claim ->> 'consent',
-             coalesce((claim ->> 'allowed')::bool, false), who.actors, g.groups, 'admins' = ANY (g.groups) AND NOT who.narrowed,
-             coalesce(who.expires_at, 'infinity'::pg_catalog.timestamptz), pg_catalog.pg_backend_pid(),
-             coalesce((claim ->> 'proxy')::int8, 0)
-      FROM (SELECT pgusher.groups_of(who.id, who.claimed) AS groups) AS g;
+    IF claim -> 'claimed' <> '[]' THEN
+      claimed := ARRAY(SELECT g.id::int8 FROM jsonb_array_elements_text(claim -> 'claimed') AS g (id));
+    END IF;
+    IF claim -> 'actors' <> '[]' THEN
+      actors := ARRAY(SELECT a.name FROM jsonb_array_elements_text(claim -> 'actors') WITH ORDINALITY AS a (name, place) ORDER BY a.place);
+    END IF;
+    narrowed := actor IS NOT NULL OR (shown.scopes <> '{}' AND NOT 'admin' = ANY (shown.scopes));
+    mine := pgusher.standing_of(who.id, claimed, narrowed);
+    INSERT INTO pgusher.session (sid, principal, name, token, claimed, narrowed, actor, consent, allowed, actors, groups, admin, expires_at, pid, proxy,
+        ids, whole, callable, schemas)
+      VALUES (number, who.id, who.name, shown.id, claimed, narrowed, actor, consent, coalesce((claim ->> 'allowed')::bool, false), actors,
+        mine.groups, 'admins' = ANY (mine.groups) AND NOT narrowed, coalesce(until, 'infinity'), pg_backend_pid(),
+        coalesce((claim ->> 'proxy')::int8, 0), mine.ids, mine.whole, mine.callable, mine.schemas);
+    -- The row does not outlive a crash anyway, nor does what was locked: nobody waits for the disk. This transaction is the login's own.
+    PERFORM set_config('synchronous_commit', 'off', true);
   ELSE
     -- Again for the same session, after DISCARD or on another backend.
     IF NOT EXISTS (SELECT FROM pgusher.session AS s
                    WHERE s.sid OPERATOR(pg_catalog.=) number AND s.principal OPERATOR(pg_catalog.=) who.id
-                     AND s.token OPERATOR(pg_catalog.=) who.token) THEN
+                     AND s.token OPERATOR(pg_catalog.=) shown.id) THEN
       RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
     END IF;
     -- Nothing is written: a transaction of the client's may be open, and would hold up whoever revokes.

@@ -65,7 +65,34 @@ BEGIN
 END
 $pgusher$;
 
--- A session's outlook when it begins and when its groups change …
+-- A principal's groups and outlook when a session of it begins. What was found out for another one holds while the version of the
+-- policies is the same; but catalogs may change without it, so not for long. The version is read first: what changes meanwhile is
+-- written down under a version that has passed.
+CREATE OR REPLACE FUNCTION pgusher.standing_of(who bigint, claims bigint[], narrow boolean) RETURNS pgusher.standing
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
+DECLARE
+  found_out pgusher.standing;
+  at bigint := (SELECT v.policy FROM pgusher.version AS v);
+BEGIN
+  SELECT s.* INTO found_out FROM pgusher.standing AS s
+    WHERE s.principal = who AND s.claimed = claims AND s.narrowed = narrow AND s.version = at
+      AND s.made_at > clock_timestamp() - interval '10 seconds' LIMIT 1;
+  IF FOUND THEN
+    RETURN found_out;
+  END IF;
+  SELECT who, claims, narrow, at, clock_timestamp(), pgusher.groups_of(who, claims), o.ids, o.whole, o.callable, o.schemas INTO found_out
+    FROM pgusher.outlook(who, claims, narrow) AS o;
+  DELETE FROM pgusher.standing AS s WHERE s.ctid = ANY (ARRAY(
+    SELECT old.ctid FROM pgusher.standing AS old WHERE old.principal = who
+      AND (old.version <> at OR old.made_at < found_out.made_at - interval '10 seconds') FOR UPDATE SKIP LOCKED));
+  INSERT INTO pgusher.standing SELECT found_out.*;
+  RETURN found_out;
+END
+$pgusher$;
+-- What an earlier program wrote may be of another kind.
+DELETE FROM pgusher.standing;
+
+-- A session's outlook when its groups change …
 CREATE OR REPLACE FUNCTION pgusher.begin_outlook() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
@@ -73,7 +100,7 @@ BEGIN
   RETURN NEW;
 END
 $pgusher$;
-CREATE OR REPLACE TRIGGER begin_outlook BEFORE INSERT OR UPDATE OF groups ON pgusher.session FOR EACH ROW EXECUTE FUNCTION pgusher.begin_outlook();
+CREATE OR REPLACE TRIGGER begin_outlook BEFORE UPDATE OF groups ON pgusher.session FOR EACH ROW EXECUTE FUNCTION pgusher.begin_outlook();
 -- Sessions that began before the columns were there.
 UPDATE pgusher.session SET groups = groups WHERE ids = '{}';
 
