@@ -92,11 +92,14 @@ fn a_login_waits_for_nobody_who_finds_out_the_same() {
     assert_eq!(second.one("SELECT pgusher.current_user()"), "oda");
     first.run("COMMIT");
     let tidies = bench().superuser();
+    let passed = "UPDATE pgusher.standing SET version = 0 WHERE principal = (SELECT id FROM pgusher.principal WHERE name = 'oda')";
+    tidies.run(passed);
     tidies.run("BEGIN");
-    tidies.run("UPDATE pgusher.standing SET version = 0");
+    tidies.run("SELECT FROM pgusher.standing FOR UPDATE");
     let third = Claim::on(bench(), "oda").taken();
     assert_eq!(third.one("SELECT pgusher.current_user()"), "oda");
     tidies.run("COMMIT");
+    tidies.run(passed);
     assert_eq!(Claim::on(bench(), "oda").taken().one("SELECT pgusher.current_user()"), "oda");
     let count = "SELECT count(*) FROM pgusher.standing AS s JOIN pgusher.principal AS p ON p.id = s.principal WHERE p.name = 'oda' AND s.version = 0";
     assert_eq!(bench().superuser().one(count), "0", "what has passed is tidied away");
