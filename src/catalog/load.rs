@@ -75,6 +75,7 @@ pub async fn load<S: Source + ?Sized>(source: &mut S, scope: Scope) -> Result<Ca
         unalterable_owners: rest.unalterable,
         stand_ins: rest.stand_ins,
         forgetful: rest.forgetful,
+        leaving: rest.leaving,
         keys: rest.keys.into_iter().map(|(relation, columns, groupable)| PrimaryKey { relation, columns, groupable }).collect(),
     })
 }
@@ -311,6 +312,7 @@ struct RestRow {
     keys: Vec<(Oid, Vec<i16>, Vec<i16>)>,
     stand_ins: Vec<(Oid, Oid)>,
     forgetful: bool,
+    leaving: Vec<Oid>,
 }
 
 /// Oid, schema, name, kind, owner, relation, types it is made of, functions it calls.
@@ -320,6 +322,9 @@ fn user_type((oid, schema, name, kind, owner, relation, made_of, calls): TypeRow
     let kind = TypeKind::from_code(kind.chars().next()?)?;
     Some(UserType { oid, schema, name, kind, owner, relation, made_of, calls })
 }
+
+/// In the names of PostgreSQL's own functions that leave something behind on a connection.
+pub const LEAVING: [&str; 7] = ["advisory", "nextval", "setval", "currval", "lastval", "setseed", "set_config"];
 
 const SCHEMAS: &str = r"SELECT n.oid::pg_catalog.int8 AS oid, n.nspname AS name,
   n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname LIKE 'pg\_toast%' AS system,
@@ -468,6 +473,7 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
      SELECT e.adrelid AS relation, 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS class, e.oid AS object FROM pg_catalog.pg_attrdef AS e
      UNION ALL SELECT k.conrelid, 'pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid FROM pg_catalog.pg_constraint AS k WHERE k.contype = 'c' AND k.conrelid <> 0
      UNION ALL SELECT x.indrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, x.indexrelid FROM pg_catalog.pg_index AS x WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+     UNION ALL SELECT y.polrelid, 'pg_catalog.pg_policy'::pg_catalog.regclass, y.oid FROM pg_catalog.pg_policy AS y WHERE y.polname NOT LIKE 'pgusher\_%'
      UNION ALL SELECT t.stxrelid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, t.oid FROM pg_catalog.pg_statistic_ext AS t
    ) AS u
    JOIN pg_catalog.pg_depend AS d ON d.classid = u.class AND d.objid = u.object
@@ -491,6 +497,16 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
       'pageinspect', 'pg_buffercache', 'pg_freespacemap', 'pg_prewarm', 'pg_stat_statements', 'pg_trgm', 'pg_visibility',
       'pg_walinspect', 'pgcrypto', 'pgrowlocks', 'pgstattuple', 'pgxml', 'plpgsql', 'postgis-3', 'postgres_fdw', 'seg',
       'sslinfo', 'tablefunc', 'tcn', 'tsm_system_rows', 'tsm_system_time', 'unaccent', 'uuid-ossp', 'vector'))) AS forgetful,
+  (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT u.relation::pg_catalog.int8), '[]'::pg_catalog.jsonb)
+   FROM (
+     SELECT y.polrelid AS relation, pg_catalog.concat(y.polqual::pg_catalog.text, y.polwithcheck::pg_catalog.text) AS tree
+       FROM pg_catalog.pg_policy AS y WHERE y.polname NOT LIKE 'pgusher\_%'
+     UNION ALL SELECT 0, k.conbin::pg_catalog.text FROM pg_catalog.pg_constraint AS k WHERE k.contypid <> 0
+     UNION ALL SELECT 0, t.typdefaultbin::pg_catalog.text FROM pg_catalog.pg_type AS t WHERE t.typdefaultbin IS NOT NULL
+   ) AS u
+   JOIN pg_catalog.pg_proc AS p ON p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+     AND p.proname ~ 'advisory|nextval|setval|currval|lastval|setseed|set_config'
+     AND pg_catalog.strpos(u.tree, pg_catalog.concat('funcid ', p.oid, ' ')) > 0) AS leaving,
   (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, pg_catalog.to_jsonb(c.conkey),
       (SELECT coalesce(pg_catalog.jsonb_agg(a.attnum ORDER BY a.attnum), '[]'::pg_catalog.jsonb)
        FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem
@@ -498,3 +514,13 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
          AND coalesce(e.typname, t.typname) NOT IN ('json', 'xml', 'point', 'line', 'lseg', 'box', 'path', 'polygon', 'circle')
          AND t.typname NOT IN ('point', 'line', 'lseg', 'box'))) ORDER BY c.conrelid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'p' AND NOT c.condeferrable) AS keys";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_is_asked_for_all_functions_that_leave_something_behind() {
+        assert!(REST.contains(&format!("p.proname ~ '{}'", LEAVING.join("|"))));
+    }
+}

@@ -290,6 +290,9 @@ pub struct CatalogParts {
     pub stand_ins: Vec<(Oid, Oid)>,
     /// DISCARD ALL takes away whatever code can leave in a connection's memory, as far as is known.
     pub forgetful: bool,
+    /// Where functions of PostgreSQL's own that leave something behind run though a statement does not name them: tables by policies of
+    /// row security, and 0 for types by their constraints and defaults.
+    pub leaving: Vec<Oid>,
 }
 
 /// A table's primary key, checked at once: grouped by it, every other column has one value in each group.
@@ -338,6 +341,7 @@ struct Index {
     unalterable_owners: HashSet<Name>,
     stand_ins: Vec<(Oid, Oid)>,
     forgetful: bool,
+    leaving: HashSet<Oid>,
     keys: HashMap<Oid, PrimaryKey>,
 }
 
@@ -368,6 +372,7 @@ impl Index {
         catalog.unalterable_owners.extend(parts.unalterable_owners);
         catalog.stand_ins = parts.stand_ins;
         catalog.forgetful = parts.forgetful;
+        catalog.leaving = parts.leaving.into_iter().collect();
         for (referencing, referenced) in parts.references {
             catalog.referencing.entry(referenced).or_default().push(referencing);
         }
@@ -536,6 +541,16 @@ impl CatalogSnapshot {
     /// Whether a function or schema belongs to `pgusher_ddl` upstream.
     pub fn is_of_ddl(&self, oid: Oid) -> bool {
         self.shared.of_ddl.contains(&oid)
+    }
+
+    /// Whether making a value of some type may call a function of PostgreSQL's own that leaves something behind.
+    pub fn types_leave(&self) -> bool {
+        self.shared.leaving.contains(&0)
+    }
+
+    /// Whether a relation's policies of row security call one.
+    pub fn policies_leave(&self, oid: Oid) -> bool {
+        self.shared.leaving.contains(&oid)
     }
 
     /// A foreign server by oid.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use super::script::contains_folded;
+use crate::catalog::load::LEAVING;
 use crate::catalog::{Basis, Footing, Function, Operator, Relation, RelationKind};
 use crate::policy::{Oid, Privilege, Requirement};
 use crate::sql::{Effect, Rewritten, StatementKind};
@@ -94,7 +95,8 @@ fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
     if (writes && triggers()) || catalog.has_casts_by_code() || catalog.user_types().any(|made| calls(&made.calls)) {
         return (true, true);
     }
-    let mut indirect = false;
+    // Values of types are made anywhere.
+    let mut indirect = catalog.types_leave();
     let mut open: Vec<Oid> = requirements.iter().filter_map(|need| need.securable.relation()).collect();
     let mut seen = HashSet::new();
     while let Some(oid) = open.pop() {
@@ -119,7 +121,7 @@ fn behind(rewritten: &Rewritten, footing: &Footing) -> (bool, bool) {
         open.extend_from_slice(catalog.children(oid));
         if let Some(relation) = catalog.relation(oid) {
             // What PostgreSQL's own functions its definition calls is not known.
-            indirect |= relation.kind == RelationKind::View;
+            indirect |= relation.kind == RelationKind::View || catalog.policies_leave(oid);
             open.extend_from_slice(&relation.reads);
             open.extend_from_slice(&relation.parents);
         }
@@ -153,6 +155,3 @@ fn is_foreign(function: &Function, footing: &Footing) -> bool {
 
 /// Oids below are PostgreSQL's own (access/transam.h: FirstNormalObjectId).
 const FIRST_OWN: Oid = 16384;
-
-/// In the names of PostgreSQL's own functions that leave something behind.
-const LEAVING: [&str; 7] = ["advisory", "nextval", "setval", "currval", "lastval", "setseed", "set_config"];

@@ -337,10 +337,9 @@ impl Session {
         // What loosened a session that only reads goes nowhere with it, and does not stay here.
         let loosened = self.who.bearing.reading && settings.remove(READ_ONLY).is_some();
         pooling.settings = digest(&settings);
-        // PostgreSQL would close the connection under whoever comes next.
-        if settings.get(IDLE_TIMEOUT).is_some_and(|value| value != "0") {
-            kept.push(IDLE_TIMEOUT.to_owned());
-        }
+        // PostgreSQL would close the connection under whoever comes next; and it takes no other buffers where anybody has used temporary tables.
+        let keep = |name: &&&str| settings.get(**name).is_some_and(|value| value != "0");
+        kept.extend([IDLE_TIMEOUT, TEMP_BUFFERS].iter().filter(keep).map(|name| (*name).to_owned()));
         pooling.kept = kept;
         let applied = Arc::new(settings);
         pooling.carried = match &pooling.application {
@@ -592,6 +591,7 @@ fn digest(settings: &BTreeMap<String, String>) -> Option<[u8; 32]> {
 }
 
 const IDLE_TIMEOUT: &str = "idle_session_timeout";
+const TEMP_BUFFERS: &str = "temp_buffers";
 
 const READ_ONLY: &str = "default_transaction_read_only";
 

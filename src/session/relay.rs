@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 
 use super::errors::{Fields, Setting, as_called, field, sanitise, unwrap};
 use super::expected::{Completion, Expected, Running};
@@ -497,12 +497,20 @@ impl Session {
 /// The fields of a message, as many as its bytes hold.
 fn read(body: &[u8]) -> Fields {
     backend::fields(body).unwrap_or_else(|_| {
-        let cut = Bytes::copy_from_slice(body);
-        let end = cut.iter().rposition(|b| *b == 0).map_or(0, |last| last + 1);
-        let mut whole = cut.get(..end).unwrap_or_default().to_vec();
-        whole.push(0);
-        backend::fields(&whole).unwrap_or_default()
+        let body = without_part_of_a_character(body);
+        // The end of the field that was cut, and of them all.
+        backend::fields(&[body, &[0, 0]].concat()).unwrap_or_default()
     })
+}
+
+/// What was cut anywhere, without the beginning of a character at its end.
+fn without_part_of_a_character(text: &[u8]) -> &[u8] {
+    let tail = text.len().saturating_sub(MOST_OF_A_CHARACTER);
+    let begins = text.iter().skip(tail).rposition(|byte| byte & 0b1100_0000 != 0b1000_0000);
+    match begins.map(|begins| text.split_at(tail + begins)) {
+        Some((whole, last)) if std::str::from_utf8(last).is_err() => whole,
+        Some(_) | None => text,
+    }
 }
 
 /// Frames whose bodies do not matter to us, and which may be of any size.
@@ -535,6 +543,9 @@ pub(super) const HIDDEN_PARAMETERS: [&str; 2] = ["session_authorization", "is_su
 
 /// More of an error or notice is not kept.
 const MESSAGE_BYTES: usize = 256 * 1024;
+
+/// A character of UTF-8 has no more bytes.
+const MOST_OF_A_CHARACTER: usize = 4;
 
 /// From so many bytes on, buffers change places; fewer are copied.
 const SWAPPED: usize = 4096;

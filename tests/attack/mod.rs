@@ -22,6 +22,7 @@ mod evasion;
 mod forged;
 mod http;
 mod identity;
+mod leavings;
 pub(crate) mod locks;
 mod names;
 mod operators;

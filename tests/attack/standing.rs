@@ -116,3 +116,30 @@ fn to_go_on_with_a_session_leaves_the_clients_commit_as_durable_as_it_was() {
     assert_eq!(again.one("SHOW synchronous_commit"), "local");
     again.run("COMMIT");
 }
+
+/// Whoever logs in again and again leaves rows for a while: a change of policies must not take longer for it, or nobody can take a right away.
+#[test]
+fn a_change_costs_by_principals_and_not_by_sessions() {
+    let session = Claim::on(bench(), "ned").taken();
+    let sid = row_of(&session, "sid");
+    let root = bench().superuser();
+    root.run("BEGIN");
+    root.run(&format!(
+        "INSERT INTO pgusher.session SELECT (jsonb_populate_record(s, jsonb_build_object('sid', -g))).* FROM pgusher.session AS s, generate_series(1, 300) AS g WHERE s.sid = {sid}"
+    ));
+    root.run("SET LOCAL track_functions = 'pl'");
+    root.run("INSERT INTO pgusher.membership SELECT g.id, p.id FROM pgusher.principal g, pgusher.principal p WHERE g.name = 'eu' AND p.name = 'ned'");
+    root.run("SELECT pgusher.changed()");
+    root.run("SELECT pgusher.settle()");
+    let all = format!("SELECT count(*) FROM pgusher.session WHERE 'eu' = ANY (groups) AND {} = ANY (ids) AND sid < 0", id_of("eu"));
+    assert_eq!(root.one(&all), "300", "all of them follow");
+    let calls = |function: &str| -> i64 {
+        root.one(&format!("SELECT coalesce(pg_stat_get_xact_function_calls('pgusher.{function}'::regprocedure), 0)"))
+            .parse()
+            .unwrap()
+    };
+    for function in ["outlook(bigint, bigint[], boolean)", "groups_of(bigint, bigint[])"] {
+        assert!((1..60).contains(&calls(function)), "{function}: {}", calls(function));
+    }
+    root.run("ROLLBACK");
+}

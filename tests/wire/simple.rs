@@ -91,6 +91,31 @@ fn large_rows_and_many_rows_pass() {
     assert_eq!(raw.until_ready().iter().filter(|f| f.tag == 'D').count(), 100_000);
 }
 
+/// More of a message than 256 KiB is not kept; what is kept is the message's, and whole characters of it.
+#[test]
+fn the_message_of_an_error_is_shortened_and_not_lost() {
+    let mut raw = shop().raw("ana@example.com");
+    let said = "invalid input syntax for type integer: \"";
+    for (text, size) in [
+        ("x", 200_000),
+        ("x", 262_132),
+        ("x", 400_000),
+        ("\u{e9}", 131_000),
+        ("\u{e9}", 200_000),
+        ("\u{20ac}", 100_001),
+        ("\u{1f600}", 70_000),
+    ] {
+        raw.send(&[frame::query(&format!("SELECT repeat('{text}', {size})::int"))]);
+        let refusal = raw.until_ready()[0].refusal();
+        assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("ERROR", "22P02"));
+        let (before, quoted) = refusal.message.split_at(said.len());
+        assert_eq!(before, said);
+        let kept = quoted.trim_end_matches('"').chars();
+        assert!(kept.clone().all(|c| text.contains(c)), "{:?}", quoted.chars().rev().take(3).collect::<Vec<_>>());
+        assert!(kept.count() >= size.min(260_000 / text.len()), "{text} {size}");
+    }
+}
+
 #[test]
 fn a_changed_parameter_is_reported() {
     let mut raw = shop().raw("ana@example.com");

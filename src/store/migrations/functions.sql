@@ -151,10 +151,15 @@ BEGIN
       SELECT FROM pgusher.token AS t JOIN pgusher.principal AS p ON p.id = t.principal
       WHERE t.id = s.token AND p.id = coalesce(s.actor, s.principal) AND p.enabled AND t.revoked_at IS NULL
         AND (s.actor IS NULL OR pgusher.acts(s.actor, s.principal, s.consent, s.allowed)));
+  -- Once for each principal (and what its tokens claim), however many sessions it has.
+  WITH who AS MATERIALIZED (
+    SELECT DISTINCT o.principal, o.claimed FROM pgusher.session AS o
+  ), fresh AS MATERIALIZED (
+    SELECT p.id, p.name, w.claimed, pgusher.groups_of(p.id, w.claimed) AS groups FROM who AS w JOIN pgusher.principal AS p ON p.id = w.principal
+  )
   UPDATE pgusher.session AS s
     SET groups = fresh.groups, admin = 'admins' = ANY (fresh.groups) AND NOT s.narrowed, name = fresh.name
-    FROM (SELECT p.id, p.name, q.claimed, pgusher.groups_of(p.id, q.claimed) AS groups
-          FROM pgusher.principal AS p JOIN (SELECT DISTINCT o.principal, o.claimed FROM pgusher.session AS o) AS q ON q.principal = p.id) AS fresh
+    FROM fresh
     WHERE fresh.id = s.principal AND fresh.claimed = s.claimed AND (fresh.groups <> s.groups OR fresh.name <> s.name);
 END
 $pgusher$;

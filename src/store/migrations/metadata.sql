@@ -92,30 +92,26 @@ $pgusher$;
 -- What an earlier program wrote may be of another kind.
 DELETE FROM pgusher.standing;
 
--- A session's outlook when its groups change …
-CREATE OR REPLACE FUNCTION pgusher.begin_outlook() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
-BEGIN
-  SELECT o.ids, o.whole, o.callable, o.schemas INTO NEW.ids, NEW.whole, NEW.callable, NEW.schemas FROM pgusher.outlook(NEW.principal, NEW.claimed, NEW.narrowed) AS o;
-  RETURN NEW;
-END
-$pgusher$;
-CREATE OR REPLACE TRIGGER begin_outlook BEFORE UPDATE OF groups ON pgusher.session FOR EACH ROW EXECUTE FUNCTION pgusher.begin_outlook();
--- Sessions that began before the columns were there.
-UPDATE pgusher.session SET groups = groups WHERE ids = '{}';
-
--- … and whenever the policies do.
+-- The outlooks of open sessions whenever the policies change: each found out once, however many sessions have it.
+DROP TRIGGER IF EXISTS begin_outlook ON pgusher.session;
+DROP FUNCTION IF EXISTS pgusher.begin_outlook();
 CREATE OR REPLACE FUNCTION pgusher.renew_outlooks() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
+  WITH who AS MATERIALIZED (
+    SELECT DISTINCT q.principal, q.claimed, q.narrowed FROM pgusher.session AS q
+  ), found AS MATERIALIZED (
+    SELECT who.*, o.* FROM who CROSS JOIN LATERAL pgusher.outlook(who.principal, who.claimed, who.narrowed) AS o
+  )
   UPDATE pgusher.session AS s
-    SET ids = o.ids, whole = o.whole, callable = o.callable, schemas = o.schemas
-    FROM (SELECT DISTINCT q.principal, q.claimed, q.narrowed FROM pgusher.session AS q) AS who
-      CROSS JOIN LATERAL pgusher.outlook(who.principal, who.claimed, who.narrowed) AS o
-    WHERE s.principal = who.principal AND s.claimed = who.claimed AND s.narrowed = who.narrowed
-      AND (s.ids, s.whole, s.callable, s.schemas) IS DISTINCT FROM (o.ids, o.whole, o.callable, o.schemas);
+    SET ids = found.ids, whole = found.whole, callable = found.callable, schemas = found.schemas
+    FROM found
+    WHERE s.principal = found.principal AND s.claimed = found.claimed AND s.narrowed = found.narrowed
+      AND (s.ids, s.whole, s.callable, s.schemas) IS DISTINCT FROM (found.ids, found.whole, found.callable, found.schemas);
 END
 $pgusher$;
+-- Sessions that began before the columns were there.
+DO $pgusher$ BEGIN PERFORM pgusher.renew_outlooks(); END $pgusher$;
 CREATE OR REPLACE FUNCTION pgusher.follow_outlook() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $pgusher$
 BEGIN
