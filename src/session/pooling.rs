@@ -338,8 +338,8 @@ impl Session {
         let loosened = self.who.bearing.reading && settings.remove(READ_ONLY).is_some();
         pooling.settings = digest(&settings);
         // PostgreSQL would close the connection under whoever comes next; and it takes no other buffers where anybody has used temporary tables.
-        let keep = |name: &&&str| settings.get(**name).is_some_and(|value| value != "0");
-        kept.extend([IDLE_TIMEOUT, TEMP_BUFFERS].iter().filter(keep).map(|name| (*name).to_owned()));
+        let set = |name: &str| settings.get(name).is_some_and(|value| value != "0");
+        kept.extend([IDLE_TIMEOUT, TEMP_BUFFERS].into_iter().filter(|name| set(name)).map(str::to_owned));
         pooling.kept = kept;
         let applied = Arc::new(settings);
         pooling.carried = match &pooling.application {

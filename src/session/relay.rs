@@ -505,11 +505,9 @@ fn read(body: &[u8]) -> Fields {
 
 /// What was cut anywhere, without the beginning of a character at its end.
 fn without_part_of_a_character(text: &[u8]) -> &[u8] {
-    let tail = text.len().saturating_sub(MOST_OF_A_CHARACTER);
-    let begins = text.iter().skip(tail).rposition(|byte| byte & 0b1100_0000 != 0b1000_0000);
-    match begins.map(|begins| text.split_at(tail + begins)) {
-        Some((whole, last)) if std::str::from_utf8(last).is_err() => whole,
-        Some(_) | None => text,
+    match std::str::from_utf8(text) {
+        Err(cut) if cut.error_len().is_none() => &text[..cut.valid_up_to()],
+        Ok(_) | Err(_) => text,
     }
 }
 
@@ -543,9 +541,6 @@ pub(super) const HIDDEN_PARAMETERS: [&str; 2] = ["session_authorization", "is_su
 
 /// More of an error or notice is not kept.
 const MESSAGE_BYTES: usize = 256 * 1024;
-
-/// A character of UTF-8 has no more bytes.
-const MOST_OF_A_CHARACTER: usize = 4;
 
 /// From so many bytes on, buffers change places; fewer are copied.
 const SWAPPED: usize = 4096;
