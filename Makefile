@@ -76,6 +76,10 @@ bench: setup-bench ## direct, a bare relay, PgBouncer and pgusher side by side, 
 	$(RELEASE)
 	benches/run --report docs/benchmarks.md $(ARGS)
 
+.PHONY: guided
+guided: setup-bench ## target/guided/pgusher: a release guided by a profile of the bench's statements (half an hour; needs rustup's llvm-tools)
+	@scripts/guided
+
 .PHONY: soak
 soak: setup-bench ## 200 clients do everything at random for ten minutes, every answer checked (release build; ARGS="--soak-seconds 60")
 	$(RELEASE)
