@@ -106,7 +106,7 @@ def crowd(bench, options, proxy, tokens, count, principals):
         for line in process.stderr:
             told.append(line)
             if line.strip() in ("ready", "done"):
-                marks[line.strip()] = (proxy.cpu(), bench.postgres.family_cpu(), connections(bench) if line.strip() == "ready" else 0)
+                marks[line.strip()] = (proxy.cpu(), bench.postgres.family_cpu(), connections(bench, proxy) if line.strip() == "ready" else 0)
 
     listener = threading.Thread(target=listen)
     listener.start()
@@ -120,9 +120,10 @@ def crowd(bench, options, proxy, tokens, count, principals):
     return {"tps": found["tps"], "ms": found["ms"], "proxy": 1e6 * spent[0] / found["answers"], "server": 1e6 * spent[1] / found["answers"], "connections": marks["ready"][2]}
 
 
-def connections(bench):
-    """Upstream connections of ordinary sessions."""
-    return int(bench.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgusher_session'"))
+def connections(bench, proxy):
+    """Upstream connections of a proxy's ordinary sessions; other proxies have some as well."""
+    ports = ",".join(map(str, proxy.ports_to(bench.port)))
+    return int(bench.sql(f"SELECT count(*) FROM pg_stat_activity WHERE usename = 'pgusher_session' AND client_port = ANY ('{{{ports}}}')"))
 
 
 def soak(bench, options):
@@ -140,14 +141,14 @@ def soak(bench, options):
             pass
         files = len(list(pathlib.Path(f"/proc/{proxy.pid}/fd").iterdir()))
         threads = len(list(pathlib.Path(f"/proc/{proxy.pid}/task").iterdir()))
-        samples.append({"at": time.monotonic() - began, "resident": proxy.resident(), "connections": connections(bench), "files": files, "threads": threads})
+        samples.append({"at": time.monotonic() - began, "resident": proxy.resident(), "connections": connections(bench, proxy), "files": files, "threads": threads})
         if time.monotonic() - began > seconds + 120:
             process.kill()
             raise SystemExit("the soak does not end")
     done = json.loads(process.stdout.read())
     settle(proxy)
     deadline = time.monotonic() + 30
-    while (left := connections(bench)) > most and time.monotonic() < deadline:
+    while (left := connections(bench, proxy)) > most and time.monotonic() < deadline:
         time.sleep(0.2)
     found = {
         "seconds": seconds, "clients": sessions, "most": most, "principals": count, "done": done, "samples": samples, "highest": watch.start_mib + watch.growth(), "start": watch.start_mib,
