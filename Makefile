@@ -77,7 +77,7 @@ bench: setup-bench ## direct, a bare relay, PgBouncer and pgusher side by side, 
 	benches/run --report docs/benchmarks.md $(ARGS)
 
 .PHONY: guided
-guided: setup-bench ## target/guided/pgusher: a release guided by a profile of the bench's statements (half an hour; needs rustup's llvm-tools)
+guided: setup-bench ## target/guided/pgusher: a release guided by a profile of the bench's statements (up to 40 minutes; needs rustup's llvm-tools)
 	@scripts/guided
 
 .PHONY: soak
