@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 17;
+pub const SCHEMA_VERSION: i32 = 18;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -115,5 +115,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 14, name: "pool", sql: include_str!("migrations/014_pool.sql") },
     Migration { version: 15, name: "changes", sql: include_str!("migrations/015_changes.sql") },
     Migration { version: 16, name: "pages of sessions", sql: include_str!("migrations/016_session_pages.sql") },
-    Migration { version: SCHEMA_VERSION, name: "standing", sql: include_str!("migrations/017_standing.sql") },
+    Migration { version: 17, name: "standing", sql: include_str!("migrations/017_standing.sql") },
+    Migration { version: SCHEMA_VERSION, name: "ticket", sql: include_str!("migrations/018_ticket.sql") },
 ];

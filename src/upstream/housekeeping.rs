@@ -6,7 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::sql::Executor;
-use crate::wire::frontend::{Target, write_bind, write_close, write_execute, write_parse, write_sync};
+use crate::wire::frontend::{Target, write_bind, write_close, write_describe, write_execute, write_parse, write_sync};
 
 /// The prefix of prepared statements and portals that are ours.
 pub const RESERVED: &str = "pgusher$";
@@ -30,6 +30,21 @@ pub enum Housekeeping<'a> {
         /// The signature.
         signature: &'a str,
     },
+    /// The same, by the number that the turn before has brought.
+    TakeNext {
+        /// That number.
+        ticket: &'a str,
+        /// The number that `pgusher.attach` gave the session.
+        session: &'a str,
+        /// The id of its principal.
+        principal: &'a str,
+        /// The id of its token.
+        token: &'a str,
+        /// Where `random()` is to begin, if the session before may have left what no setting is; else empty.
+        seed: &'a str,
+    },
+    /// Has a transaction write and see what others commit, whatever the session's defaults say.
+    Writable,
     /// RESET ALL
     ResetAll,
     /// Gives settings their values.
@@ -88,6 +103,8 @@ pub enum Housekeeping<'a> {
     ResetRole,
     /// SHOW search_path
     ShowSearchPath,
+    /// Says the search path, and whether transactions write and see what others commit by default
+    Defaults,
     /// Puts settings back that analysis relies on, and says the search path and the temporary objects
     Look,
 }
@@ -98,6 +115,8 @@ impl Housekeeping<'_> {
         match self {
             Self::Attach { .. } => "SELECT pgusher.attach($1, $2), pg_catalog.current_setting('search_path')",
             Self::Take { .. } => "SELECT pgusher.take($1, $2)",
+            Self::TakeNext { .. } => "SELECT pgusher.take_next($1, $2, $3, $4, $5)",
+            Self::Writable => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE",
             Self::ResetAll => "RESET ALL",
             Self::Restore { .. } => {
                 "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) AS s"
@@ -118,47 +137,59 @@ impl Housekeeping<'_> {
             Self::BecomeOwnerOutside => "SET ROLE pgusher_owner",
             Self::ResetRole => "RESET ROLE",
             Self::ShowSearchPath => "SHOW search_path",
+            Self::Defaults => {
+                "SELECT pg_catalog.current_setting('search_path'), \
+                 pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
+                 AND pg_catalog.current_setting('default_transaction_isolation') OPERATOR(pg_catalog.=) 'read committed'"
+            }
             Self::Look => "SELECT pgusher.look()",
         }
     }
 
     /// Writes Close of what the last step left, Parse, Bind and Execute; the caller ends them with Sync or Flush.
     pub(super) fn write(&self, out: &mut BytesMut) {
-        let parameters: &[&str] = match self {
-            Self::Attach { payload, signature, inside: _ } | Self::Take { payload, signature } => &[payload, signature],
-            Self::Restore { settings } => &[settings],
-            Self::Seed { seed } => &[seed],
-            Self::Execute { payload, statement, fetch, signature } => {
-                &[payload, statement, if *fetch { "true" } else { "false" }, signature]
-            }
-            Self::Define { by: _, payload, statement, signature } => &[payload, statement, signature],
-            Self::Begin
-            | Self::BeginWriting
-            | Self::Commit
-            | Self::Rollback
-            | Self::BecomeOwner
-            | Self::BecomeOwnerOutside
-            | Self::ResetRole
-            | Self::ShowSearchPath
-            | Self::ResetAll
-            | Self::DiscardAll
-            | Self::DiscardPlans
-            | Self::OnlyRead
-            | Self::Carry
-            | Self::Look => &[],
-        };
         if matches!(self, Self::Attach { inside: false, .. }) {
-            write_step(out, WRITABLE, &[], &[]);
+            Self::Writable.write(out);
         }
-        write_step(out, self.sql(), &self.types(), parameters);
+        write_close(out, Target::Statement, STEP);
+        write_close(out, Target::Portal, STEP);
+        self.with_parameters(|parameters| {
+            write_parse(out, STEP, self.sql(), &types(parameters));
+            write_bind(out, STEP, STEP, parameters.iter().map(|(_, value)| *value));
+        });
+        write_execute(out, STEP, 0);
     }
 
-    fn types(&self) -> Vec<u8> {
-        let oids: &[u32] = match self {
-            Self::Attach { .. } | Self::Take { .. } => &[TEXT, TEXT],
-            Self::Restore { .. } | Self::Seed { .. } => &[TEXT],
-            Self::Execute { .. } => &[TEXT, TEXT, BOOLEAN, TEXT],
-            Self::Define { .. } => &[TEXT, TEXT, TEXT],
+    /// Bind and Execute of a statement that stays prepared under a name of its own; before them what prepares it, unless it is there.
+    fn write_kept(&self, out: &mut BytesMut, name: &str, there: bool) {
+        self.with_parameters(|parameters| {
+            if !there {
+                write_close(out, Target::Statement, name);
+                write_parse(out, name, self.sql(), &types(parameters));
+            }
+            write_bind(out, "", name, parameters.iter().map(|(_, value)| *value));
+        });
+        write_execute(out, "", 0);
+    }
+
+    /// Its parameters: their types and values.
+    fn with_parameters(&self, write: impl FnOnce(&[(u32, &str)])) {
+        match self {
+            Self::Attach { payload, signature, inside: _ } | Self::Take { payload, signature } => {
+                write(&[(TEXT, payload), (TEXT, signature)]);
+            }
+            Self::TakeNext { ticket, session, principal, token, seed } => {
+                write(&[(BIGINT, ticket), (BIGINT, session), (BIGINT, principal), (TEXT, token), (TEXT, seed)]);
+            }
+            Self::Restore { settings } => write(&[(TEXT, settings)]),
+            Self::Seed { seed } => write(&[(TEXT, seed)]),
+            Self::Execute { payload, statement, fetch, signature } => {
+                let fetch = if *fetch { "true" } else { "false" };
+                write(&[(TEXT, payload), (TEXT, statement), (BOOLEAN, fetch), (TEXT, signature)]);
+            }
+            Self::Define { by: _, payload, statement, signature } => {
+                write(&[(TEXT, payload), (TEXT, statement), (TEXT, signature)])
+            }
             Self::Begin
             | Self::BeginWriting
             | Self::Commit
@@ -167,46 +198,66 @@ impl Housekeeping<'_> {
             | Self::BecomeOwnerOutside
             | Self::ResetRole
             | Self::ShowSearchPath
+            | Self::Writable
             | Self::ResetAll
             | Self::DiscardAll
             | Self::DiscardPlans
             | Self::OnlyRead
             | Self::Carry
-            | Self::Look => &[],
-        };
-        let mut types = Vec::with_capacity(2 + 4 * oids.len());
-        types.put_u16(u16::try_from(oids.len()).unwrap_or_default());
-        oids.iter().for_each(|oid| types.put_u32(*oid));
-        types
+            | Self::Defaults
+            | Self::Look => write(&[]),
+        }
     }
 }
 
-fn write_step(out: &mut BytesMut, sql: &str, types: &[u8], parameters: &[&str]) {
-    write_close(out, Target::Statement, STEP);
-    write_close(out, Target::Portal, STEP);
-    write_parse(out, STEP, sql, types);
-    write_bind(out, STEP, STEP, parameters);
-    write_execute(out, STEP, 0);
+/// The types of parameters as Parse has them: how many, and the oid of each.
+fn types(parameters: &[(u32, &str)]) -> Vec<u8> {
+    let mut types = Vec::with_capacity(2 + 4 * parameters.len());
+    types.put_u16(u16::try_from(parameters.len()).unwrap_or_default());
+    parameters.iter().for_each(|(oid, _)| types.put_u32(*oid));
+    types
+}
+
+/// Statements of turns that stay prepared on a connection. Those of its sessions may not have such names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    writable: bool,
+    reset: bool,
+    take: bool,
+    restore: bool,
+}
+
+impl Kept {
+    /// The name under which a statement stays prepared, and whether it is; none for the others.
+    fn of(&mut self, statement: &Housekeeping<'_>) -> Option<(&'static str, &mut bool)> {
+        match statement {
+            Housekeeping::Writable => Some(("pgusher$writable", &mut self.writable)),
+            Housekeeping::ResetAll => Some(("pgusher$reset", &mut self.reset)),
+            Housekeeping::TakeNext { .. } => Some(("pgusher$take", &mut self.take)),
+            Housekeeping::Restore { .. } => Some(("pgusher$restore", &mut self.restore)),
+            _ => None,
+        }
+    }
 }
 
 /// Writes what begins a session's turn on a connection: the steps in one transaction, and behind its Sync what fails unless they all
-/// went well. A statement that is prepared at their end, and closed at their beginning, is bound there: an error skips to the Sync, and
-/// so leaves nothing to bind; and then what comes behind is skipped, too.
-pub(super) fn write_turn(out: &mut BytesMut, steps: &[Housekeeping<'_>]) {
+/// went well. A statement that is prepared at their end, and closed at their beginning, is described there: an error skips to the Sync, and
+/// so leaves nothing to describe; and then what comes behind is skipped, too. `kept`: what is prepared already, and then what will be.
+pub(super) fn write_turn(out: &mut BytesMut, steps: &[Housekeeping<'_>], kept: &mut Kept) {
     write_close(out, Target::Statement, TURN);
-    write_step(out, WRITABLE, &[], &[]);
-    steps.iter().for_each(|step| step.write(out));
+    for step in steps {
+        match kept.of(step) {
+            Some((name, there)) => step.write_kept(out, name, std::mem::replace(there, true)),
+            None => step.write(out),
+        }
+    }
     write_parse(out, TURN, "", &[]);
     write_sync(out);
-    write_bind(out, TURN, TURN, &[]);
-    write_close(out, Target::Portal, TURN);
+    write_describe(out, Target::Statement, TURN);
 }
 
-/// The name of the statement and the portal by which [`write_turn`] tells that all went well.
+/// The name of the statement by which [`write_turn`] tells that all went well.
 const TURN: &str = "pgusher$turn";
-
-/// What makes the transaction of an attach one that may write and need not be serialized, whatever the client's defaults say.
-const WRITABLE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// A text that cannot be parsed: sent in a Parse, it makes the transaction (and the batch) fail as a refused statement must.
 pub(super) const FAIL: &str = "refused by pgusher";
@@ -220,3 +271,4 @@ pub const STEP: &str = "pgusher$step";
 
 const TEXT: u32 = 25;
 const BOOLEAN: u32 = 16;
+const BIGINT: u32 = 20;

@@ -74,18 +74,11 @@ impl SigningKey {
         (payload, signature)
     }
 
-    /// The payload and signature by which a session takes its turn on a backend. `first`: no turn on it is known.
-    pub fn take(&self, process_id: i32, session: i64, principal: PrincipalId, token: &str, turn: &NextTurn) -> (String, String) {
-        let payload = text_of(&TakeClaim {
-            pid: process_id,
-            until: until(),
-            session,
-            principal: principal.0,
-            token,
-            turn: turn.number,
-            nonce: turn.first.then(nonce),
-            seed: turn.clean.then(|| rand::random_range(-1.0..1.0)),
-        });
+    /// The payload and signature by which a session takes its turn on a backend of which no turn is known. `seed`: where `random()` is
+    /// to begin, if what the session before has drawn from sequences is to be forgotten, too, and its advisory locks released; else empty.
+    pub fn take(&self, process_id: i32, session: i64, principal: PrincipalId, token: &str, seed: &str) -> (String, String) {
+        let payload =
+            text_of(&TakeClaim { pid: process_id, nonce: nonce(), until: until(), session, principal: principal.0, token, seed });
         let signature = self.sign(&["take:", &payload]);
         (payload, signature)
     }
@@ -128,35 +121,21 @@ struct AttachClaim<'a> {
     allowed: bool,
 }
 
-/// What a turn says, as `pgusher.take` reads it: what is not wanted is not there.
+/// What a turn says, as `pgusher.take` reads it.
 #[derive(Serialize)]
 struct TakeClaim<'a> {
     pid: i32,
+    nonce: String,
     until: u64,
     session: i64,
     principal: i64,
     token: &'a str,
-    turn: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<f64>,
+    seed: &'a str,
 }
 
 /// As JSON. Nothing in a claim cannot be that; a text that upstream does not take as one would be refused there.
 fn text_of(claim: &impl Serialize) -> String {
     serde_json::to_string(claim).unwrap_or_default()
-}
-
-/// A turn on a backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NextTurn {
-    /// Its number: each is larger than the one before.
-    pub number: u64,
-    /// The backend knows of none before.
-    pub first: bool,
-    /// What the session before has drawn from sequences is to be forgotten, its advisory locks released, `random()` begun elsewhere.
-    pub clean: bool,
 }
 
 fn nonce() -> String {

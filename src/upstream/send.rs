@@ -21,6 +21,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 use std::thread::ThreadId;
 
@@ -160,10 +162,15 @@ impl Link {
         asked
     }
 
-    /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Bind
-    /// that fails unless all before the Sync went well, and the Close of its portal.
-    pub(super) fn begin_turn(&mut self, frames: BytesMut) {
-        self.beginning.ask(frames);
+    /// By what the next turn is taken, where upstream has told.
+    pub(super) fn ticket(&self) -> Option<i64> {
+        self.beginning.ticket()
+    }
+
+    /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Describe
+    /// that fails unless all before the Sync went well. `writes`: whether transactions write by default, where the frames rely on it.
+    pub(super) fn begin_turn(&mut self, frames: BytesMut, writes: Option<Arc<AtomicBool>>) {
+        self.beginning.ask(frames, writes);
     }
 
     /// Tells when upstream runs what the session itself sends, where its turn has to begin before.
@@ -376,7 +383,7 @@ fn write_step(out: &mut BytesMut, text: &str, describe: bool) {
     write_close(out, Target::Statement, STEP);
     write_close(out, Target::Portal, STEP);
     write_parse(out, STEP, text, &[]);
-    frontend::write_bind(out, STEP, STEP, &[]);
+    frontend::write_bind(out, STEP, STEP, std::iter::empty());
     if describe {
         frontend::write_describe(out, Target::Portal, STEP);
     }

@@ -8,6 +8,7 @@
 //! client's startup settings, and are shared by sessions that gave the same ones (but for `application_name`): RESET goes back to those.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,8 @@ pub struct Lease {
     pub parameters: Arc<BTreeMap<String, String>>,
     /// The search path of its login.
     pub path: Arc<str>,
+    /// Its transactions write, and see what others commit, unless a session has set that they do not.
+    pub(super) writes: Arc<AtomicBool>,
     /// What the sessions before have left on it.
     pub trace: Trace,
     profile: Profile,
@@ -113,6 +116,8 @@ pub struct Sharing {
     upstream: Upstream,
     settings: SharedSettings,
     keys: Keys,
+    /// Transactions of connections that were opened as such which write still do: an operator may change that.
+    writes: Arc<AtomicBool>,
     state: Mutex<State>,
 }
 
@@ -168,7 +173,7 @@ pub struct Taker<'a> {
 impl Sharing {
     /// Without connections yet.
     pub fn new(upstream: Upstream, settings: SharedSettings) -> Arc<Self> {
-        Arc::new(Self { upstream, settings, keys: Keys::default(), state: Mutex::default() })
+        Arc::new(Self { upstream, settings, keys: Keys::default(), writes: Arc::new(true.into()), state: Mutex::default() })
     }
 
     /// A connection for a turn, as soon as there is one.
@@ -386,9 +391,12 @@ impl Sharing {
         let made = connect(&self.upstream, (&self.settings.account, &self.keys), profile, Permit::shared(place)).await?;
         let mut link = Link::new(made.stream, made.read_ahead);
         let mut parameters = made.parameters;
-        let shown = owner::converse(&mut link, &Housekeeping::ShowSearchPath, End::Sync, Status::Idle, &mut |_, _| {}).await;
-        let path = match shown {
-            Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
+        let shown = owner::converse(&mut link, &Housekeeping::Defaults, End::Sync, Status::Idle, &mut |_, _| {}).await;
+        let (path, writes) = match shown {
+            Ok(answer) => {
+                let mut values = answer.rows.into_iter().flatten().flatten();
+                (values.next().unwrap_or_default(), values.next().is_some_and(|writes| writes == "t"))
+            }
             Err(ConverseError::Lost(cause)) => return Err(UpstreamError::Lost(cause)),
             Err(ConverseError::Refused { error, .. }) => {
                 return Err(UpstreamError::Refused { code: error.code, message: error.message });
@@ -401,6 +409,7 @@ impl Sharing {
             secret_key: made.secret_key,
             parameters: Arc::new(parameters),
             path: path.into(),
+            writes: if writes { self.writes.clone() } else { Arc::default() },
             trace: Trace::default(),
             profile: profile.clone(),
             used: false,

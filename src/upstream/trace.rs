@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 
 use super::connect::UpstreamError;
-use super::housekeeping::{Housekeeping, write_turn};
-use super::owner::{ConverseError, NextTurn, SigningKey, converse};
+use super::housekeeping::{Housekeeping, Kept, write_turn};
+use super::owner::{ConverseError, SigningKey, converse};
 use super::send::End;
 use super::shared::Shared;
 use crate::policy::PrincipalId;
@@ -21,8 +22,10 @@ pub type Carried = Arc<BTreeMap<String, String>>;
 pub struct Trace {
     /// The session whose identity it has.
     pub attached: Option<i64>,
-    /// The number of its last turn, as far as its backend knows.
-    turn: Option<u64>,
+    /// Its backend has let somebody have a turn, and so has told by what the next one is taken.
+    taken: bool,
+    /// Statements of turns that are prepared on it.
+    kept: Kept,
     /// Something was written, or read through a view: what PostgreSQL's own functions leave behind may be there, such as locks, settings,
     /// and what was drawn from sequences.
     pub wrote: bool,
@@ -89,12 +92,14 @@ impl Trace {
     /// Upstream has forgotten all prepared statements.
     pub fn forget_statements(&mut self) {
         self.statements.clear();
+        self.kept = Kept::default();
     }
 
     /// Whether no session has left anything.
     fn is_clean(&self) -> bool {
-        let Self { attached, turn, wrote, shaken, spoiled: _, applied, statements, uses: _ } = self;
-        attached.is_none() && turn.is_none() && !wrote && !shaken && applied.is_empty() && statements.is_empty()
+        let Self { attached, taken, kept, wrote, shaken, spoiled: _, applied, statements, uses: _ } = self;
+        let prepared = *kept != Kept::default() || !statements.is_empty();
+        !(attached.is_some() || *taken || prepared || *wrote || *shaken) && applied.is_empty()
     }
 
     /// A session that keeps it has it now, and may leave anything.
@@ -111,7 +116,7 @@ impl Trace {
     /// Upstream has forgotten what was drawn from sequences, and with it whose turn it is.
     pub fn discarded_sequences(&mut self) {
         self.attached = None;
-        self.turn = None;
+        self.taken = false;
     }
 }
 
@@ -152,7 +157,7 @@ impl Shared {
         let unknown = self.link.forget_turn();
         if unknown {
             // What it was to clean is there still.
-            (trace.turn, trace.wrote) = (None, true);
+            (trace.taken, trace.kept, trace.wrote) = (false, Kept::default(), true);
         }
         Opens { reset: unknown || !trace.applied.is_empty(), bare: !trace.wrote && !trace.shaken }
     }
@@ -178,29 +183,52 @@ impl Shared {
             self.lease.trace.discarded();
         }
         let trace = &mut self.lease.trace;
-        let number = trace.turn.map_or(1, |turn| turn + 1);
-        let turn = NextTurn { number, first: trace.turn.is_none() || unknown, clean: unknown || (trace.wrote && !same) };
-        let (payload, signature) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &turn);
-        let settings = serde_json::to_string(&**next.carried).unwrap_or_default();
+        if unknown {
+            (trace.taken, trace.kept) = (false, Kept::default());
+        }
+        let dirty = unknown || (trace.wrote && !same);
+        let seed = if dirty { rand::random_range(-1.0..1.0).to_string() } else { String::new() };
         let reset = unknown || trace.wrote || trace.applied != *next.carried;
-        let mut steps = Vec::with_capacity(3);
+        let settings = serde_json::to_string(&**next.carried).unwrap_or_default();
+        let (session, principal) = (next.slot.to_string(), next.principal.0.to_string());
+        let (first, second);
+        let take = match self.link.ticket().filter(|_| trace.taken) {
+            Some(ticket) => {
+                first = ticket.to_string();
+                Housekeeping::TakeNext { ticket: &first, session: &session, principal: &principal, token: next.token, seed: &seed }
+            }
+            None => {
+                (first, second) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &seed);
+                Housekeeping::Take { payload: &first, signature: &second }
+            }
+        };
+        let mut steps = Vec::with_capacity(4);
+        let writes = !reset
+            && self.lease.writes.load(Ordering::Relaxed)
+            && !ONLY_OTHERWISE.iter().any(|name| next.carried.contains_key(*name));
+        if !writes {
+            steps.push(Housekeeping::Writable);
+        }
         if reset {
             steps.push(Housekeeping::ResetAll);
         }
-        steps.push(Housekeeping::Take { payload: &payload, signature: &signature });
+        steps.push(take);
         if reset && !next.carried.is_empty() {
             steps.push(Housekeeping::Restore { settings: &settings });
         }
         let mut frames = BytesMut::new();
-        write_turn(&mut frames, &steps);
-        self.link.begin_turn(frames);
-        trace.turn = Some(number);
+        write_turn(&mut frames, &steps, &mut trace.kept);
+        self.link.begin_turn(frames, writes.then(|| self.lease.writes.clone()));
+        trace.taken = true;
         trace.attached = Some(next.slot);
         trace.applied = next.carried.clone();
         trace.wrote &= same;
         Ok(())
     }
 }
+
+/// With these set, transactions may not write, or not see what others commit.
+const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_transaction_isolation"];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@
 //! of a session on its way before its turn has begun: an error makes upstream skip to the next Sync only.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{BufMut, BytesMut};
 use tokio::sync::watch;
@@ -18,7 +20,7 @@ pub(super) enum Turn {
     Asked(BytesMut),
     /// They were sent; their answers are not for the session.
     Sent,
-    /// Only the last Bind is to be answered, and its portal closed.
+    /// Only the Describe behind the Sync is to be answered.
     Guarded,
     /// It has it.
     Taken,
@@ -32,23 +34,34 @@ pub(super) struct Beginning {
     held: Option<usize>,
     /// Whether upstream runs the session's own statements: until then a cancel would be one of its turn.
     begun: Option<watch::Sender<bool>>,
+    /// By what the next turn is taken, as this one has told.
+    ticket: Option<i64>,
+    /// Transactions write by default, as far as is known.
+    writes: Option<Arc<AtomicBool>>,
 }
 
 impl Beginning {
     /// Of a connection that nobody has to take.
     pub(super) fn over() -> Self {
-        Self { turn: Turn::Taken, held: None, begun: None }
+        Self { turn: Turn::Taken, held: None, begun: None, ticket: None, writes: None }
     }
 
-    /// Begins a turn with these frames.
-    pub(super) fn ask(&mut self, frames: BytesMut) {
+    /// Begins a turn with these frames, which rely on it that transactions write by default where that is given; if they do not, it is
+    /// corrected.
+    pub(super) fn ask(&mut self, frames: BytesMut, writes: Option<Arc<AtomicBool>>) {
         self.turn = Turn::Asked(frames);
+        (self.ticket, self.writes) = (None, writes);
         self.begun.get_or_insert_with(|| watch::channel(false).0).send_replace(false);
     }
 
     /// Whether nothing of a turn was sent yet.
     pub(super) fn is_asked(&self) -> bool {
         matches!(self.turn, Turn::Asked(_))
+    }
+
+    /// By what the next turn is taken, where that is known.
+    pub(super) fn ticket(&self) -> Option<i64> {
+        self.ticket
     }
 
     /// Whether there is no turn to take.
@@ -90,7 +103,15 @@ impl Beginning {
 
     /// Takes what has come of the answers.
     pub(super) fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
-        let taken = self.turn.take(incoming);
+        let taken = self.turn.take(incoming, &mut self.ticket);
+        if let Err(error) = &taken
+            && error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<TurnRefused>())
+                .is_some_and(|refused| refused.code == READ_ONLY)
+        {
+            self.writes.take().inspect(|writes| writes.store(false, Ordering::Relaxed));
+        }
         if taken.is_ok() && self.is_over() {
             self.held = None;
         }
@@ -102,7 +123,7 @@ impl Beginning {
 }
 
 impl Turn {
-    fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
+    fn take(&mut self, incoming: &mut BytesMut, ticket: &mut Option<i64>) -> io::Result<()> {
         let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "unexpected message");
         while !matches!(self, Self::Taken) {
             let Some(header) = Header::peek(incoming).map_err(|_| nonsense())? else { return Ok(()) };
@@ -117,7 +138,12 @@ impl Turn {
             *self = match (std::mem::replace(self, Self::Taken), BackendTag::from_byte(header.tag).ok_or_else(nonsense)?) {
                 (_, BackendTag::ErrorResponse) => return Err(io::Error::other(TurnRefused::read(body))),
                 (Self::Sent, BackendTag::ReadyForQuery) => Self::Guarded,
-                (Self::Guarded, BackendTag::CloseComplete) => Self::Taken,
+                (Self::Guarded, BackendTag::NoData) => Self::Taken,
+                // The first row is that of what takes the turn.
+                (Self::Sent, BackendTag::DataRow) if ticket.is_none() => {
+                    *ticket = Some(number(body).ok_or_else(nonsense)?);
+                    Self::Sent
+                }
                 // What upstream tells of settings the client knows: they are its own.
                 (
                     now @ (Self::Sent | Self::Guarded),
@@ -126,6 +152,7 @@ impl Turn {
                     | BackendTag::CloseComplete
                     | BackendTag::DataRow
                     | BackendTag::CommandComplete
+                    | BackendTag::ParameterDescription
                     | BackendTag::NoticeResponse
                     | BackendTag::ParameterStatus,
                 ) => now,
@@ -134,6 +161,12 @@ impl Turn {
         }
         Ok(())
     }
+}
+
+/// The number in the first column of a DataRow.
+fn number(body: &[u8]) -> Option<i64> {
+    let columns = backend::columns(body).ok()?;
+    std::str::from_utf8(columns.first().copied()??).ok()?.parse().ok()
 }
 
 /// Upstream did not let a session have its turn.
@@ -153,6 +186,9 @@ impl TurnRefused {
         Self { code: field(b'C'), message: field(b'M') }
     }
 }
+
+/// What PostgreSQL says of sequences that are set in a transaction that only reads.
+const READ_ONLY: &str = "25006";
 
 /// No answer to what begins a turn is longer.
 const TURN_BYTES: usize = 64 * 1024;

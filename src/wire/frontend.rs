@@ -216,7 +216,7 @@ pub fn write_parse(out: &mut BytesMut, name: &str, text: &str, types: &[u8]) {
 }
 
 /// Writes Bind with text parameters and text results.
-pub fn write_bind(out: &mut BytesMut, portal: &str, statement: &str, parameters: &[&str]) {
+pub fn write_bind<'p>(out: &mut BytesMut, portal: &str, statement: &str, parameters: impl ExactSizeIterator<Item = &'p str>) {
     frame::write(out, b'B', |b| {
         put_text(b, portal);
         put_text(b, statement);
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(query(&body(|b| write_query(b, "SELECT 1"))), Ok("SELECT 1"));
         let written = body(|b| write_parse(b, "s", "SELECT $1", &[0, 1, 0, 0, 0, 23]));
         assert_eq!(parse(&written), Ok(Parse { name: "s", text: "SELECT $1", types: &[0, 1, 0, 0, 0, 23] }));
-        let written = body(|b| write_bind(b, "p", "s", &["1"]));
+        let written = body(|b| write_bind(b, "p", "s", ["1"].into_iter()));
         assert_eq!(bind_names(&written), Ok(Some(("p", "s", 4))));
         assert_eq!(target(&body(|b| write_describe(b, Target::Portal, "p"))), Ok((Target::Portal, "p")));
         assert_eq!(execute(&body(|b| write_execute(b, "p", 5))), Ok(("p", 5)));

@@ -2,7 +2,7 @@
 //! had the connection before.
 
 use pgusher::policy::{Mechanism, PrincipalId};
-use pgusher::upstream::owner::{NextTurn, SigningKey};
+use pgusher::upstream::owner::SigningKey;
 
 use super::locks::{POLICIES, TABLES};
 use crate::harness::{Bench, Mechanism as Enforced, Shop, until};
@@ -137,7 +137,7 @@ fn settings_of_one_session_do_not_hold_up_the_next() {
 }
 
 #[test]
-fn a_claim_to_a_turn_is_good_once_and_for_its_backend_and_session() {
+fn a_claim_or_ticket_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
     let root = bench.superuser();
     let secret = root.query("SELECT secret FROM pgusher.key", &[])[0].get::<_, Vec<u8>>(0);
@@ -150,38 +150,67 @@ fn a_claim_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     let (anas, hanks) = (row("ana"), row("hank"));
     let shared = bench.role("pgusher_session");
     let pid: i32 = shared.one("SELECT pg_backend_pid()").parse().unwrap();
-    let claim = |of: &(i64, PrincipalId, String), number, first| {
-        let turn = NextTurn { number, first, clean: false };
-        key.take(pid, of.0, of.1, &of.2, &turn)
+    let claim = |of: &(i64, PrincipalId, String)| key.take(pid, of.0, of.1, &of.2, "");
+    let number = |statement: &str| match shared.try_rows(statement) {
+        Ok(rows) => Ok(rows[0][0].clone()),
+        Err(refusal) => Err(refusal.code),
     };
-    let take = |(payload, signature): &(String, String)| {
-        shared.try_rows(&format!("SELECT pgusher.take('{payload}', '{signature}')")).map_err(|refusal| refusal.code)
+    let take = |(payload, signature): &(String, String)| number(&format!("SELECT pgusher.take('{payload}', '{signature}')"));
+    let with = |ticket: &str, (sid, principal, token): &(i64, PrincipalId, String)| {
+        format!("SELECT pgusher.take_next({ticket}, {sid}, {}, '{token}', '')", principal.0)
     };
-    // Without a turn that is known, the claim must be one that is written down.
-    assert_eq!(take(&claim(&anas, 1, false)), Err("55000".to_owned()));
-    let (first, second) = (claim(&anas, 1, true), claim(&hanks, 2, false));
-    take(&first).unwrap();
+    let next = |ticket: &str, of: &(i64, PrincipalId, String)| number(&with(ticket, of));
+    // Without a turn that is known there is no ticket.
+    assert_eq!(next("0", &anas), Err("55000".to_owned()));
+    let first = claim(&anas);
+    let one = take(&first).unwrap();
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "ana");
-    take(&second).unwrap();
+    let two = next(&one, &hanks).unwrap();
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
-    // Neither a second time, nor after what is remembered of turns was thrown away.
-    for again in [&first, &second] {
-        assert_eq!(take(again), Err("28000".to_owned()));
+    // Neither a second time, nor by no number at all, nor after what is remembered of turns was thrown away.
+    assert_eq!(take(&first), Err("28000".to_owned()));
+    for ticket in [&*one, "0", "NULL", "9223372036854775807"] {
+        assert_eq!(next(ticket, &anas), Err("28000".to_owned()));
         assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
     }
+    assert_eq!(ana.try_rows(&with(&two, &hanks)).unwrap_err().code, "55000", "a ticket of another backend");
+    // One that was refused is spent.
+    assert_eq!(next(&two, &(anas.0, hanks.1, hanks.2.clone())), Err("28000".to_owned()));
+    assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
+    let three = take(&claim(&anas)).unwrap();
     shared.run("DISCARD SEQUENCES");
     assert_eq!(take(&first), Err("28000".to_owned()));
-    assert_eq!(take(&second), Err("55000".to_owned()));
+    assert_eq!(next(&three, &hanks), Err("55000".to_owned()));
     shared.refused("SELECT pgusher.current_user()", "55000");
     // Not elsewhere, not for another session, not changed.
-    let third = claim(&anas, 3, true);
+    let third = claim(&anas);
     assert_eq!(ana.try_rows(&format!("SELECT pgusher.take('{}', '{}')", third.0, third.1)).unwrap_err().code, "28000");
     let forged = third.0.replace(&format!("\"session\":{}", anas.0), &format!("\"session\":{}", hanks.0));
     assert_ne!(forged, third.0);
     assert_eq!(take(&(forged, third.1.clone())), Err("28000".to_owned()));
-    let crossed = claim(&(anas.0, hanks.1, hanks.2.clone()), 4, true);
+    let crossed = claim(&(anas.0, hanks.1, hanks.2.clone()));
     assert_eq!(take(&crossed), Err("28000".to_owned()));
     assert_eq!(hank.one("SELECT pgusher.current_user()"), "hank");
+}
+
+#[test]
+fn no_session_can_read_or_set_what_the_next_turn_is_taken_by() {
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let ana = bench.session("ana");
+    for statement in [
+        "SELECT currval('pgusher.ticket')",
+        "SELECT nextval('pgusher.ticket')",
+        "SELECT setval('pgusher.ticket', 7)",
+        "SELECT last_value FROM pgusher.ticket",
+        "SELECT pgusher.signed('take:{}', '')",
+    ] {
+        ana.refused(statement, "42501");
+    }
+    let known = "SELECT last_value IS NULL FROM pg_sequences WHERE schemaname = 'pgusher' AND sequencename = 'ticket'";
+    assert_eq!(ana.rows(known).concat(), ["t"]);
+    // Two turns in a row are taken by numbers that have nothing to do with each other.
+    let drawn = "SELECT count(DISTINCT uuid_hash_extended(gen_random_uuid(), 0)) FROM generate_series(1, 1000)";
+    assert_eq!(ana.one(drawn), "1000");
 }
 
 /// What the application made upstream: a function that leaves things behind, and one that says it is immutable and asks who is there,

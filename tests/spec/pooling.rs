@@ -248,6 +248,34 @@ fn a_cancel_that_comes_before_the_turn_has_begun_cancels_the_statement() {
 const HELD_UP: &str = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
 
 #[test]
+fn an_operator_who_makes_transactions_read_only_ends_one_session_at_most() {
+    let shop = sharing(Mechanism::Rls, 2, "");
+    let everybody = || [shop.ana(), shop.bob(), shop.hana(), shop.ana(), shop.bob(), shop.hana()];
+    let sessions = everybody();
+    // Both connections are there, and have had turns.
+    sessions[0].run("BEGIN; SELECT 1");
+    sessions[1..].iter().for_each(|session| session.run("SELECT 1"));
+    sessions[0].run("COMMIT");
+    let truth = shop.truth();
+    truth.run("ALTER SYSTEM SET default_transaction_read_only = on");
+    truth.run("SELECT pg_reload_conf()");
+    until("new sessions to only read", || (shop.truth().one("SHOW transaction_read_only") == "on").then_some(()));
+    let told: Vec<_> =
+        (0..3).flat_map(|_| &sessions).filter_map(|session| session.try_rows("SHOW transaction_read_only").ok()).collect();
+    assert!(told.len() >= 3 * (sessions.len() - 1), "{told:?}");
+    assert!(told.iter().all(|rows| rows.concat() == ["on"]), "{told:?}");
+    for session in everybody() {
+        assert_eq!(session.one("SELECT current_user() IS NOT NULL"), "t");
+    }
+    truth.run("ALTER SYSTEM RESET default_transaction_read_only");
+    truth.run("SELECT pg_reload_conf()");
+    until("new sessions to write", || (shop.truth().one("SHOW transaction_read_only") == "off").then_some(()));
+    for session in everybody() {
+        assert_eq!(session.one("SHOW transaction_read_only"), "off");
+    }
+}
+
+#[test]
 fn a_login_goes_on_when_the_connection_it_was_given_dies() {
     let shop = patient();
     let (admin, ana) = (shop.admin(), shop.ana());

@@ -248,13 +248,13 @@ async fn a_large_bind_streams_through_in_pieces() {
     scene.client_gets(&["1", "Z I"]).await;
     let value = "x".repeat(600_000);
     let mut large = bytes::BytesMut::new();
-    crate::wire::frontend::write_bind(&mut large, "", "s", &[&value]);
+    crate::wire::frontend::write_bind(&mut large, "", "s", [value.as_str()].into_iter());
     scene.send([large, execute("", 0), sync()]).await;
     scene.upstream_gets(&["B  s", "E  0", "S"]).await;
     scene.answer([bound(), complete("SELECT 1"), ready('I')]).await;
     scene.client_gets(&["2", "C SELECT 1", "Z I"]).await;
     let mut refused = bytes::BytesMut::new();
-    crate::wire::frontend::write_bind(&mut refused, "", "unknown", &[&value]);
+    crate::wire::frontend::write_bind(&mut refused, "", "unknown", [value.as_str()].into_iter());
     scene.send([refused, sync()]).await;
     scene.client_gets(&["E 26000 prepared statement \"unknown\" does not exist", "Z I"]).await;
 }

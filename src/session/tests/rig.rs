@@ -386,7 +386,7 @@ pub(super) fn parse(name: &str, text: &str) -> BytesMut {
 }
 
 pub(super) fn bind(portal: &str, statement: &str) -> BytesMut {
-    made(|out| crate::wire::frontend::write_bind(out, portal, statement, &[]))
+    made(|out| crate::wire::frontend::write_bind(out, portal, statement, std::iter::empty()))
 }
 
 pub(super) fn describe(kind: char, name: &str) -> BytesMut {

@@ -7,7 +7,7 @@ DECLARE
 BEGIN
   IF pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000 THEN
     FOR found IN SELECT c.oid FROM pg_catalog.pg_class AS c
-      WHERE c.oid IN ('pgusher.slot'::pg_catalog.regclass, 'pgusher.turn'::pg_catalog.regclass) AND c.relpersistence = 'p'
+      WHERE c.oid IN ('pgusher.slot'::pg_catalog.regclass, 'pgusher.ticket'::pg_catalog.regclass) AND c.relpersistence = 'p'
     LOOP
       EXECUTE pg_catalog.format('ALTER SEQUENCE %s SET UNLOGGED', found.oid::pg_catalog.regclass);
     END LOOP;
@@ -15,37 +15,50 @@ BEGIN
 END
 $pgusher$;
 
--- Passes this backend on to a session that is attached already. Each claim is good once: the first on a backend is written down, those
--- after it count on from there. Nothing is written otherwise, so no transaction id is taken. With `seed`, what the session before
--- has drawn from sequences is forgotten, its advisory locks are released, and random() begins elsewhere.
+-- Passes this backend on to a session that is attached already: to whoever knows the number that the turn before has drawn, which is
+-- good once. Returns the one for the next turn. Nothing is written, so no transaction id is taken. With a `seed`, what the session before
+-- has drawn from sequences is forgotten, its advisory locks are released, and random() begins elsewhere. Every turn runs this: names and
+-- operators are qualified, for a SET clause takes time, and nothing is signed.
+CREATE OR REPLACE FUNCTION pgusher.take_next(ticket bigint, session bigint, principal bigint, token text, seed text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $pgusher$
+DECLARE
+  number pg_catalog.int8;
+  coming pg_catalog.int8 := pg_catalog.uuid_hash_extended(pg_catalog.gen_random_uuid(), 0);
+BEGIN
+  IF (ticket OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.ticket'::pg_catalog.regclass)) IS NOT TRUE THEN
+    RAISE EXCEPTION 'pgusher: the turn is not this session''s' USING ERRCODE = '28000';
+  END IF;
+  IF seed OPERATOR(pg_catalog.<>) '' THEN
+    EXECUTE 'DISCARD SEQUENCES';
+    PERFORM pg_catalog.pg_advisory_unlock_all();
+    PERFORM pg_catalog.setseed(seed::pg_catalog.float8);
+  END IF;
+  PERFORM pg_catalog.setval('pgusher.ticket'::pg_catalog.regclass, coming, true);
+  SELECT s.sid INTO number FROM pgusher.session AS s
+    WHERE s.sid OPERATOR(pg_catalog.=) session AND s.principal OPERATOR(pg_catalog.=) take_next.principal
+      AND s.token OPERATOR(pg_catalog.=) take_next.token;
+  IF number IS NULL THEN
+    RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
+  END IF;
+  PERFORM pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);
+  RETURN coming;
+END
+$pgusher$;
+
+-- The same where no such number is known: by a signed claim, which is good once.
 CREATE OR REPLACE FUNCTION pgusher.take(payload text, signature text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   claim jsonb;
-  number bigint;
+  ticket bigint := uuid_hash_extended(gen_random_uuid(), 0);
 BEGIN
   IF pgusher.signed('take:' || payload, signature) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
   END IF;
   claim := payload::jsonb;
-  IF claim ? 'nonce' THEN
-    PERFORM pgusher.spend(claim);
-  ELSIF ((claim ->> 'pid')::int4 = pg_backend_pid() AND to_timestamp((claim ->> 'until')::float8) >= clock_timestamp()
-         AND (claim ->> 'turn')::int8 > currval('pgusher.turn'::regclass)) IS NOT TRUE THEN
-    RAISE EXCEPTION 'pgusher: the claim is not for this session' USING ERRCODE = '28000';
-  END IF;
-  IF claim ? 'seed' THEN
-    EXECUTE 'DISCARD SEQUENCES';
-    PERFORM pg_advisory_unlock_all();
-    PERFORM setseed((claim ->> 'seed')::float8);
-  END IF;
-  PERFORM setval('pgusher.turn'::regclass, (claim ->> 'turn')::int8, true);
-  SELECT s.sid INTO number FROM pgusher.session AS s
-    WHERE s.sid = (claim ->> 'session')::int8 AND s.principal = (claim ->> 'principal')::int8 AND s.token = claim ->> 'token';
-  IF number IS NULL THEN
-    RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
-  END IF;
-  RETURN setval('pgusher.slot'::regclass, number, true);
+  PERFORM pgusher.spend(claim);
+  PERFORM setval('pgusher.ticket'::regclass, ticket, true);
+  RETURN pgusher.take_next(ticket, (claim ->> 'session')::int8, (claim ->> 'principal')::int8, claim ->> 'token', coalesce(claim ->> 'seed', ''));
 END
 $pgusher$;
 
@@ -75,5 +88,5 @@ BEGIN
 END
 $pgusher$;
 
-REVOKE ALL ON FUNCTION pgusher.take(text, text), pgusher.carry() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgusher.take(text, text), pgusher.carry() TO pgusher_session, pgusher_control;
+REVOKE ALL ON FUNCTION pgusher.take(text, text), pgusher.take_next(bigint, bigint, bigint, text, text), pgusher.carry() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgusher.take(text, text), pgusher.take_next(bigint, bigint, bigint, text, text), pgusher.carry() TO pgusher_session, pgusher_control;
