@@ -13,6 +13,7 @@ use super::script::{Outline, Script, changes_meaning};
 use super::simple::is_performed;
 use super::state::{Batch, State};
 use crate::error::session::{Refusal, SessionError};
+use crate::event::Parameters;
 use crate::governance;
 use crate::sql::{Effect, Transaction, check_declared};
 use crate::upstream::housekeeping::RESERVED;
@@ -166,15 +167,29 @@ impl Session {
                 }
             }
         }
+        let known = self.bring_upstream(statement, &prepared).await?;
+        self.pass_bind(body, length, rest, portal, prepared, known.as_deref());
+        Ok(true)
+    }
+
+    /// Passes on a Bind; `known`: what its statement is called upstream, if not as the client calls it.
+    pub(super) fn pass_bind(
+        &mut self,
+        body: &[u8],
+        length: usize,
+        rest: usize,
+        portal: &str,
+        prepared: Arc<Prepared>,
+        known: Option<&str>,
+    ) {
         let script = prepared.script().cloned();
         let parameters = self.environment.events.want_parameters().then(|| frontend::bind_values(body)).flatten();
-        match self.bring_upstream(statement, &prepared).await? {
-            Some(known) => self.exchange.link.bind_renamed(length, body, rest, portal, &known),
+        match known {
+            Some(known) => self.exchange.link.bind_renamed(length, body, rest, portal, known),
             None => self.exchange.link.pass(Passing::Bind, length, body),
         }
         self.names.expect_portal(portal, prepared, parameters);
         self.sent(Expected::Bind { script, shown: true });
-        Ok(true)
     }
 
     /// Describe.
@@ -233,13 +248,18 @@ impl Session {
             (Target::Statement, Some(prepared)) => self.bring_upstream(name, prepared).await?,
             (Target::Statement, None) | (Target::Portal, _) => None,
         };
+        self.pass_describe(body, prepared.as_ref(), known.as_deref());
+        Ok(())
+    }
+
+    /// Passes on a Describe; `known`: what the statement is called upstream, if not as the client calls it.
+    pub(super) fn pass_describe(&mut self, body: &[u8], prepared: Option<&Arc<Prepared>>, known: Option<&str>) {
         match known {
-            Some(known) => self.exchange.link.describe(&known),
+            Some(known) => self.exchange.link.describe(known),
             None => self.exchange.link.pass(Passing::Describe, body.len(), body),
         }
         let of = prepared.filter(|_| self.renames()).map(|prepared| prepared.first.clone());
         self.sent(Expected::Describe { rows_only: false, of, shown: true });
-        Ok(())
     }
 
     /// Execute.
@@ -279,16 +299,29 @@ impl Session {
         {
             return Box::pin(self.perform_portal(script, started)).await;
         }
+        if self.pass_execute(body, script, parameters, started, ending) {
+            Box::pin(self.quiesce()).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes on an Execute; whether the client now feeds a COPY.
+    pub(super) fn pass_execute(
+        &mut self,
+        body: &[u8],
+        script: Option<Arc<Script>>,
+        parameters: Option<Parameters>,
+        started: Instant,
+        ending: Completion,
+    ) -> bool {
+        let inner = matches!(ending, Completion::Inner);
         let effect = script.as_ref().and_then(|script| script.parts.first()).map(|part| part.rewritten.effect());
         let feeds = !inner && matches!(effect, Some(Effect::CopyIn));
         let shakes = script.as_ref().is_some_and(|script| script.parts.iter().any(|part| part.shakes));
         self.barrier |= shakes || (!inner && effect.is_some_and(|effect| self.is_barrier(effect)));
         self.exchange.link.pass(Passing::Execute, body.len(), body);
         self.sent(Expected::Execute(Running { parameters, ..Running::new(script, started, ending) }));
-        if feeds {
-            Box::pin(self.quiesce()).await?;
-        }
-        Ok(())
+        feeds
     }
 
     /// Whether what comes after an effect in a pipeline must wait for it.
@@ -386,21 +419,26 @@ impl Session {
     /// Sync.
     pub(super) async fn on_sync(&mut self) -> Result<(), SessionError> {
         let failed = matches!(self.state, State::Discarding(_));
+        if self.sync_at_once() { Ok(()) } else { Box::pin(self.end_batch(failed)).await }
+    }
+
+    /// The same, unless a transaction of ours is to be ended: then it says no.
+    pub(super) fn sync_at_once(&mut self) -> bool {
         let batch = match self.state {
             State::Extended(batch) | State::Discarding(batch) => batch,
             State::Ready | State::Simple | State::CopyIn(_) | State::Closed => Batch::default(),
         };
         if batch.opened {
-            return Box::pin(self.end_batch(failed)).await;
+            return false;
         }
         self.state = State::Ready;
         if !batch.sent && self.expected.is_empty() {
             write_ready(&mut self.exchange.outbox, self.status);
-            return Ok(());
+            return true;
         }
         self.send_sync(true);
         self.names.next_batch();
-        Ok(())
+        true
     }
 
     /// Ends a batch for which we began a transaction.
@@ -421,7 +459,7 @@ impl Session {
         self.before_ready(self.status).await
     }
 
-    fn enter_batch(&mut self) {
+    pub(super) fn enter_batch(&mut self) {
         if matches!(self.state, State::Ready) {
             self.state = State::Extended(Batch::default());
         }

@@ -140,7 +140,7 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
             Err(UpstreamError::Lost(_)) if used => continue,
             Err(error) => return Err(error.into()),
         }
-        let Shared { link, mut lease } = shared;
+        let Shared { link, mut lease } = *shared;
         lease.trace.kept();
         let path = PathTracker::new(settings::parse(&lease.path));
         let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
@@ -151,7 +151,7 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
         };
         enlisted.aim(lease.process_id, lease.secret_key.clone()).await;
         let told = Some(called(of.parameters.get(APPLICATION_NAME)));
-        return Ok(Ready { upstream, slot, path, told, pooling: None, hold: Hold::Kept(sharing.clone(), Box::new(lease)) });
+        return Ok(Ready { upstream, slot, path, told, pooling: None, hold: Hold::Kept(sharing.clone(), lease) });
     }
 }
 
@@ -181,20 +181,20 @@ async fn share(of: &Authenticated, environment: &Environment, enlisted: &Enliste
 
 /// Attaches a session on a shared connection, and sets its settings where nothing else is left there by others; the session's number.
 async fn attach_on(
-    mut shared: Shared,
+    mut shared: Box<Shared>,
     of: &Authenticated,
     environment: &Environment,
     carried: &Carried,
-) -> Result<(Shared, i64), SessionError> {
+) -> Result<(Box<Shared>, i64), SessionError> {
     let before = shared.opens();
-    let Shared { link, lease } = shared;
+    let Shared { link, lease } = *shared;
     let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
     if before.reset {
         upstream.link.stand_in(&Housekeeping::ResetAll);
     }
     let settings = (before.bare && !carried.is_empty()).then(|| serde_json::to_string(&**carried).unwrap_or_default());
     let slot = upstream.attach(of, environment, settings.as_deref()).await?.slot;
-    let mut shared = Shared { link: upstream.link, lease };
+    let mut shared = Box::new(Shared { link: upstream.link, lease });
     shared.opened(slot, &before, carried);
     Ok((shared, slot))
 }
@@ -397,7 +397,7 @@ async fn end(mut session: Box<Session>, enlisted: Enlisted, served: Result<(), S
     match hold {
         Hold::Kept(sharing, lease) if between && session.can_be_followed() => {
             // It is given back clean: nobody shall wait for that at a login.
-            let mut shared = Shared { link: session.exchange.link, lease: *lease };
+            let mut shared = Box::new(Shared { link: session.exchange.link, lease });
             let cleaned = tokio::time::timeout(CLEANING, shared.clean()).await;
             if matches!(cleaned, Ok(Ok(()))) {
                 sharing.release(shared);

@@ -60,7 +60,7 @@ impl Session {
     }
 
     /// Whether nothing has changed that the next message stands on, and nothing is in doubt.
-    fn stands(&mut self) -> Result<bool, Stop> {
+    pub(super) fn stands(&mut self) -> Result<bool, Stop> {
         let doubtful = self.barrier || self.private || self.outlived || self.loosened || self.stale_plans || self.path.uncertain();
         if doubtful || self.stood {
             return Ok(!doubtful);

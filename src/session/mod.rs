@@ -20,6 +20,7 @@
 //! the error that a refused statement must become. Statements that need a conversation of our own (governance, owner rights, COPY
 //! into governed tables, an unsure search path) first wait until the queue is empty.
 
+mod at_once;
 mod cache;
 mod client_names;
 mod copy;

@@ -38,7 +38,9 @@ pub(super) struct Pooling {
     profile: Profile,
     aim: Aim,
     /// The connection in hand but for its bytes, which are the exchange's link.
-    lease: Option<Lease>,
+    lease: Option<Box<Lease>>,
+    /// One that is there, and has yet to be made the session's.
+    offered: Option<Box<Shared>>,
     /// The settings that the session has set.
     carried: Carried,
     /// `application_name` as it was given at startup.
@@ -89,6 +91,7 @@ impl Pooling {
             profile,
             aim,
             lease: None,
+            offered: None,
             carried: Arc::new(carried),
             application,
             unsettled: false,
@@ -200,25 +203,43 @@ impl Session {
 
     /// Makes sure that there is a connection.
     pub(super) async fn borrow(&mut self) -> Result<(), Stop> {
-        match &self.pooling {
-            Some(pooling) if pooling.lease.is_none() => {
-                let done = Box::pin(self.borrow_one()).await;
-                self.waited();
-                done
-            }
-            Some(_) | None => Ok(()),
+        if self.borrow_at_once() {
+            return Ok(());
         }
+        let done = Box::pin(self.borrow_one()).await;
+        self.waited();
+        done
     }
 
+    /// The same, unless something has to be waited for: then it says no.
+    pub(super) fn borrow_at_once(&mut self) -> bool {
+        let Some(pooling) = self.pooling.as_mut().filter(|pooling| pooling.lease.is_none()) else { return true };
+        let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
+        let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
+        let Some(mut shared) = pooling.offered.take().or_else(|| pooling.sharing.acquire_at_once(taker)) else {
+            return false;
+        };
+        if !shared.pass_at_once(next, self.environment.key.load().as_ref()) || pooling.aim.at_once(target(&shared)).is_err() {
+            pooling.offered = Some(shared);
+            return false;
+        }
+        self.has_borrowed(*shared);
+        true
+    }
+
+    /// Waits for a connection, or for what has to be done with the one that is there.
     async fn borrow_one(&mut self) -> Result<(), Stop> {
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
         let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
         let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
-        let key = (**self.environment.key.load()).clone();
-        let sharing = pooling.sharing.clone();
+        let key = self.environment.key.load_full();
+        let (sharing, mut offered) = (pooling.sharing.clone(), pooling.offered.take());
         let borrowed = pooling.aim.unless_canceled(async {
             loop {
-                let mut shared = sharing.acquire(taker).await?;
+                let mut shared = match offered.take() {
+                    Some(shared) => shared,
+                    None => sharing.acquire(taker).await?,
+                };
                 match shared.pass_to(next, &key).await {
                     Ok(()) => return Ok(shared),
                     // It was dead, and is gone now.
@@ -232,7 +253,7 @@ impl Session {
             borrowed = borrowed => borrowed,
             gone = self.exchange.until_gone() => return Err(gone.into()),
         };
-        let Shared { link, lease } = match borrowed {
+        let shared = match borrowed {
             Some(Ok(shared)) => shared,
             Some(Err(UpstreamError::Closed)) => return Err(SessionError::Draining.into()),
             Some(Err(error)) => {
@@ -244,23 +265,31 @@ impl Session {
                 return Err(Refusal::Told(Box::new(report)).into());
             }
         };
-        let (process_id, secret) = (lease.process_id, lease.secret_key.clone());
-        pooling.aim.at(CancelTarget { process_id, secret, begun: link.begun() }).await;
+        pooling.aim.at(target(&shared)).await;
+        self.has_borrowed(*shared);
+        Ok(())
+    }
+
+    fn has_borrowed(&mut self, Shared { link, lease }: Shared) {
+        let Some(pooling) = &mut self.pooling else { return };
         self.who.process_id = lease.process_id;
         self.exchange.link = link;
         pooling.lease = Some(lease);
         pooling.skipped();
         pooling.pending.clear();
-        Ok(())
     }
 
     /// Gives the connection back, if there is one and nothing keeps it here. Says yes where upstream had to be asked first: then it is not
     /// given back yet.
     pub(super) async fn give_back(&mut self) -> Result<bool, SessionError> {
-        let Some(pooling) = &self.pooling else { return Ok(false) };
+        let Some(pooling) = &mut self.pooling else { return Ok(false) };
+        if let Some(shared) = pooling.offered.take() {
+            pooling.sharing.release(shared);
+        }
         if pooling.lease.is_none() || !self.is_between() {
             return Ok(false);
         }
+        let Some(pooling) = &self.pooling else { return Ok(false) };
         if pooling.unsettled || self.path.uncertain() {
             Box::pin(self.settle_up()).await?;
             return Ok(true);
@@ -286,7 +315,7 @@ impl Session {
         pooling.aim.nowhere().await;
         if let Some(lease) = pooling.lease.take() {
             let link = std::mem::replace(&mut self.exchange.link, Link::parked());
-            pooling.sharing.release(Shared { link, lease });
+            pooling.sharing.release(Box::new(Shared { link, lease }));
         }
         Ok(false)
     }
@@ -525,6 +554,21 @@ impl Session {
         Err(Refusal::Told(Box::new(report)).into())
     }
 
+    /// What a prepared statement is called upstream, if it is there and nothing is open about that; `None` inside: as the client calls it.
+    pub(super) fn known_at_once(&mut self, name: &str, prepared: &Arc<Prepared>) -> Option<Option<Arc<str>>> {
+        let known = self.name_upstream(name, prepared);
+        let Some(pooling) = &mut self.pooling else { return Some(None) };
+        let there = match &known {
+            Some(known) => {
+                let pending = pooling.pending.get(known).is_some_and(|batch| *batch == self.names.batch());
+                pending
+                    || (!pooling.pending.contains_key(known) && pooling.lease.as_mut().is_some_and(|lease| lease.trace.has(known)))
+            }
+            None => !name.is_empty() || pooling.unnamed.as_ref().is_some_and(|unnamed| Arc::ptr_eq(unnamed, prepared)),
+        };
+        there.then_some(known)
+    }
+
     /// What is so for a statement that is being prepared.
     pub(super) fn first(&self) -> Arc<First> {
         // A type may be the session's own, too: that of a temporary table's rows.
@@ -574,6 +618,11 @@ impl Session {
         pooling.unsettled |= there;
         there
     }
+}
+
+/// Where cancels go of who has a connection.
+fn target(Shared { link, lease }: &Shared) -> CancelTarget {
+    CancelTarget { process_id: lease.process_id, secret: lease.secret_key.clone(), begun: link.begun() }
 }
 
 /// What settings are, but for the application's name, by which nothing is read.

@@ -291,9 +291,11 @@ impl Session {
 
     fn on_row_description(&mut self, body: &[u8]) -> Result<Verdict, SessionError> {
         if let Some(Expected::Describe { of: Some(first), shown, .. }) = self.expected.front() {
-            let columns = backend::shape(body);
-            let same = *first.columns.get_or_init(|| columns) == columns;
-            self.changed |= !(same || *shown);
+            match first.columns.get() {
+                Some(columns) if !*shown => self.changed |= *columns != backend::shape(body),
+                Some(_) => {}
+                None => drop(first.columns.set(backend::shape(body))),
+            }
         }
         let verdict = self.on_streamed(BackendTag::RowDescription)?;
         if verdict == Verdict::Show {

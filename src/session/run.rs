@@ -318,7 +318,10 @@ impl Session {
                 return Ok(());
             }
             let frame = self.exchange.inbox.split_to(header.whole());
-            self.handle(tag, frame.get(HEADER..).unwrap_or_default()).await?;
+            let body = frame.get(HEADER..).unwrap_or_default();
+            if !self.handle_at_once(tag, body) {
+                self.handle(tag, body).await?;
+            }
         }
     }
 

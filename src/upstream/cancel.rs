@@ -11,9 +11,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify};
 
 use super::connect::{Upstream, UpstreamError, dial};
+use super::turn::Begun;
 use crate::event::SessionId;
 use crate::policy::PrincipalId;
 
@@ -53,7 +54,7 @@ pub struct CancelTarget {
     /// The backend's secret.
     pub secret: Bytes,
     /// Tells when it runs the session's own statements; nothing: it always does.
-    pub begun: Option<watch::Receiver<bool>>,
+    pub begun: Option<Arc<Begun>>,
 }
 
 /// Why a session has to end.
@@ -272,9 +273,9 @@ impl Seat {
             self.missed.notify_waiters();
             return Ok(());
         };
-        if let Some(mut begun) = now.begun.clone().filter(|begun| !*begun.borrow()) {
+        if let Some(begun) = now.begun.clone().filter(|begun| !begun.is()) {
             drop(target);
-            if !matches!(tokio::time::timeout(CANCEL_TIME, begun.wait_for(|begun| *begun)).await, Ok(Ok(_))) {
+            if !matches!(tokio::time::timeout(CANCEL_TIME, begun.wait()).await, Ok(true)) {
                 return Ok(());
             }
             target = self.target.lock().await;
@@ -307,8 +308,20 @@ impl Aim {
         aimed.moves += 1;
     }
 
+    /// The same, unless one is under way: then it gives the target back.
+    pub fn at_once(&self, target: CancelTarget) -> Result<(), CancelTarget> {
+        let Ok(mut aimed) = self.0.target.try_lock() else { return Err(target) };
+        aimed.now = Some(target);
+        aimed.moves += 1;
+        Ok(())
+    }
+
     /// Nowhere from now on. Returns when none is under way, so that the connection may be given away.
     pub async fn nowhere(&self) {
+        if let Ok(mut aimed) = self.0.target.try_lock() {
+            aimed.now = None;
+            return;
+        }
         self.0.target.lock().await.now = None;
     }
 

@@ -3,6 +3,8 @@
 //! Every statement here is a constant; what varies travels as a bind parameter. Each runs by the extended protocol under names
 //! with a prefix that no client may use, so a client's unnamed prepared statement and portal stay as they were.
 
+use std::sync::LazyLock;
+
 use bytes::{BufMut, BytesMut};
 
 use crate::sql::Executor;
@@ -244,17 +246,25 @@ impl Kept {
 /// went well. A statement that is prepared at their end, and closed at their beginning, is described there: an error skips to the Sync, and
 /// so leaves nothing to describe; and then what comes behind is skipped, too. `kept`: what is prepared already, and then what will be.
 pub(super) fn write_turn(out: &mut BytesMut, steps: &[Housekeeping<'_>], kept: &mut Kept) {
-    write_close(out, Target::Statement, TURN);
+    out.put_slice(&FRAME.0);
     for step in steps {
         match kept.of(step) {
             Some((name, there)) => step.write_kept(out, name, std::mem::replace(there, true)),
             None => step.write(out),
         }
     }
-    write_parse(out, TURN, "", &[]);
-    write_sync(out);
-    write_describe(out, Target::Statement, TURN);
+    out.put_slice(&FRAME.1);
 }
+
+/// What stands before the steps of a turn, and what behind them.
+static FRAME: LazyLock<(BytesMut, BytesMut)> = LazyLock::new(|| {
+    let (mut before, mut behind) = (BytesMut::new(), BytesMut::new());
+    write_close(&mut before, Target::Statement, TURN);
+    write_parse(&mut behind, TURN, "", &[]);
+    write_sync(&mut behind);
+    write_describe(&mut behind, Target::Statement, TURN);
+    (before, behind)
+});
 
 /// The name of the statement by which [`write_turn`] tells that all went well.
 const TURN: &str = "pgusher$turn";

@@ -28,10 +28,9 @@ use std::thread::ThreadId;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::sync::watch;
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
-use super::turn::Beginning;
+use super::turn::{Beginning, Begun};
 use crate::sql::{Effect, Fill, Owned, Rewritten};
 use crate::wire::frame::give_back;
 use crate::wire::frontend::{
@@ -174,7 +173,7 @@ impl Link {
     }
 
     /// Tells when upstream runs what the session itself sends, where its turn has to begin before.
-    pub fn begun(&self) -> Option<watch::Receiver<bool>> {
+    pub fn begun(&self) -> Option<Arc<Begun>> {
         self.beginning.begun()
     }
 

@@ -64,7 +64,7 @@ pub struct Shared {
     /// The connection.
     pub link: Link,
     /// All about it but the bytes.
-    pub lease: Lease,
+    pub lease: Box<Lease>,
 }
 
 /// A connection but for its bytes.
@@ -124,7 +124,7 @@ pub struct Sharing {
 #[derive(Debug, Default)]
 struct State {
     /// The one left last is the last.
-    idle: Vec<Shared>,
+    idle: Vec<Box<Shared>>,
     /// In the order in which they came, which is that of their numbers.
     waiting: VecDeque<Waiting>,
     /// The number of who comes next.
@@ -176,8 +176,20 @@ impl Sharing {
         Arc::new(Self { upstream, settings, keys: Keys::default(), writes: Arc::new(true.into()), state: Mutex::default() })
     }
 
+    /// A connection for a turn, if one is there and nobody waits.
+    pub fn acquire_at_once(self: &Arc<Self>, taker: Taker<'_>) -> Option<Box<Shared>> {
+        // Dropped after the lock.
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        let free = !state.closed && state.waiting.is_empty();
+        let shared = if free { self.take(&mut state, taker, &mut gone) } else { None };
+        drop(state);
+        // What cannot be moved to this thread is as good as dead.
+        shared?.here().ok()
+    }
+
     /// A connection for a turn, as soon as there is one.
-    pub async fn acquire(self: &Arc<Self>, taker: Taker<'_>) -> Result<Shared, UpstreamError> {
+    pub async fn acquire(self: &Arc<Self>, taker: Taker<'_>) -> Result<Box<Shared>, UpstreamError> {
         // Dropped after the lock.
         let mut gone = Vec::new();
         let mut queued = {
@@ -207,7 +219,8 @@ impl Sharing {
         drop(queued);
         match waited {
             Ok(Ok(Grant::Connection(shared))) => shared.here(),
-            Ok(Ok(Grant::Place(place, holding))) => self.open(place, Some(holding), taker.profile).await,
+            // Boxed: who waits for a connection that is there carries no room for making one.
+            Ok(Ok(Grant::Place(place, holding))) => Box::pin(self.open(place, Some(holding), taker.profile)).await.map(Box::new),
             Ok(Err(_)) => Err(UpstreamError::Closed),
             Err(_) => Err(UpstreamError::NoneFree),
         }
@@ -215,7 +228,7 @@ impl Sharing {
 
     /// Gives a connection back after a turn, for the next who wants one. It must stand outside any transaction, and nothing may be on
     /// its way to or from it.
-    pub fn release(self: &Arc<Self>, mut shared: Shared) {
+    pub fn release(self: &Arc<Self>, mut shared: Box<Shared>) {
         let holding = shared.lease.holding.take();
         if !shared.link.is_quiet() {
             return;
@@ -303,13 +316,13 @@ impl Sharing {
                 let Some(place) = self.place() else { break };
                 // Whoever needs one is told why there is none.
                 let Ok(shared) = self.open(place, None, &plain).await else { break };
-                self.release(shared);
+                self.release(Box::new(shared));
             }
         }
     }
 
     /// A connection that is there. What turns out to be dead is to be dropped when the lock is free.
-    fn take(self: &Arc<Self>, state: &mut State, taker: Taker<'_>, gone: &mut Vec<Shared>) -> Option<Shared> {
+    fn take(self: &Arc<Self>, state: &mut State, taker: Taker<'_>, gone: &mut Vec<Box<Shared>>) -> Option<Box<Shared>> {
         if self.is_full_for(state, taker.principal) {
             return None;
         }
@@ -334,7 +347,7 @@ impl Sharing {
     }
 
     /// Serves those who wait, in their order, as far as can be; what had to give way is to be dropped when the lock is free.
-    fn grant(self: &Arc<Self>, state: &mut State, gone: &mut Vec<Shared>) {
+    fn grant(self: &Arc<Self>, state: &mut State, gone: &mut Vec<Box<Shared>>) {
         let mut at = 0;
         while let Some(waiting) = state.waiting.get(at) {
             let principal = waiting.principal;
@@ -353,7 +366,7 @@ impl Sharing {
                 gone.push(state.idle.remove(0));
             }
             let grant = match taken {
-                Some(shared) => Grant::Connection(Box::new(shared)),
+                Some(shared) => Grant::Connection(shared),
                 None => {
                     state.figures.open += 1;
                     Grant::Place(Place(Some(self.clone())), Holding::of(self, state, principal))
@@ -366,7 +379,7 @@ impl Sharing {
                     if let Some(holding) = shared.lease.holding.take() {
                         holding.let_go(state);
                     }
-                    gone.push(*shared);
+                    gone.push(shared);
                 }
                 Some(Grant::Place(mut place, holding)) => {
                     holding.let_go(state);
@@ -404,7 +417,7 @@ impl Sharing {
         };
         parameters.remove("application_name");
         self.lock().figures.turns += u64::from(holding.is_some());
-        let lease = Lease {
+        let lease = Box::new(Lease {
             process_id: made.process_id,
             secret_key: made.secret_key,
             parameters: Arc::new(parameters),
@@ -416,7 +429,7 @@ impl Sharing {
             holding,
             left_at: Instant::now(),
             permit: made.permit,
-        };
+        });
         Ok(Shared { link, lease })
     }
 
@@ -427,14 +440,14 @@ impl Sharing {
 
 impl Shared {
     /// For the thread of whoever has it now.
-    fn here(mut self) -> Result<Self, UpstreamError> {
+    fn here(mut self: Box<Self>) -> Result<Box<Self>, UpstreamError> {
         self.link.move_here().map_err(UpstreamError::Lost)?;
         Ok(self)
     }
 
     /// Says goodbye and closes.
-    async fn part(self) {
-        let Self { link, lease } = self;
+    async fn part(self: Box<Self>) {
+        let Self { link, lease } = *self;
         let _ = tokio::time::timeout(FAREWELL, link.close_stream()).await;
         drop(lease);
     }
@@ -476,7 +489,7 @@ impl Drop for Queued {
         drop(state);
         // Granted just now, and not wanted any more.
         if let Ok(Grant::Connection(shared)) = self.granted.try_recv() {
-            self.sharing.release(*shared);
+            self.sharing.release(shared);
         }
     }
 }

@@ -171,25 +171,40 @@ impl Shared {
     /// Makes it the next session's. What is to be sent for that goes out with the session's first statement, which fails unless it went
     /// well; only where code ran that may have left anything behind is upstream asked before.
     pub async fn pass_to(&mut self, next: Next<'_>, key: &SigningKey) -> Result<(), UpstreamError> {
-        let trace = &mut self.lease.trace;
-        // A turn that was prepared and never began: upstream knows nothing of it.
-        let unknown = self.link.has_turn_to_begin();
+        if !self.pass_at_once(next, key) {
+            Box::pin(self.ask(Housekeeping::DiscardAll)).await?;
+            self.lease.trace.discarded();
+            self.prepare_turn(next, key);
+        }
+        Ok(())
+    }
+
+    /// The same, unless upstream has to be asked before: then it says no.
+    pub fn pass_at_once(&mut self, next: Next<'_>, key: &SigningKey) -> bool {
+        let trace = &self.lease.trace;
         let same = trace.attached == Some(next.slot);
         if same && trace.applied == *next.carried {
-            return Ok(());
+            return true;
         }
         if trace.shaken && !same {
-            self.ask(Housekeeping::DiscardAll).await?;
-            self.lease.trace.discarded();
+            return false;
         }
+        self.prepare_turn(next, key);
+        true
+    }
+
+    fn prepare_turn(&mut self, next: Next<'_>, key: &SigningKey) {
+        // A turn that was prepared and never began: upstream knows nothing of it.
+        let unknown = self.link.has_turn_to_begin();
         let trace = &mut self.lease.trace;
+        let same = trace.attached == Some(next.slot);
         if unknown {
             (trace.taken, trace.kept) = (false, Kept::default());
         }
         let dirty = unknown || (trace.wrote && !same);
         let seed = if dirty { rand::random_range(-1.0..1.0).to_string() } else { String::new() };
         let reset = unknown || trace.wrote || trace.applied != *next.carried;
-        let settings = serde_json::to_string(&**next.carried).unwrap_or_default();
+        let settings = if reset { serde_json::to_string(&**next.carried).unwrap_or_default() } else { String::new() };
         let (session, principal) = (next.slot.to_string(), next.principal.0.to_string());
         let (first, second);
         let take = match self.link.ticket().filter(|_| trace.taken) {
@@ -216,16 +231,18 @@ impl Shared {
         if reset && !next.carried.is_empty() {
             steps.push(Housekeeping::Restore { settings: &settings });
         }
-        let mut frames = BytesMut::new();
+        let mut frames = BytesMut::with_capacity(TURN_BYTES);
         write_turn(&mut frames, &steps, &mut trace.kept);
         self.link.begin_turn(frames, writes.then(|| self.lease.writes.clone()));
         trace.taken = true;
         trace.attached = Some(next.slot);
         trace.applied = next.carried.clone();
         trace.wrote &= same;
-        Ok(())
     }
 }
+
+/// What begins a turn is seldom longer.
+const TURN_BYTES: usize = 512;
 
 /// With these set, transactions may not write, or not see what others commit.
 const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_transaction_isolation"];

@@ -5,10 +5,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use bytes::{BufMut, BytesMut};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, Header, backend};
@@ -33,7 +33,7 @@ pub(super) struct Beginning {
     /// From here on what is to be written waits until the turn is taken.
     held: Option<usize>,
     /// Whether upstream runs the session's own statements: until then a cancel would be one of its turn.
-    begun: Option<watch::Sender<bool>>,
+    begun: Option<Arc<Begun>>,
     /// By what the next turn is taken, as this one has told.
     ticket: Option<i64>,
     /// Transactions write by default, as far as is known.
@@ -51,7 +51,7 @@ impl Beginning {
     pub(super) fn ask(&mut self, frames: BytesMut, writes: Option<Arc<AtomicBool>>) {
         self.turn = Turn::Asked(frames);
         (self.ticket, self.writes) = (None, writes);
-        self.begun.get_or_insert_with(|| watch::channel(false).0).send_replace(false);
+        self.begun.get_or_insert_default().is_now(NOT_YET);
     }
 
     /// Whether nothing of a turn was sent yet.
@@ -70,8 +70,8 @@ impl Beginning {
     }
 
     /// Whether the session's own statements run.
-    pub(super) fn begun(&self) -> Option<watch::Receiver<bool>> {
-        self.begun.as_ref().map(watch::Sender::subscribe)
+    pub(super) fn begun(&self) -> Option<Arc<Begun>> {
+        self.begun.clone()
     }
 
     /// Something of the session is about to be written: what begins its turn comes first.
@@ -116,11 +116,58 @@ impl Beginning {
             self.held = None;
         }
         if let (Some(begun), Turn::Guarded | Turn::Taken) = (&self.begun, &self.turn) {
-            begun.send_if_modified(|begun| !std::mem::replace(begun, true));
+            begun.is_now(BEGUN);
         }
         taken
     }
 }
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        if let Some(begun) = &self.begun {
+            begun.is_now(GONE);
+        }
+    }
+}
+
+/// Whether a connection runs what its session sends, seen by others.
+#[derive(Debug, Default)]
+pub struct Begun {
+    /// [`NOT_YET`], [`BEGUN`] or [`GONE`].
+    state: AtomicU8,
+    changed: Notify,
+}
+
+impl Begun {
+    fn is_now(&self, state: u8) {
+        if self.state.swap(state, Ordering::SeqCst) != state && state != NOT_YET {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Whether it does now.
+    pub(super) fn is(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == BEGUN
+    }
+
+    /// Waits until it does; says no where the connection is gone before.
+    pub(super) async fn wait(&self) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Told of what comes between the look and the wait.
+            changed.as_mut().enable();
+            match self.state.load(Ordering::SeqCst) {
+                NOT_YET => changed.await,
+                state => return state == BEGUN,
+            }
+        }
+    }
+}
+
+const NOT_YET: u8 = 0;
+const BEGUN: u8 = 1;
+const GONE: u8 = 2;
 
 impl Turn {
     fn take(&mut self, incoming: &mut BytesMut, ticket: &mut Option<i64>) -> io::Result<()> {
