@@ -8,6 +8,8 @@
 //! Prepared statements of the protocol are known upstream by a hash of what they are, so that sessions share them, and are prepared on
 //! another connection when they are bound there.
 
+mod borrow;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -19,18 +21,15 @@ use super::expected::Expected;
 use super::ground::Stop;
 use super::leaves::Leaves;
 use super::prepared::{Body, First, Prepared};
-use super::run::{Rest, Session};
+use super::run::Session;
 use super::script::{Part, Script};
-use super::state::State;
 use crate::catalog::Temporaries;
 use crate::catalog::load::Look;
+use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
-use crate::error::{Report, Severity};
 use crate::sql::Discard;
 use crate::upstream::housekeeping::{Housekeeping, RESERVED};
-use crate::upstream::send::Link;
-use crate::upstream::{Aim, CancelTarget, Carried, Lease, Next, Profile, Shared, Sharing, Taker, UpstreamError};
-use crate::wire::backend::Status;
+use crate::upstream::{Aim, Carried, Lease, Profile, Shared, Sharing};
 
 /// A session's part in sharing.
 pub(super) struct Pooling {
@@ -199,149 +198,6 @@ impl Session {
         if let Some(pooling) = &mut self.pooling {
             pooling.unnamed = None;
         }
-    }
-
-    /// Makes sure that there is a connection.
-    pub(super) async fn borrow(&mut self) -> Result<(), Stop> {
-        if self.borrow_at_once() {
-            return Ok(());
-        }
-        let done = Box::pin(self.borrow_one()).await;
-        self.waited();
-        done
-    }
-
-    /// The same, unless something has to be waited for: then it says no.
-    pub(super) fn borrow_at_once(&mut self) -> bool {
-        let Some(pooling) = self.pooling.as_mut().filter(|pooling| pooling.lease.is_none()) else { return true };
-        let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
-        let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
-        let Some(mut shared) = pooling.offered.take().or_else(|| pooling.sharing.acquire_at_once(taker)) else {
-            return false;
-        };
-        if !shared.pass_at_once(next, self.environment.key.load().as_ref()) || pooling.aim.at_once(target(&shared)).is_err() {
-            pooling.offered = Some(shared);
-            return false;
-        }
-        self.has_borrowed(*shared);
-        true
-    }
-
-    /// Waits for a connection, or for what has to be done with the one that is there.
-    async fn borrow_one(&mut self) -> Result<(), Stop> {
-        let Some(pooling) = &mut self.pooling else { return Ok(()) };
-        let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
-        let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
-        let key = self.environment.key.load_full();
-        let (sharing, mut offered) = (pooling.sharing.clone(), pooling.offered.take());
-        let borrowed = pooling.aim.unless_canceled(async {
-            loop {
-                let mut shared = match offered.take() {
-                    Some(shared) => shared,
-                    None => sharing.acquire(taker).await?,
-                };
-                match shared.pass_to(next, &key).await {
-                    Ok(()) => return Ok(shared),
-                    // It was dead, and is gone now.
-                    Err(UpstreamError::Lost(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        });
-        let borrowed = tokio::select! {
-            biased;
-            borrowed = borrowed => borrowed,
-            gone = self.exchange.until_gone() => return Err(gone.into()),
-        };
-        let shared = match borrowed {
-            Some(Ok(shared)) => shared,
-            Some(Err(UpstreamError::Closed)) => return Err(SessionError::Draining.into()),
-            Some(Err(error)) => {
-                let report = Report { severity: Severity::Error, ..Report::from(&error) };
-                return Err(Refusal::Told(Box::new(report)).into());
-            }
-            None => {
-                let report = Report::error(SqlState::QUERY_CANCELED, "canceling statement due to user request");
-                return Err(Refusal::Told(Box::new(report)).into());
-            }
-        };
-        pooling.aim.at(target(&shared)).await;
-        self.has_borrowed(*shared);
-        Ok(())
-    }
-
-    fn has_borrowed(&mut self, Shared { link, lease }: Shared) {
-        let Some(pooling) = &mut self.pooling else { return };
-        self.who.process_id = lease.process_id;
-        self.exchange.link = link;
-        pooling.lease = Some(lease);
-        pooling.skipped();
-        pooling.pending.clear();
-    }
-
-    /// Gives the connection back, if there is one and nothing keeps it here. Says yes where upstream had to be asked first: then it is not
-    /// given back yet.
-    pub(super) async fn give_back(&mut self) -> Result<bool, SessionError> {
-        let Some(pooling) = &mut self.pooling else { return Ok(false) };
-        if let Some(shared) = pooling.offered.take() {
-            pooling.sharing.release(shared);
-        }
-        if pooling.lease.is_none() || !self.is_between() {
-            return Ok(false);
-        }
-        let Some(pooling) = &self.pooling else { return Ok(false) };
-        if pooling.unsettled || self.path.uncertain() {
-            Box::pin(self.settle_up()).await?;
-            return Ok(true);
-        }
-        if pooling.lease.as_ref().is_some_and(|lease| lease.trace.is_crowded(pooling.sharing.statements())) {
-            Box::pin(self.make_room()).await?;
-            return Ok(true);
-        }
-        // What was set for a transaction went with it, and the rest is known.
-        if let Some(pooling) = &mut self.pooling {
-            pooling.strange = None;
-        }
-        let Some(pooling) = &self.pooling else { return Ok(false) };
-        if pooling.is_kept() || self.names.keeps_connection() || !self.exchange.link.is_quiet() {
-            return Ok(false);
-        }
-        // There are none any more, but they had a schema here.
-        if *self.temporaries != Temporaries::default() {
-            self.forget_temporaries();
-            self.epoch += 1;
-        }
-        let Some(pooling) = &mut self.pooling else { return Ok(false) };
-        pooling.aim.nowhere().await;
-        if let Some(lease) = pooling.lease.take() {
-            let link = std::mem::replace(&mut self.exchange.link, Link::parked());
-            pooling.sharing.release(Box::new(Shared { link, lease }));
-        }
-        Ok(false)
-    }
-
-    /// Whether its connection may be another session's when this one has ended, after DISCARD ALL.
-    pub(super) fn can_be_followed(&mut self) -> bool {
-        // That the client has said so itself does not matter.
-        self.detached = false;
-        if matches!(self.state, State::Closed) {
-            self.state = State::Ready;
-        }
-        self.is_between() && self.footing.catalog.is_forgetful()
-    }
-
-    /// Whether no transaction is open and nothing is under way.
-    fn is_between(&self) -> bool {
-        matches!(self.state, State::Ready)
-            && self.status == Status::Idle
-            && !(self.block || self.skipping || self.unsynced || self.detached || self.unpublished || self.dirty || self.private)
-            && self.expected.is_empty()
-            && self.held_ready.is_none()
-            && self.held_complete.is_empty()
-            && self.instead.is_none()
-            && self.upstream_rest == Rest::None
-            && self.client_rest == Rest::None
-            && self.exchange.link.is_quiet()
     }
 
     /// Asks upstream what is on the connection.
@@ -618,11 +474,6 @@ impl Session {
         pooling.unsettled |= there;
         there
     }
-}
-
-/// Where cancels go of who has a connection.
-fn target(Shared { link, lease }: &Shared) -> CancelTarget {
-    CancelTarget { process_id: lease.process_id, secret: lease.secret_key.clone(), begun: link.begun() }
 }
 
 /// What settings are, but for the application's name, by which nothing is read.

@@ -91,6 +91,10 @@ pub struct Lease {
     permit: Permit,
 }
 
+/// Connections in nobody's hand. Whoever takes one takes its box along.
+#[allow(clippy::vec_box, reason = "they pass from hand to hand with every turn, and are large")]
+type Idle = Vec<Box<Shared>>;
+
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -124,7 +128,7 @@ pub struct Sharing {
 #[derive(Debug, Default)]
 struct State {
     /// The one left last is the last.
-    idle: Vec<Box<Shared>>,
+    idle: Idle,
     /// In the order in which they came, which is that of their numbers.
     waiting: VecDeque<Waiting>,
     /// The number of who comes next.
@@ -322,7 +326,7 @@ impl Sharing {
     }
 
     /// A connection that is there. What turns out to be dead is to be dropped when the lock is free.
-    fn take(self: &Arc<Self>, state: &mut State, taker: Taker<'_>, gone: &mut Vec<Box<Shared>>) -> Option<Box<Shared>> {
+    fn take(self: &Arc<Self>, state: &mut State, taker: Taker<'_>, gone: &mut Idle) -> Option<Box<Shared>> {
         if self.is_full_for(state, taker.principal) {
             return None;
         }
@@ -347,7 +351,7 @@ impl Sharing {
     }
 
     /// Serves those who wait, in their order, as far as can be; what had to give way is to be dropped when the lock is free.
-    fn grant(self: &Arc<Self>, state: &mut State, gone: &mut Vec<Box<Shared>>) {
+    fn grant(self: &Arc<Self>, state: &mut State, gone: &mut Idle) {
         let mut at = 0;
         while let Some(waiting) = state.waiting.get(at) {
             let principal = waiting.principal;
