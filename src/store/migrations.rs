@@ -116,5 +116,5 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 15, name: "changes", sql: include_str!("migrations/015_changes.sql") },
     Migration { version: 16, name: "pages of sessions", sql: include_str!("migrations/016_session_pages.sql") },
     Migration { version: 17, name: "standing", sql: include_str!("migrations/017_standing.sql") },
-    Migration { version: SCHEMA_VERSION, name: "ticket", sql: include_str!("migrations/018_ticket.sql") },
+    Migration { version: SCHEMA_VERSION, name: "coupon", sql: include_str!("migrations/018_coupon.sql") },
 ];

@@ -35,7 +35,7 @@ pub enum Housekeeping<'a> {
     /// The same, by the number that the turn before has brought.
     TakeNext {
         /// That number.
-        ticket: &'a str,
+        coupon: &'a str,
         /// The number that `pgusher.attach` gave the session.
         session: &'a str,
         /// The id of its principal.
@@ -180,8 +180,8 @@ impl Housekeeping<'_> {
             Self::Attach { payload, signature, inside: _ } | Self::Take { payload, signature } => {
                 write(&[(TEXT, payload), (TEXT, signature)]);
             }
-            Self::TakeNext { ticket, session, principal, token, seed } => {
-                write(&[(BIGINT, ticket), (BIGINT, session), (BIGINT, principal), (TEXT, token), (TEXT, seed)]);
+            Self::TakeNext { coupon, session, principal, token, seed } => {
+                write(&[(BIGINT, coupon), (BIGINT, session), (BIGINT, principal), (TEXT, token), (TEXT, seed)]);
             }
             Self::Restore { settings } => write(&[(TEXT, settings)]),
             Self::Seed { seed } => write(&[(TEXT, seed)]),

@@ -162,8 +162,8 @@ impl Link {
     }
 
     /// By what the next turn is taken, where upstream has told.
-    pub(super) fn ticket(&self) -> Option<i64> {
-        self.beginning.ticket()
+    pub(super) fn coupon(&self) -> Option<i64> {
+        self.beginning.coupon()
     }
 
     /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Describe

@@ -207,10 +207,10 @@ impl Shared {
         let settings = if reset { serde_json::to_string(&**next.carried).unwrap_or_default() } else { String::new() };
         let (session, principal) = (next.slot.to_string(), next.principal.0.to_string());
         let (first, second);
-        let take = match self.link.ticket().filter(|_| trace.taken) {
-            Some(ticket) => {
-                first = ticket.to_string();
-                Housekeeping::TakeNext { ticket: &first, session: &session, principal: &principal, token: next.token, seed: &seed }
+        let take = match self.link.coupon().filter(|_| trace.taken) {
+            Some(coupon) => {
+                first = coupon.to_string();
+                Housekeeping::TakeNext { coupon: &first, session: &session, principal: &principal, token: next.token, seed: &seed }
             }
             None => {
                 (first, second) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &seed);

@@ -35,7 +35,7 @@ pub(super) struct Beginning {
     /// Whether upstream runs the session's own statements: until then a cancel would be one of its turn.
     begun: Option<Arc<Begun>>,
     /// By what the next turn is taken, as this one has told.
-    ticket: Option<i64>,
+    coupon: Option<i64>,
     /// Transactions write by default, as far as is known.
     writes: Option<Arc<AtomicBool>>,
 }
@@ -43,14 +43,14 @@ pub(super) struct Beginning {
 impl Beginning {
     /// Of a connection that nobody has to take.
     pub(super) fn over() -> Self {
-        Self { turn: Turn::Taken, held: None, begun: None, ticket: None, writes: None }
+        Self { turn: Turn::Taken, held: None, begun: None, coupon: None, writes: None }
     }
 
     /// Begins a turn with these frames, which rely on it that transactions write by default where that is given; if they do not, it is
     /// corrected.
     pub(super) fn ask(&mut self, frames: BytesMut, writes: Option<Arc<AtomicBool>>) {
         self.turn = Turn::Asked(frames);
-        (self.ticket, self.writes) = (None, writes);
+        (self.coupon, self.writes) = (None, writes);
         self.begun.get_or_insert_default().is_now(NOT_YET);
     }
 
@@ -60,8 +60,8 @@ impl Beginning {
     }
 
     /// By what the next turn is taken, where that is known.
-    pub(super) fn ticket(&self) -> Option<i64> {
-        self.ticket
+    pub(super) fn coupon(&self) -> Option<i64> {
+        self.coupon
     }
 
     /// Whether there is no turn to take.
@@ -103,7 +103,7 @@ impl Beginning {
 
     /// Takes what has come of the answers.
     pub(super) fn take(&mut self, incoming: &mut BytesMut) -> io::Result<()> {
-        let taken = self.turn.take(incoming, &mut self.ticket);
+        let taken = self.turn.take(incoming, &mut self.coupon);
         if let Err(error) = &taken
             && error
                 .get_ref()
@@ -170,7 +170,7 @@ const BEGUN: u8 = 1;
 const GONE: u8 = 2;
 
 impl Turn {
-    fn take(&mut self, incoming: &mut BytesMut, ticket: &mut Option<i64>) -> io::Result<()> {
+    fn take(&mut self, incoming: &mut BytesMut, coupon: &mut Option<i64>) -> io::Result<()> {
         let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "unexpected message");
         while !matches!(self, Self::Taken) {
             let Some(header) = Header::peek(incoming).map_err(|_| nonsense())? else { return Ok(()) };
@@ -187,8 +187,8 @@ impl Turn {
                 (Self::Sent, BackendTag::ReadyForQuery) => Self::Guarded,
                 (Self::Guarded, BackendTag::NoData) => Self::Taken,
                 // The first row is that of what takes the turn.
-                (Self::Sent, BackendTag::DataRow) if ticket.is_none() => {
-                    *ticket = Some(number(body).ok_or_else(nonsense)?);
+                (Self::Sent, BackendTag::DataRow) if coupon.is_none() => {
+                    *coupon = Some(number(body).ok_or_else(nonsense)?);
                     Self::Sent
                 }
                 // What upstream tells of settings the client knows: they are its own.

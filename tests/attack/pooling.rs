@@ -137,7 +137,7 @@ fn settings_of_one_session_do_not_hold_up_the_next() {
 }
 
 #[test]
-fn a_claim_or_ticket_to_a_turn_is_good_once_and_for_its_backend_and_session() {
+fn a_claim_or_coupon_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
     let root = bench.superuser();
     let secret = root.query("SELECT secret FROM pgusher.key", &[])[0].get::<_, Vec<u8>>(0);
@@ -156,11 +156,11 @@ fn a_claim_or_ticket_to_a_turn_is_good_once_and_for_its_backend_and_session() {
         Err(refusal) => Err(refusal.code),
     };
     let take = |(payload, signature): &(String, String)| number(&format!("SELECT pgusher.take('{payload}', '{signature}')"));
-    let with = |ticket: &str, (sid, principal, token): &(i64, PrincipalId, String)| {
-        format!("SELECT pgusher.take_next({ticket}, {sid}, {}, '{token}', '')", principal.0)
+    let with = |coupon: &str, (sid, principal, token): &(i64, PrincipalId, String)| {
+        format!("SELECT pgusher.take_next({coupon}, {sid}, {}, '{token}', '')", principal.0)
     };
-    let next = |ticket: &str, of: &(i64, PrincipalId, String)| number(&with(ticket, of));
-    // Without a turn that is known there is no ticket.
+    let next = |coupon: &str, of: &(i64, PrincipalId, String)| number(&with(coupon, of));
+    // Without a turn that is known there is no coupon.
     assert_eq!(next("0", &anas), Err("55000".to_owned()));
     let first = claim(&anas);
     let one = take(&first).unwrap();
@@ -169,11 +169,11 @@ fn a_claim_or_ticket_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
     // Neither a second time, nor by no number at all, nor after what is remembered of turns was thrown away.
     assert_eq!(take(&first), Err("28000".to_owned()));
-    for ticket in [&*one, "0", "NULL", "9223372036854775807"] {
-        assert_eq!(next(ticket, &anas), Err("28000".to_owned()));
+    for coupon in [&*one, "0", "NULL", "9223372036854775807"] {
+        assert_eq!(next(coupon, &anas), Err("28000".to_owned()));
         assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
     }
-    assert_eq!(ana.try_rows(&with(&two, &hanks)).unwrap_err().code, "55000", "a ticket of another backend");
+    assert_eq!(ana.try_rows(&with(&two, &hanks)).unwrap_err().code, "55000", "a coupon of another backend");
     // One that was refused is spent.
     assert_eq!(next(&two, &(anas.0, hanks.1, hanks.2.clone())), Err("28000".to_owned()));
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
@@ -198,15 +198,15 @@ fn no_session_can_read_or_set_what_the_next_turn_is_taken_by() {
     let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
     let ana = bench.session("ana");
     for statement in [
-        "SELECT currval('pgusher.ticket')",
-        "SELECT nextval('pgusher.ticket')",
-        "SELECT setval('pgusher.ticket', 7)",
-        "SELECT last_value FROM pgusher.ticket",
+        "SELECT currval('pgusher.coupon')",
+        "SELECT nextval('pgusher.coupon')",
+        "SELECT setval('pgusher.coupon', 7)",
+        "SELECT last_value FROM pgusher.coupon",
         "SELECT pgusher.signed('take:{}', '')",
     ] {
         ana.refused(statement, "42501");
     }
-    let known = "SELECT last_value IS NULL FROM pg_sequences WHERE schemaname = 'pgusher' AND sequencename = 'ticket'";
+    let known = "SELECT last_value IS NULL FROM pg_sequences WHERE schemaname = 'pgusher' AND sequencename = 'coupon'";
     assert_eq!(ana.rows(known).concat(), ["t"]);
     // Two turns in a row are taken by numbers that have nothing to do with each other.
     let drawn = "SELECT count(DISTINCT uuid_hash_extended(gen_random_uuid(), 0)) FROM generate_series(1, 1000)";

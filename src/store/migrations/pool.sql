@@ -7,7 +7,7 @@ DECLARE
 BEGIN
   IF pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 150000 THEN
     FOR found IN SELECT c.oid FROM pg_catalog.pg_class AS c
-      WHERE c.oid IN ('pgusher.slot'::pg_catalog.regclass, 'pgusher.ticket'::pg_catalog.regclass) AND c.relpersistence = 'p'
+      WHERE c.oid IN ('pgusher.slot'::pg_catalog.regclass, 'pgusher.coupon'::pg_catalog.regclass) AND c.relpersistence = 'p'
     LOOP
       EXECUTE pg_catalog.format('ALTER SEQUENCE %s SET UNLOGGED', found.oid::pg_catalog.regclass);
     END LOOP;
@@ -19,13 +19,13 @@ $pgusher$;
 -- good once. Returns the one for the next turn. Nothing is written, so no transaction id is taken. With a `seed`, what the session before
 -- has drawn from sequences is forgotten, its advisory locks are released, and random() begins elsewhere. Every turn runs this: names and
 -- operators are qualified, for a SET clause takes time, and nothing is signed.
-CREATE OR REPLACE FUNCTION pgusher.take_next(ticket bigint, session bigint, principal bigint, token text, seed text) RETURNS bigint
+CREATE OR REPLACE FUNCTION pgusher.take_next(coupon bigint, session bigint, principal bigint, token text, seed text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $pgusher$
 DECLARE
   number pg_catalog.int8;
   coming pg_catalog.int8 := pg_catalog.uuid_hash_extended(pg_catalog.gen_random_uuid(), 0);
 BEGIN
-  IF (ticket OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.ticket'::pg_catalog.regclass)) IS NOT TRUE THEN
+  IF (coupon OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.coupon'::pg_catalog.regclass)) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the turn is not this session''s' USING ERRCODE = '28000';
   END IF;
   IF seed OPERATOR(pg_catalog.<>) '' THEN
@@ -33,7 +33,7 @@ BEGIN
     PERFORM pg_catalog.pg_advisory_unlock_all();
     PERFORM pg_catalog.setseed(seed::pg_catalog.float8);
   END IF;
-  PERFORM pg_catalog.setval('pgusher.ticket'::pg_catalog.regclass, coming, true);
+  PERFORM pg_catalog.setval('pgusher.coupon'::pg_catalog.regclass, coming, true);
   SELECT s.sid INTO number FROM pgusher.session AS s
     WHERE s.sid OPERATOR(pg_catalog.=) session AND s.principal OPERATOR(pg_catalog.=) take_next.principal
       AND s.token OPERATOR(pg_catalog.=) take_next.token;
@@ -50,15 +50,15 @@ CREATE OR REPLACE FUNCTION pgusher.take(payload text, signature text) RETURNS bi
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
 DECLARE
   claim jsonb;
-  ticket bigint := uuid_hash_extended(gen_random_uuid(), 0);
+  coupon bigint := uuid_hash_extended(gen_random_uuid(), 0);
 BEGIN
   IF pgusher.signed('take:' || payload, signature) IS NOT TRUE THEN
     RAISE EXCEPTION 'pgusher: the claim is not signed' USING ERRCODE = '28000';
   END IF;
   claim := payload::jsonb;
   PERFORM pgusher.spend(claim);
-  PERFORM setval('pgusher.ticket'::regclass, ticket, true);
-  RETURN pgusher.take_next(ticket, (claim ->> 'session')::int8, (claim ->> 'principal')::int8, claim ->> 'token', coalesce(claim ->> 'seed', ''));
+  PERFORM setval('pgusher.coupon'::regclass, coupon, true);
+  RETURN pgusher.take_next(coupon, (claim ->> 'session')::int8, (claim ->> 'principal')::int8, claim ->> 'token', coalesce(claim ->> 'seed', ''));
 END
 $pgusher$;
 
