@@ -27,7 +27,7 @@ use crate::catalog::Temporaries;
 use crate::catalog::load::Look;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
-use crate::sql::Discard;
+use crate::sql::{Discard, Effect};
 use crate::upstream::housekeeping::{Housekeeping, RESERVED};
 use crate::upstream::{Aim, Carried, Lease, Profile, Shared, Sharing};
 
@@ -50,6 +50,8 @@ pub(super) struct Pooling {
     kept: Vec<String>,
     /// The session goes by what it has drawn from sequences.
     sequences: bool,
+    /// A statement was sent that has upstream forget, and has not said that it did.
+    forgetting: bool,
     /// The session asked at startup for what cannot be shared.
     alone: bool,
     /// Prepared statements that upstream has under the client's names.
@@ -96,6 +98,7 @@ impl Pooling {
             unsettled: false,
             kept: Vec::new(),
             sequences: false,
+            forgetting: false,
             alone: profile_keeps,
             direct: HashSet::new(),
             unnamed: None,
@@ -143,8 +146,17 @@ impl Pooling {
         }
     }
 
+    /// Upstream may have forgotten statements, or what was drawn from sequences.
+    fn may_have_forgotten(&mut self) {
+        self.unnamed = None;
+        if let Some(lease) = &mut self.lease {
+            lease.trace.may_forget();
+        }
+    }
+
     /// DISCARD has taken something away.
     pub(super) fn discarded(&mut self, discard: Discard) {
+        self.forgetting &= !matches!(discard, Discard::All | Discard::Sequences);
         match discard {
             Discard::All => {
                 self.forget_statements();
@@ -169,7 +181,10 @@ impl Pooling {
             Some(name) => {
                 self.direct.remove(name);
             }
-            None => self.forget_statements(),
+            None => {
+                self.forgetting = false;
+                self.forget_statements();
+            }
         }
     }
 
@@ -190,6 +205,10 @@ impl Session {
             let Leaves { asks, shakes, writes, sequences, sets } = part.leaves;
             let leaves = Leaves { asks: asks || code, shakes: shakes || code, writes: writes || indirect, sequences, sets };
             pooling.note(leaves, self.footing.catalog.is_forgetful());
+            if has_upstream_forget(part.rewritten.effect()) {
+                pooling.forgetting = true;
+                pooling.may_have_forgotten();
+            }
         }
     }
 
@@ -324,6 +343,12 @@ impl Session {
     pub(super) fn send_parse(&mut self, name: &str, known: Option<Arc<str>>, prepared: &Arc<Prepared>, shown: bool) -> Expected {
         let script = prepared.script().cloned();
         let sent = known.as_deref().unwrap_or(name);
+        let doubtful =
+            self.pooling.as_ref().and_then(|pooling| pooling.lease.as_ref()).is_some_and(|lease| lease.trace.is_doubtful());
+        if doubtful && known.is_some() {
+            self.exchange.link.close(sent);
+            self.expected.push_back(Expected::Close { shown: false, of: None });
+        }
         match script.as_ref().and_then(|script| script.parts.first()) {
             Some(part) => self.exchange.link.parse(sent, &part.rewritten, &prepared.types),
             None => self.exchange.link.parse_empty(sent, &prepared.types),
@@ -474,6 +499,12 @@ impl Session {
         pooling.unsettled |= there;
         there
     }
+}
+
+/// Whether a statement has upstream forget prepared statements, or what was drawn from sequences (and with that who is there): at once, and
+/// whatever becomes of its transaction.
+pub(super) fn has_upstream_forget(effect: &Effect) -> bool {
+    matches!(effect, Effect::Deallocate { name: None } | Effect::Discard(Discard::All | Discard::Sequences))
 }
 
 /// What settings are, but for the application's name, by which nothing is read.

@@ -11,7 +11,7 @@ use super::script::{Outline, Script};
 use super::state::State;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
-use crate::sql::{Effect, Parsed};
+use crate::sql::{Discard, Effect, Parsed};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::wire::backend::{Status, write_empty_query, write_ready};
 use crate::wire::frontend;
@@ -238,6 +238,9 @@ impl Session {
     /// Notes what is about to be touched.
     pub(super) fn touch(&mut self, script: &Script) {
         self.will_leave(script);
+        // An error of it would not say whether the connection still knows who is there.
+        self.detached |=
+            script.parts.iter().any(|part| matches!(part.rewritten.effect(), Effect::Discard(Discard::All | Discard::Sequences)));
         let touched = script.touched();
         self.touched.filtered |= touched.filtered;
         self.touched.masked |= touched.masked;

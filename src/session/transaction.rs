@@ -222,7 +222,7 @@ impl Session {
         if std::mem::take(&mut self.unpublished) {
             self.publish().await;
         }
-        if self.detached && self.expected.is_empty() {
+        if self.detached && self.expected.is_empty() && status != Status::Failed {
             self.attach_again().await?;
         }
         write_ready(&mut self.exchange.outbox, status);

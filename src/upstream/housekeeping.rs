@@ -244,7 +244,8 @@ impl Kept {
 
 /// Writes what begins a session's turn on a connection: the steps in one transaction, and behind its Sync what fails unless they all
 /// went well. A statement that is prepared at their end, and closed at their beginning, is described there: an error skips to the Sync, and
-/// so leaves nothing to describe; and then what comes behind is skipped, too. `kept`: what is prepared already, and then what will be.
+/// so leaves nothing to describe; and then what comes behind is skipped, too. (That the transaction is committed is not told by that; nothing is
+/// written in it that could fail then.) `kept`: what is prepared already, and then what will be.
 pub(super) fn write_turn(out: &mut BytesMut, steps: &[Housekeeping<'_>], kept: &mut Kept) {
     out.put_slice(&FRAME.0);
     for step in steps {

@@ -152,6 +152,12 @@ impl Link {
         self.beginning.is_asked()
     }
 
+    /// What begins the turn of which nothing was sent yet.
+    #[cfg(test)]
+    pub(super) fn turn_to_begin(&self) -> &[u8] {
+        self.beginning.frames()
+    }
+
     /// Forgets a turn of which nothing was sent yet; says whether there was one.
     pub(super) fn forget_turn(&mut self) -> bool {
         let asked = self.has_turn_to_begin();

@@ -442,6 +442,27 @@ impl Sharing {
     }
 }
 
+#[cfg(test)]
+impl Shared {
+    /// A connection that there is none of.
+    pub(super) fn nobodys() -> Self {
+        let lease = Lease {
+            process_id: 1,
+            secret_key: Bytes::new(),
+            parameters: Arc::default(),
+            path: "".into(),
+            writes: Arc::new(true.into()),
+            trace: Trace::default(),
+            profile: Profile::default(),
+            used: false,
+            holding: None,
+            left_at: Instant::now(),
+            permit: Permit::shared(Place(None)),
+        };
+        Self { link: Link::parked(), lease: Box::new(lease) }
+    }
+}
+
 impl Shared {
     /// For the thread of whoever has it now.
     fn here(mut self: Box<Self>) -> Result<Box<Self>, UpstreamError> {

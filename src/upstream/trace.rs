@@ -36,6 +36,8 @@ pub struct Trace {
     /// The settings that were set on it.
     pub applied: Carried,
     statements: HashMap<Arc<str>, u64>,
+    /// Others than those may be prepared as well.
+    doubtful: bool,
     uses: u64,
 }
 
@@ -95,10 +97,22 @@ impl Trace {
         self.kept = Kept::default();
     }
 
+    /// Upstream is about to forget prepared statements, or what was drawn from sequences. An error would not say whether it has: it forgets
+    /// at once, and a transaction that fails brings nothing back.
+    pub fn may_forget(&mut self) {
+        self.forget_statements();
+        (self.doubtful, self.shaken) = (true, true);
+    }
+
+    /// Whether statements may be prepared that it is not known of.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
     /// Whether no session has left anything.
     fn is_clean(&self) -> bool {
-        let Self { attached, taken, kept, wrote, shaken, spoiled: _, applied, statements, uses: _ } = self;
-        let prepared = *kept != Kept::default() || !statements.is_empty();
+        let Self { attached, taken, kept, wrote, shaken, spoiled: _, applied, statements, doubtful, uses: _ } = self;
+        let prepared = *doubtful || *kept != Kept::default() || !statements.is_empty();
         !(attached.is_some() || *taken || prepared || *wrote || *shaken) && applied.is_empty()
     }
 
@@ -183,7 +197,8 @@ impl Shared {
     pub fn pass_at_once(&mut self, next: Next<'_>, key: &SigningKey) -> bool {
         let trace = &self.lease.trace;
         let same = trace.attached == Some(next.slot);
-        if same && trace.applied == *next.carried {
+        // A turn that is not yet begun is prepared again: what it is signed with is not good for long.
+        if same && trace.applied == *next.carried && !self.link.has_turn_to_begin() {
             return true;
         }
         if trace.shaken && !same {
@@ -250,6 +265,28 @@ const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_tra
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turn_that_waits_to_begin_is_signed_anew_when_it_is_asked_for_again() {
+        let mut shared = Shared::nobodys();
+        let (key, carried) = (SigningKey::new(b"key"), Carried::default());
+        let next = Next { slot: 7, principal: PrincipalId(1), token: "t", carried: &carried };
+        assert!(shared.pass_at_once(next, &key));
+        let first = shared.link.turn_to_begin().to_vec();
+        assert!(shared.pass_at_once(next, &key));
+        let second = shared.link.turn_to_begin();
+        assert!(!first.is_empty() && !second.is_empty() && first != second);
+    }
+
+    #[test]
+    fn what_upstream_may_have_forgotten_is_not_counted_on() {
+        let mut trace = Trace::default();
+        trace.prepared("a".into());
+        trace.may_forget();
+        assert!(!trace.has("a") && trace.is_doubtful() && trace.shaken && !trace.is_clean());
+        trace.discarded();
+        assert!(!trace.is_doubtful() && !trace.shaken);
+    }
 
     #[test]
     fn the_statement_that_was_not_used_for_the_longest_time_gives_way() {

@@ -54,6 +54,14 @@ impl Beginning {
         self.begun.get_or_insert_default().is_now(NOT_YET);
     }
 
+    #[cfg(test)]
+    pub(super) fn frames(&self) -> &[u8] {
+        match &self.turn {
+            Turn::Asked(frames) => frames,
+            Turn::Sent | Turn::Guarded | Turn::Taken => &[],
+        }
+    }
+
     /// Whether nothing of a turn was sent yet.
     pub(super) fn is_asked(&self) -> bool {
         matches!(self.turn, Turn::Asked(_))

@@ -213,6 +213,111 @@ fn no_session_can_read_or_set_what_the_next_turn_is_taken_by() {
     assert_eq!(ana.one(drawn), "1000");
 }
 
+/// A statement fails when its transaction is committed.
+const FAILS_LATE: &str = "CREATE TEMP TABLE late (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)";
+
+#[test]
+fn who_has_upstream_forget_and_fails_ends_nobody_s_session() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (ana, hana) = (shop.ana(), shop.hana());
+    let both = || {
+        for _ in 0..3 {
+            assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
+            assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+        }
+    };
+    both();
+    for forgets in ["DEALLOCATE ALL", "DISCARD SEQUENCES"] {
+        for _ in 0..2 {
+            ana.run(FAILS_LATE);
+            ana.refused(&format!("INSERT INTO late VALUES (1), (1); {forgets}"), "23505");
+            assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+            ana.run("DROP TABLE late");
+            both();
+        }
+    }
+    // In a block that fails, and that is ended then.
+    ana.run(FAILS_LATE);
+    ana.run("BEGIN; INSERT INTO late VALUES (1), (1); DEALLOCATE ALL");
+    ana.run("DISCARD SEQUENCES");
+    ana.refused("SELECT 1/0", "22012");
+    ana.refused("DISCARD SEQUENCES", "25P02");
+    ana.run("ROLLBACK");
+    assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+    ana.run("DROP TABLE late");
+    both();
+}
+
+#[test]
+fn a_batch_that_has_upstream_forget_and_fails_ends_nobody_s_session() {
+    use crate::harness::frame::{bind, execute, parse, query};
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (hana, mut raw) = (shop.hana(), shop.raw("ana@example.com"));
+    assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
+    raw.send(&[query(FAILS_LATE)]);
+    raw.until_ready();
+    raw.send(&[parse("", "INSERT INTO late VALUES (1), (1)"), bind("", "", &[], 0), execute("", 0), query("DISCARD SEQUENCES")]);
+    let refused = raw.until_ready().into_iter().find(|frame| frame.tag == 'E').expect("an error");
+    assert_eq!(refused.refusal().code, "23505");
+    raw.send(&[query("SELECT current_user()")]);
+    assert_eq!(raw.tags(), "TDCZI");
+    raw.send(&[query("DROP TABLE late")]);
+    assert_eq!(raw.tags(), "CZI");
+    assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
+}
+
+#[test]
+fn statements_that_upstream_forgot_in_a_transaction_that_failed_are_prepared_again() {
+    use crate::harness::frame::{bind, execute, parse, query, sync};
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (mut raw, mut other) = (shop.raw("ana@example.com"), shop.raw("ana@example.com"));
+    other.send(&[parse("s", "SELECT 41"), bind("", "s", &[], 0), execute("", 0), sync()]);
+    assert_eq!(other.tags(), "12DCZI");
+    raw.send(&[query(FAILS_LATE)]);
+    raw.until_ready();
+    for poison in ["INSERT INTO late VALUES (1), (1); DEALLOCATE ALL", "SELECT 1/0; DEALLOCATE ALL"] {
+        raw.send(&[query(poison)]);
+        raw.until_ready();
+        raw.send(&[parse("", "SELECT 41"), bind("", "", &[], 0), execute("", 0), sync()]);
+        assert_eq!(raw.tags(), "12DCZI", "{poison}");
+        raw.send(&[parse("mine", "SELECT 41"), bind("", "mine", &[], 0), execute("", 0), sync()]);
+        assert_eq!(raw.tags(), "12DCZI", "{poison}");
+        raw.send(&[query("DEALLOCATE mine")]);
+        assert_eq!(raw.tags(), "CZI");
+    }
+    raw.send(&[query("DROP TABLE late")]);
+    assert_eq!(raw.tags(), "CZI");
+    other.send(&[bind("", "s", &[], 0), execute("", 0), sync()]);
+    assert_eq!(other.tags(), "2DCZI");
+}
+
+#[test]
+fn a_discard_all_that_is_canceled_half_way_ends_nobody_s_session() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (ana, hana) = (shop.ana(), shop.hana());
+    for _ in 0..2 {
+        assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
+        ana.run("CREATE TEMP TABLE held (a int)");
+        // Prepared statements are forgotten before temporary tables, which wait here for who looks at them.
+        let truth = shop.truth();
+        let schema = truth.one("SELECT relnamespace::regnamespace FROM pg_class WHERE relname = 'held'");
+        truth.run(&format!("BEGIN; LOCK TABLE {schema}.held IN ACCESS SHARE MODE"));
+        let stopper = ana.canceller();
+        std::thread::scope(|scope| {
+            let discarding = scope.spawn(|| ana.try_rows("DISCARD ALL"));
+            let waits =
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = (SELECT oid FROM pg_class WHERE relname = 'held')";
+            until("DISCARD ALL to wait", || (shop.truth().one(waits) == "1").then_some(()));
+            stopper();
+            assert_eq!(discarding.join().unwrap().unwrap_err().code, "57014");
+        });
+        truth.run("ROLLBACK");
+        assert_eq!(ana.one("SELECT current_user"), "ana@example.com");
+        ana.run("DROP TABLE held");
+        assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
+    }
+}
+
 /// What the application made upstream: a function that leaves things behind, and one that says it is immutable and asks who is there,
 /// both behind views.
 const BEHIND_VIEWS: &str = "

@@ -101,6 +101,12 @@ impl Session {
         if pooling.lease.is_none() || !self.is_between() {
             return Ok(false);
         }
+        if let Some(pooling) = &mut self.pooling
+            && std::mem::take(&mut pooling.forgetting)
+        {
+            // It failed, or was never sent.
+            pooling.may_have_forgotten();
+        }
         let Some(pooling) = &self.pooling else { return Ok(false) };
         if pooling.unsettled || self.path.uncertain() {
             Box::pin(self.settle_up()).await?;
