@@ -43,6 +43,7 @@ mod swaps;
 mod temporary;
 mod ties;
 mod tools;
+mod turns;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};
