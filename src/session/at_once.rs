@@ -1,8 +1,8 @@
-//! Messages of the extended protocol for which nothing has to be waited.
+//! Messages for which nothing has to be waited.
 //!
-//! A prepared statement that is run again is three or four of them. They are handled on the spot, without a future for each, which would be moved
-//! several times and costs more than the handling. Whatever is not certain to be such a message is left to [`super::extended`], as if it had
-//! not been looked at: nothing is refused here.
+//! A prepared statement that is run again is three or four of them, a text of a shape that is known is one. They are handled on the spot, without a
+//! future for each, which would be moved several times and costs more than the handling. Whatever is not certain to be such a message is left to
+//! [`super::extended`] and [`super::simple`], as if it had not been looked at: nothing is refused here.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ impl Session {
             FrontendTag::Describe => self.describe_at_once(body),
             FrontendTag::Execute => self.execute_at_once(body),
             FrontendTag::Sync => self.sync_at_once(),
-            FrontendTag::Query
-            | FrontendTag::Parse
+            FrontendTag::Query => self.query_at_once(body),
+            FrontendTag::Parse
             | FrontendTag::Close
             | FrontendTag::Flush
             | FrontendTag::CopyData
@@ -38,6 +38,19 @@ impl Session {
             | FrontendTag::Password
             | FrontendTag::Terminate => false,
         }
+    }
+
+    /// Of a text that was analysed before, or one that differs in literals only.
+    fn query_at_once(&mut self, body: &[u8]) -> bool {
+        let Ok(text) = frontend::query(body) else { return false };
+        if !matches!(self.state, State::Ready) || !self.expected.is_empty() || !self.is_ready() {
+            return false;
+        }
+        let Some(script) = self.known(text) else { return false };
+        let started = self.moment();
+        self.names.forget("");
+        self.send_together(script, started);
+        true
     }
 
     fn bind_at_once(&mut self, body: &[u8]) -> bool {

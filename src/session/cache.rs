@@ -27,12 +27,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use reading::{OVERHEAD, Pattern, Reading};
+pub(super) use reading::Pattern;
+use reading::{OVERHEAD, Reading};
 use shard::{Key, Shard, Slot};
 
 use super::script::{Ground, LONG, Outline, Script, outline};
 use crate::catalog::Footing;
 use crate::error::session::Refusal;
+use crate::policy::Subject;
 use crate::sql::{Limits, SessionObjects, Shape};
 
 /// What a session was told: scripts by their client's text.
@@ -41,6 +43,8 @@ pub(super) struct Cache {
     scripts: HashMap<Arc<str>, Arc<Script>>,
     /// A bit for each text that was met, by its hash: what comes once need not be kept. Where two share a bit, one is kept too early.
     met: u64,
+    /// What is known of the shapes that came last, in any order.
+    patterns: Vec<Arc<Pattern>>,
 }
 
 impl Cache {
@@ -49,9 +53,18 @@ impl Cache {
         self.scripts.get(text)
     }
 
+    /// The analysis of a text of a shape that came of late, decided on anew.
+    pub(super) fn fill(&self, text: &str, footing: &Footing, subject: &Subject) -> Option<Arc<Script>> {
+        self.patterns.iter().find_map(|pattern| pattern.script(text, footing, subject))
+    }
+
     /// Keeps an analysis that may be used again, if its text came again; until then it is found among those of all sessions.
     pub(super) fn keep(&mut self, script: &Arc<Script>) {
-        if !script.repeatable() || script.filled {
+        if let Some(pattern) = &script.pattern {
+            self.keep_pattern(pattern);
+            return;
+        }
+        if !script.repeatable() {
             return;
         }
         let bit = 1 << (self.scripts.hasher().hash_one(&*script.text) % u64::from(u64::BITS));
@@ -66,13 +79,27 @@ impl Cache {
         self.scripts.insert(script.text.clone(), script.clone());
     }
 
+    fn keep_pattern(&mut self, pattern: &Arc<Pattern>) {
+        if self.patterns.iter().any(|known| Arc::ptr_eq(known, pattern)) {
+            return;
+        }
+        if self.patterns.len() >= RECENT {
+            self.patterns.remove(0);
+        }
+        self.patterns.push(pattern.clone());
+    }
+
     /// The ground has changed.
     pub(super) fn clear(&mut self) {
         self.scripts.clear();
+        self.patterns = Vec::new();
     }
 }
 
 const MOST: usize = 256;
+
+/// So many shapes: each is compared with a text that comes, up to where they differ.
+const RECENT: usize = 8;
 
 /// How much may be kept for all sessions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +197,11 @@ impl Readings {
     /// A session knew a text itself.
     pub(super) fn remembered(&self) {
         self.remembered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A session knew a text's shape itself.
+    pub(super) fn filled(&self) {
+        self.filled.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Analyses a text, or finds it analysed. `published`: the footing that holds for everybody, where there is one.

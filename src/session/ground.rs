@@ -230,17 +230,22 @@ impl Session {
         Ground { footing: self.footing.clone(), subject: self.subject.clone(), path: self.path.current().clone() }
     }
 
-    /// A text that was analysed on this ground before. Nothing in flight may change it.
+    /// A text that was analysed on this ground before, or one that differs in literals only. Nothing in flight may change it.
     pub(super) fn known(&mut self, text: &str) -> Option<Arc<Script>> {
         if self.cache_epoch != self.epoch {
             self.cache.clear();
             self.cache_epoch = self.epoch;
         }
-        let known = self.cache.find(text).cloned();
-        if known.is_some() {
+        if let Some(known) = self.cache.find(text) {
             self.environment.readings.remembered();
+            return Some(known.clone());
         }
-        known
+        if text.len() > LONG.min(self.environment.limits.statement_bytes) {
+            return None;
+        }
+        let filled = self.cache.fill(text, &self.footing, &self.subject)?;
+        self.environment.readings.filled();
+        Some(filled)
     }
 
     /// Analyses a text; [`Session::stand`] comes first.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use super::cache::Pattern;
 use super::leaves::{Behind, Leaves};
 use crate::catalog::{Footing, SearchPath};
 use crate::error::session::Refusal;
@@ -22,8 +23,8 @@ pub(super) struct Script {
     pub(super) text: Arc<str>,
     /// In order; at least one.
     pub(super) parts: Vec<Part>,
-    /// Made of what is known of its shape: texts of that come with ever other literals.
-    pub(super) filled: bool,
+    /// What is known of its shape, where it was made of that: texts of that come with ever other literals.
+    pub(super) pattern: Option<Arc<Pattern>>,
 }
 
 /// One statement of a script.
@@ -65,12 +66,12 @@ impl Script {
             part.start = start;
             start += part.rewritten.text().len() + JOINT.len();
         }
-        Arc::new(Self { text, parts, filled: false })
+        Arc::new(Self { text, parts, pattern: None })
     }
 
     /// A statement that was made of what is known of its shape.
-    pub(super) fn filled(text: Arc<str>, part: Part) -> Arc<Self> {
-        Arc::new(Self { text, parts: vec![part], filled: true })
+    pub(super) fn filled(text: Arc<str>, part: Part, pattern: Arc<Pattern>) -> Arc<Self> {
+        Arc::new(Self { text, parts: vec![part], pattern: Some(pattern) })
     }
 
     /// What any statement of it touches.
@@ -143,15 +144,15 @@ pub(super) fn outline(text: &Arc<str>, ground: &Ground, objects: &dyn SessionObj
 pub(super) fn analyse(parsed: Parsed, ground: &Ground, objects: &dyn SessionObjects) -> Result<Part, Refusal> {
     let (text, offset) = (parsed.text().clone(), parsed.offset());
     let resolved = sql::resolve(parsed, &ground.footing, &ground.path, &ground.subject, objects)?;
-    let rewritten = decide(Arc::new(sql::analysis(resolved)), ground)?;
+    let rewritten = decide(Arc::new(sql::analysis(resolved)), &ground.footing, &ground.subject)?;
     reserve(rewritten.effect())?;
     let shakes = shakes(&rewritten) || ground.footing.catalog.temporaries().has_functions();
     Ok(Part::new(text, offset, rewritten, shakes, Behind::new(&ground.footing)))
 }
 
 /// Decides on a statement that was analysed on the same footing and path.
-pub(super) fn decide(analysis: Arc<Analysis>, ground: &Ground) -> Result<Rewritten, Refusal> {
-    let permitted = sql::authorize(analysis, &ground.footing, &ground.subject)?;
+pub(super) fn decide(analysis: Arc<Analysis>, footing: &Footing, subject: &Subject) -> Result<Rewritten, Refusal> {
+    let permitted = sql::authorize(analysis, footing, subject)?;
     Ok(sql::rewrite(permitted)?)
 }
 
@@ -220,19 +221,20 @@ pub(super) fn changes_meaning(effect: &Effect) -> bool {
 /// Whether a statement cannot be sent as a part of a Query.
 pub(super) fn stands_alone(effect: &Effect) -> bool {
     match effect {
-        // What PREPARE makes is remembered by its script.
+        // What PREPARE makes is remembered by its script; what DEALLOCATE names is brought to its connection first.
         Effect::CopyInGoverned(_)
         | Effect::AsOwner(_)
         | Effect::Prepare { .. }
         | Effect::Execute { .. }
         | Effect::Fetch { .. }
+        | Effect::Deallocate { name: Some(_) }
         | Effect::Discard(_) => true,
         Effect::None
         | Effect::Transaction(_)
         | Effect::Set { .. }
         | Effect::Reset { .. }
         | Effect::Show { .. }
-        | Effect::Deallocate { .. }
+        | Effect::Deallocate { name: None }
         | Effect::Declare { .. }
         | Effect::Close { .. }
         | Effect::CopyOut

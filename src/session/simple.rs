@@ -96,7 +96,7 @@ impl Session {
         }
     }
 
-    fn send_together(&mut self, script: Arc<Script>, started: Instant) {
+    pub(super) fn send_together(&mut self, script: Arc<Script>, started: Instant) {
         self.touch(&script);
         self.unnamed_gone();
         self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));

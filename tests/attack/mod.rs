@@ -32,6 +32,7 @@ mod predicates;
 mod printers;
 mod rights;
 mod scopes;
+mod shapes;
 mod sharing;
 mod side_doors;
 mod standing;

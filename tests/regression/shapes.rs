@@ -64,7 +64,9 @@ impl Filled {
         self.templates += 1;
         for round in 0..ROUNDS {
             let other = varied(text, round);
-            let Some(filled) = Shape::of(&other).and_then(|shape| template.fill(&other, &shape)) else { continue };
+            let filled = Shape::of(&other).and_then(|shape| template.fill(&other, &shape));
+            assert_eq!(template.fill_if_alike(&other), filled, "{text}\n{other}");
+            let Some(filled) = filled else { continue };
             if !filled.suits(footing, subject) {
                 continue;
             }

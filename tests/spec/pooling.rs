@@ -118,6 +118,19 @@ sharing_tests! {
         assert_eq!(bob.one("SELECT 1"), "1");
     }
 
+    fn sql_gives_up_statements_of_the_protocol_again_and_again(shop: 1) {
+        let (mut raw, bob) = (shop.raw("ana@example.com"), shop.bob());
+        for text in ["DEALLOCATE s", "SELECT 1; DEALLOCATE s"] {
+            for _ in 0..4 {
+                assert_eq!(tags(&mut raw, &[parse("s", "SELECT 1"), sync()]), "1ZI");
+                assert_eq!(bob.one("SELECT 1"), "1");
+                let answer = tags(&mut raw, &[query(text)]);
+                assert!(matches!(answer.as_str(), "CZI" | "TDCCZI"), "{text}: {answer}");
+                assert_eq!(bob.one("SELECT 1"), "1");
+            }
+        }
+    }
+
     fn what_is_pipelined_takes_one_turn(shop: 1) {
         let (mut raw, bob) = (shop.raw("ana@example.com"), shop.bob());
         let one = [parse("", "SELECT 1"), bind("", "", &[], 0), execute("", 0), sync()];

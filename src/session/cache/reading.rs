@@ -63,7 +63,7 @@ impl Reading {
     pub(super) fn outline(&self, ground: &Ground, limits: &Limits) -> Result<Outline, Refusal> {
         let mut parts = Vec::with_capacity(self.parts.len());
         for Read { text, offset, shakes, analysis, behind } in &self.parts {
-            match decide(analysis.clone(), ground) {
+            match decide(analysis.clone(), &ground.footing, &ground.subject) {
                 Ok(rewritten) => parts.push(Part::new(text.clone(), *offset, rewritten, *shakes, behind.clone())),
                 Err(_) if *offset > 0 => return Ok(Outline::OneByOne(sql::parse(&self.text, limits)?)),
                 Err(refusal) => return Err(refusal),
@@ -75,7 +75,7 @@ impl Reading {
 
 /// Texts of one shape.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(in crate::session) struct Pattern {
     pub(super) template: Template,
     /// So many bytes stand behind the statement.
     tail: usize,
@@ -85,13 +85,31 @@ pub(super) struct Pattern {
 
 impl Pattern {
     /// What [`outline`] would say of a text, where this is of its shape and suits the session.
-    pub(super) fn outline(&self, text: &Arc<str>, shape: &Shape, ground: &Ground) -> Option<Result<Outline, Refusal>> {
-        let analysis = self.template.fill(text, shape).filter(|found| found.suits(&ground.footing, &ground.subject))?;
+    pub(super) fn outline(self: &Arc<Self>, text: &Arc<str>, shape: &Shape, ground: &Ground) -> Option<Result<Outline, Refusal>> {
+        let filled = self.decide(self.template.fill(text, shape)?, text, &ground.footing, &ground.subject)?;
+        Some(filled.map(Outline::Together))
+    }
+
+    /// The script of a text, where this is of its shape, suits the session, and the text is permitted.
+    pub(in crate::session) fn script(self: &Arc<Self>, text: &str, footing: &Footing, subject: &Subject) -> Option<Arc<Script>> {
+        self.decide(self.template.fill_if_alike(text)?, &Arc::from(text), footing, subject)?.ok()
+    }
+
+    fn decide(
+        self: &Arc<Self>,
+        analysis: Analysis,
+        text: &Arc<str>,
+        footing: &Footing,
+        subject: &Subject,
+    ) -> Option<Result<Arc<Script>, Refusal>> {
+        if !analysis.suits(footing, subject) {
+            return None;
+        }
         let statement = text.get(..text.len().checked_sub(self.tail)?)?;
         let statement = if self.tail == 0 { text.clone() } else { Arc::from(statement) };
-        let decided = decide(Arc::new(analysis), ground);
         let part = |rewritten| Part::new(statement, 0, rewritten, self.shakes, self.behind.clone());
-        Some(decided.map(|rewritten| Outline::Together(Script::filled(text.clone(), part(rewritten)))))
+        let decided = decide(Arc::new(analysis), footing, subject);
+        Some(decided.map(|rewritten| Script::filled(text.clone(), part(rewritten), self.clone())))
     }
 }
 

@@ -249,6 +249,45 @@ fn a_number_that_is_seen_says_nothing_of_another() {
     assert!(readings.figures().filled > 0);
 }
 
+/// What a session knows of shapes, it knows of the shapes only: permission and sight are asked of each text and of whoever asks.
+#[test]
+fn a_session_fills_in_what_is_permitted_and_seen() {
+    let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
+    let alice = ground(&footing, alice(), &["public"]);
+    let (mut cache, limits) = (Cache::default(), Limits::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let orders = |id: u32| format!("SELECT id FROM orders WHERE id = {id}");
+    let relation = |number: u32| format!("SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = '{number}'");
+    let numbers = [fixture::ORDERS, fixture::CUSTOMERS, 104, fixture::EMPLOYEES, 7, 9];
+    for text in [orders(1), orders(2), orders(3)].into_iter().chain(numbers.map(relation)) {
+        let text = Arc::from(text);
+        let asked = readings.outline(&text, &alice, Some(&footing), &Held, &limits);
+        let Ok(Outline::Together(script)) = runtime.block_on(asked) else { panic!("it is allowed") };
+        cache.keep(&script);
+    }
+    let sent = |cache: &Cache, text: &str, subject: &Subject| {
+        cache.fill(text, &footing, subject).map(|script| (script.text.to_string(), script.parts[0].rewritten.text().to_string()))
+    };
+    let (his, hers) = (olga(), &alice.subject);
+    let whole = |text: &str| Some((text.to_owned(), ask(&readings, text, &alice, None).unwrap()));
+    assert_eq!(sent(&cache, &orders(77), hers), whole(&orders(77)));
+    assert_eq!(sent(&cache, &orders(77), &his), None, "a decision is made for each");
+    let filled = numbers.map(|number| sent(&cache, &relation(number), hers));
+    for (number, filled) in numbers.into_iter().zip(&filled) {
+        assert!(filled.is_none() || *filled == whole(&relation(number)), "{number}: {filled:?}");
+    }
+    assert!(filled.iter().any(Option::is_some));
+    for text in [
+        "SELECT id FROM orders WHERE id = 1 OR id = 2",
+        "SELECT id FROM orders WHERE id = 'a'",
+        "SELECT id FROM orders WHERE id = -1",
+    ] {
+        assert_eq!(sent(&cache, text, hers), None, "{text}");
+    }
+    cache.clear();
+    assert_eq!(sent(&cache, &orders(77), hers), None);
+}
+
 /// A GRANT to somebody does not make everybody's statements new.
 #[test]
 fn what_is_known_outlives_a_grant_and_nothing_else() {

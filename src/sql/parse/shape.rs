@@ -95,6 +95,49 @@ impl Shape {
     }
 }
 
+/// The literals of a text that has the shape with this skeleton; what [`Shape::of`] would say, without reading the text by tokens.
+///
+/// Up to its first literal such a text is the one that the skeleton was made of, byte for byte, so the scanner would come to the literal in the same
+/// state. There it would read a token of the same kind, which ends where the one of the skeleton did: the byte behind is the same, and is none that
+/// melts into it. So it goes on with what stands behind.
+pub(in crate::sql) fn literals_as_in(skeleton: &str, text: &str) -> Option<Vec<Literal>> {
+    let (skeleton, bytes) = (skeleton.as_bytes(), text.as_bytes());
+    let mut literals = Vec::new();
+    let (mut from, mut start) = (0, 0);
+    loop {
+        let (left, given) = (&skeleton[from..], &bytes[start..]);
+        let alike = left.iter().zip(given).take_while(|(one, other)| one == other && **one != MARK).count();
+        (from, start) = (from + alike, start + alike);
+        if from == skeleton.len() && start == bytes.len() {
+            return (!literals.is_empty()).then_some(literals);
+        }
+        let [MARK, mark, ..] = skeleton[from..] else { return None };
+        let end = start + token_length(&bytes[start..], mark)?;
+        let (kind, spelling) = (if mark == NUMBER { TokenKind::Number } else { TokenKind::Text }, text.get(start..end)?);
+        // What holds a mark has no shape.
+        let class =
+            class(kind, spelling).filter(|class| class.mark() == char::from(mark) && !spelling.as_bytes().contains(&MARK))?;
+        literals.push(Literal { range: start..end, class });
+        (from, start) = (from + 2, end);
+    }
+}
+
+/// How long the token is that such a literal would be.
+fn token_length(bytes: &[u8], mark: u8) -> Option<usize> {
+    if mark == NUMBER {
+        return Some(bytes.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    }
+    // A quote, up to the next one that is not doubled.
+    let mut at = bytes.starts_with(b"'").then_some(1)?;
+    loop {
+        at += bytes.get(at..)?.iter().position(|byte| *byte == b'\'')? + 1;
+        if bytes.get(at) != Some(&b'\'') {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
 fn skeleton(text: &str, literals: &[Literal]) -> String {
     let mut skeleton = String::with_capacity(text.len() + 2 * literals.len());
     let mut from = 0;
@@ -114,18 +157,20 @@ fn literal(text: &str, token: &Token) -> Option<Literal> {
     if (token.start > 0 && melts(byte(token.start - 1))) || melts(byte(token.end)) {
         return None;
     }
-    let spelling = token.spelling(text);
-    let class = if token.kind == TokenKind::Number {
-        let whole = spelling.len() <= 9 && spelling.bytes().all(|b| b.is_ascii_digit());
-        whole.then_some(Class::Number)?
-    } else {
-        let inner = within(spelling)?;
-        match inner.bytes().all(|b| b.is_ascii_digit()) {
-            true => (!inner.starts_with('0') && inner.parse::<u32>().is_ok()).then_some(Class::Digits)?,
-            false => Class::Text,
-        }
-    };
-    Some(Literal { range: token.range(), class })
+    Some(Literal { range: token.range(), class: class(token.kind, token.spelling(text))? })
+}
+
+/// What a token is that nothing melts into.
+fn class(kind: TokenKind, spelling: &str) -> Option<Class> {
+    if kind == TokenKind::Number {
+        let whole = (1..=9).contains(&spelling.len()) && spelling.bytes().all(|b| b.is_ascii_digit());
+        return whole.then_some(Class::Number);
+    }
+    let inner = within(spelling)?;
+    match inner.bytes().all(|b| b.is_ascii_digit()) {
+        true => (!inner.starts_with('0') && inner.parse::<u32>().is_ok()).then_some(Class::Digits),
+        false => Some(Class::Text),
+    }
 }
 
 /// What stands between the quotes, where every quote in it is doubled.
@@ -150,6 +195,9 @@ const STARTS: [&str; 5] = ["select", "insert", "update", "delete", "with"];
 
 const MARK: u8 = 1;
 
+/// The mark of a [`Class::Number`].
+const NUMBER: u8 = b'n';
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +220,53 @@ mod tests {
         {
             assert_ne!(of(one), of(other));
         }
+    }
+
+    #[test]
+    fn a_text_has_a_skeleton_just_where_it_is_read_to_have_it() {
+        let pieces = "SELECT ~select~ ~\n~1~12~9999999999~'a'~'16389'~''~'it''s'~'~\"~--~/*~*/~-~.~,~;~$~$$~$1~E~e5~n~d~t~\u{1}~\u{1}n~\u{1}t~x~_~é~'é'\
+                      ~::int~0~'007'~U&~(~)~\\~=";
+        let pieces: Vec<&str> = pieces.split('~').collect();
+        let mut seed: u64 = 0x2545_F491_4F6C_DD1D;
+        let mut random = |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        let mut texts: Vec<String> = (0..4_000)
+            .map(|_| std::iter::once("SELECT ").chain((0..random(9)).map(|_| pieces[random(pieces.len())])).collect())
+            .collect();
+        // Such texts with something else in the place of their literals, and in the place of anything.
+        for _ in 0..6_000 {
+            let text = &texts[random(texts.len())];
+            let mut changed = String::new();
+            let mut from = 0;
+            for Literal { range, .. } in Shape::of(text).map(|shape| shape.literals).unwrap_or_default() {
+                changed.push_str(&text[from..range.start]);
+                (0..=random(2)).for_each(|_| changed.push_str(pieces[random(pieces.len())]));
+                from = range.end;
+            }
+            changed.push_str(&text[from..]);
+            texts.push(changed);
+        }
+        for _ in 0..4_000 {
+            let text = &texts[random(texts.len())];
+            let cuts: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+            let (one, other) = (cuts[random(cuts.len())], cuts[random(cuts.len())]);
+            texts.push([&text[..one.min(other)], pieces[random(pieces.len())], &text[one.max(other)..]].concat());
+        }
+        let shapes: Vec<Option<Shape>> = texts.iter().map(|text| Shape::of(text)).collect();
+        let (mut same, mut different) = (0, 0);
+        for shape in shapes.iter().flatten() {
+            for (text, other) in texts.iter().zip(&shapes) {
+                let read = other.as_ref().filter(|found| found.skeleton() == shape.skeleton()).map(|found| found.literals.clone());
+                let found = literals_as_in(shape.skeleton(), text);
+                assert_eq!(found, read, "{text:?} by {:?}", shape.skeleton());
+                if found.is_some() { same += 1 } else { different += 1 }
+            }
+        }
+        assert!(same > 2_000 && different > 1_000_000, "{same} {different}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::mentions::Mentions;
 use super::splice::Shift;
 use super::{Analysis, Sent, analysis};
 use crate::catalog::{Footing, SearchPath};
-use crate::sql::parse::shape::{Class, Literal, Shape, value};
+use crate::sql::parse::shape::{Class, Literal, Shape, literals_as_in, value};
 use crate::sql::parse::tree::depth_within;
 use crate::sql::parse::{Limits, StatementKind, only, parse};
 use crate::sql::resolve::asked::{Onlooker, Seen};
@@ -97,10 +97,19 @@ impl Template {
 
     /// The analysis of another text of the shape, for whom it suits.
     pub fn fill(&self, text: &str, shape: &Shape) -> Option<Analysis> {
-        if *self.skeleton != *shape.skeleton() || shape.literals.len() != self.slots.len() {
+        (*self.skeleton == *shape.skeleton()).then(|| self.filled(text, &shape.literals))?
+    }
+
+    /// The same of any text: `None` where it is not of the shape.
+    pub fn fill_if_alike(&self, text: &str) -> Option<Analysis> {
+        self.filled(text, &literals_as_in(&self.skeleton, text)?)
+    }
+
+    fn filled(&self, text: &str, literals: &[Literal]) -> Option<Analysis> {
+        if literals.len() != self.slots.len() {
             return None;
         }
-        let given = || self.slots.iter().zip(&shape.literals).map(|(slot, literal)| (slot, &text[literal.range.clone()], literal));
+        let given = || self.slots.iter().zip(literals).map(|(slot, literal)| (slot, &text[literal.range.clone()], literal));
         let fits = given().all(|(slot, spelling, literal)| match slot {
             Slot::Fixed(only) => **only == *spelling,
             Slot::Free(hole) => hole.class == literal.class && takes(spelling, self.words),
@@ -119,9 +128,9 @@ impl Template {
             }
         }
         sent.push_str(proven.text.get(from..)?);
-        let lengths: Vec<(Hole, usize)> = given().filter_map(|(slot, spelling, _)| Some((*slot.hole()?, spelling.len()))).collect();
-        let shifts = proven.shifts.iter().map(|shift| moved(shift, &lengths)).collect();
-        let seen: Option<Box<[Seen]>> = self.analysis.seen.iter().map(|seen| self.seen(*seen, text, shape, &lengths)).collect();
+        let lengths = || given().filter_map(|(slot, spelling, _)| Some((*slot.hole()?, spelling.len())));
+        let shifts = proven.shifts.iter().map(|shift| moved(shift, lengths)).collect();
+        let seen: Option<Box<[Seen]>> = self.analysis.seen.iter().map(|seen| self.seen(*seen, text, literals, lengths())).collect();
         let Analysis { kind, touched, active, ref requirements, .. } = *self.analysis;
         Some(Analysis {
             kind,
@@ -145,10 +154,10 @@ impl Template {
     }
 
     /// What was asked about a relation, of the one that the text says.
-    fn seen(&self, seen: Seen, text: &str, shape: &Shape, lengths: &[(Hole, usize)]) -> Option<Seen> {
+    fn seen(&self, seen: Seen, text: &str, literals: &[Literal], lengths: impl Iterator<Item = (Hole, usize)>) -> Option<Seen> {
         let at = usize::try_from(seen.at()).ok()?;
         let place = i64::try_from(shifted(at, lengths, |hole| hole.client)).ok()?;
-        let mut slots = self.slots.iter().zip(&shape.literals);
+        let mut slots = self.slots.iter().zip(literals);
         let Some((hole, literal)) = slots.find_map(|(slot, literal)| slot.hole().filter(|h| h.client == at).map(|h| (h, literal)))
         else {
             return Some(seen.at_place(place));
@@ -244,17 +253,17 @@ fn gather(value: &Value, found: &mut Vec<(i64, String)>) {
     }
 }
 
-fn moved(shift: &Shift, lengths: &[(Hole, usize)]) -> Shift {
+fn moved<L: Iterator<Item = (Hole, usize)>>(shift: &Shift, lengths: impl Fn() -> L) -> Shift {
     Shift {
-        at: shifted(shift.at, lengths, |hole| hole.sent),
-        original: shifted(shift.original, lengths, |hole| hole.client),
+        at: shifted(shift.at, lengths(), |hole| hole.sent),
+        original: shifted(shift.original, lengths(), |hole| hole.client),
         ours: shift.ours,
     }
 }
 
 /// A place behind literals that are longer or shorter now.
-fn shifted(place: usize, lengths: &[(Hole, usize)], of: fn(&Hole) -> usize) -> usize {
-    let before = lengths.iter().filter(|(hole, _)| of(hole) < place);
+fn shifted(place: usize, lengths: impl Iterator<Item = (Hole, usize)>, of: fn(&Hole) -> usize) -> usize {
+    let before = lengths.filter(|(hole, _)| of(hole) < place);
     before.fold(place, |place, (hole, length)| (place + length).saturating_sub(hole.length))
 }
 
