@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
@@ -121,7 +122,7 @@ async fn own(of: &Authenticated, environment: &Environment, enlisted: &Enlisted)
     let connection = environment.pool.acquire(Login::Control, &of.parameters).await?;
     let Connection { stream, read_ahead, parameters, process_id, secret_key, permit } = connection;
     let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters: Arc::new(parameters), process_id };
-    let Attached { slot, path } = upstream.attach(of, environment, None).await?;
+    let Attached { slot, path } = upstream.attach(of, environment, false, None, None).await?;
     enlisted.aim(process_id, secret_key).await;
     let path = PathTracker::new(settings::parse(&path));
     Ok(Ready { upstream, slot, path, told: None, pooling: None, hold: Hold::Own(permit) })
@@ -140,11 +141,12 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
             Err(UpstreamError::Lost(_)) if used => continue,
             Err(error) => return Err(error.into()),
         }
+        let writes = shared.opens(&Carried::default()).writes;
         let Shared { link, mut lease } = *shared;
         lease.trace.kept();
         let path = PathTracker::new(settings::parse(&lease.path));
         let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-        let slot = match upstream.attach(of, environment, None).await {
+        let slot = match upstream.attach(of, environment, false, None, writes).await {
             Ok(attached) => attached.slot,
             Err(SessionError::UpstreamLost(_)) if used => continue,
             Err(error) => return Err(error),
@@ -186,14 +188,11 @@ async fn attach_on(
     environment: &Environment,
     carried: &Carried,
 ) -> Result<(Box<Shared>, i64), SessionError> {
-    let before = shared.opens();
+    let before = shared.opens(carried);
     let Shared { link, lease } = *shared;
     let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-    if before.reset {
-        upstream.link.stand_in(&Housekeeping::ResetAll);
-    }
-    let settings = (before.bare && !carried.is_empty()).then(|| serde_json::to_string(&**carried).unwrap_or_default());
-    let slot = upstream.attach(of, environment, settings.as_deref()).await?.slot;
+    let settings = before.restore.then(|| serde_json::to_string(&**carried).unwrap_or_default());
+    let slot = upstream.attach(of, environment, before.reset, settings.as_deref(), before.writes.clone()).await?.slot;
     let mut shared = Box::new(Shared { link: upstream.link, lease });
     shared.opened(slot, &before, carried);
     Ok((shared, slot))
@@ -227,24 +226,25 @@ struct Attached {
 }
 
 impl Opening {
-    /// Gives the connection its identity, and settings, in one round trip.
+    /// Gives the connection its identity, and settings, in one round trip; resets settings before that. `writes`: transactions write and see
+    /// what others commit, as far as is known.
     async fn attach(
         &mut self,
         of: &Authenticated,
         environment: &Environment,
+        reset: bool,
         settings: Option<&str>,
+        writes: Option<Arc<AtomicBool>>,
     ) -> Result<Attached, SessionError> {
-        let (key, proxy) = (environment.key.load_full(), environment.registry.proxy());
-        let (payload, signature) = key.attach(proxy, self.process_id, None, of.principal, &of.token, &of.bearing, &of.actors);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: false };
-        let last = match settings {
-            Some(settings) => {
-                self.link.stand_in(&attach);
-                Housekeeping::Restore { settings }
-            }
-            None => attach,
-        };
-        let answer = self.converse(last).await?.map_err(|error| {
+        let mut answer = self.try_to_attach(of, environment, reset, settings, writes.is_some()).await?;
+        if let (Err(error), Some(writes)) = (&answer, writes)
+            && error.code == SqlState::READ_ONLY_SQL_TRANSACTION
+        {
+            // Nothing of it has happened.
+            writes.store(false, Ordering::Relaxed);
+            answer = self.try_to_attach(of, environment, reset, settings, false).await?;
+        }
+        let answer = answer.map_err(|error| {
             if error.code == SqlState::INVALID_PASSWORD {
                 SessionError::NotGood { user: of.user.clone(), by: of.by }
             } else {
@@ -255,6 +255,25 @@ impl Opening {
         let slot = columns.next().flatten().and_then(|slot| slot.parse().ok());
         let slot = slot.ok_or_else(|| SessionError::Attach("attach answered no number".to_owned()))?;
         Ok(Attached { slot, path: columns.next().flatten().unwrap_or_default() })
+    }
+
+    async fn try_to_attach(
+        &mut self,
+        of: &Authenticated,
+        environment: &Environment,
+        reset: bool,
+        settings: Option<&str>,
+        as_it_is: bool,
+    ) -> Result<Result<Answer, Report>, SessionError> {
+        let (key, proxy) = (environment.key.load_full(), environment.registry.proxy());
+        let (payload, signature) = key.attach(proxy, self.process_id, None, of.principal, &of.token, &of.bearing, &of.actors);
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is };
+        if reset {
+            self.link.stand_in(&Housekeeping::ResetAll);
+        }
+        let Some(settings) = settings else { return self.converse(attach).await };
+        self.link.stand_in(&attach);
+        self.converse(Housekeeping::Restore { settings }).await
     }
 
     async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
@@ -449,7 +468,7 @@ impl Session {
             &[],
         );
         drop(key);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, inside: self.block };
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: self.block };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;
         if let Some(pooling) = &mut self.pooling {
             pooling.attached(self.who.slot);

@@ -22,8 +22,8 @@ pub enum Housekeeping<'a> {
         payload: &'a str,
         /// The signature.
         signature: &'a str,
-        /// It is given in a transaction block of the client's, and takes that as it is.
-        inside: bool,
+        /// It takes its transaction as that is: a block of the client's, or one that is known to write.
+        as_it_is: bool,
     },
     /// Passes the connection on to a session that is attached already.
     Take {
@@ -150,7 +150,7 @@ impl Housekeeping<'_> {
 
     /// Writes Close of what the last step left, Parse, Bind and Execute; the caller ends them with Sync or Flush.
     pub(super) fn write(&self, out: &mut BytesMut) {
-        if matches!(self, Self::Attach { inside: false, .. }) {
+        if matches!(self, Self::Attach { as_it_is: false, .. }) {
             Self::Writable.write(out);
         }
         write_close(out, Target::Statement, STEP);
@@ -177,7 +177,7 @@ impl Housekeeping<'_> {
     /// Its parameters: their types and values.
     fn with_parameters(&self, write: impl FnOnce(&[(u32, &str)])) {
         match self {
-            Self::Attach { payload, signature, inside: _ } | Self::Take { payload, signature } => {
+            Self::Attach { payload, signature, as_it_is: _ } | Self::Take { payload, signature } => {
                 write(&[(TEXT, payload), (TEXT, signature)]);
             }
             Self::TakeNext { coupon, session, principal, token, seed } => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 
@@ -135,12 +135,16 @@ impl Trace {
 }
 
 /// What a session that begins finds on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Opens {
     /// Settings of another, which are to be reset first.
     pub reset: bool,
+    /// Its own settings are not those that are set there.
+    pub restore: bool,
     /// Nothing but such settings: it is the session's when its own are set.
     pub bare: bool,
+    /// Transactions write and see what others commit, as far as is known; to be corrected where they do not. `None`: they may not.
+    pub writes: Option<Arc<AtomicBool>>,
 }
 
 impl Shared {
@@ -165,15 +169,23 @@ impl Shared {
         }
     }
 
-    /// Before a session is attached that was not there yet. A turn that was prepared and never began is forgotten.
-    pub fn opens(&mut self) -> Opens {
+    /// Before a session is attached that was not there yet, which has these settings. A turn that was prepared and never began is forgotten.
+    pub fn opens(&mut self, carried: &Carried) -> Opens {
         let trace = &mut self.lease.trace;
         let unknown = self.link.forget_turn();
         if unknown {
             // What it was to clean is there still.
             (trace.taken, trace.kept, trace.wrote) = (false, Kept::default(), true);
         }
-        Opens { reset: unknown || !trace.applied.is_empty(), bare: !trace.wrote && !trace.shaken }
+        let bare = !trace.wrote && !trace.shaken;
+        let same = bare && trace.applied == *carried;
+        let as_usual = bare && self.lease.writes.load(Ordering::Relaxed) && has_usual_transactions(&trace.applied);
+        Opens {
+            reset: unknown || !(same || trace.applied.is_empty()),
+            restore: bare && !same && !carried.is_empty(),
+            bare,
+            writes: as_usual.then(|| self.lease.writes.clone()),
+        }
     }
 
     /// A session was attached, and its settings set where the connection was bare; else it has yet to take its turn.
@@ -233,9 +245,7 @@ impl Shared {
             }
         };
         let mut steps = Vec::with_capacity(4);
-        let writes = !reset
-            && self.lease.writes.load(Ordering::Relaxed)
-            && !ONLY_OTHERWISE.iter().any(|name| next.carried.contains_key(*name));
+        let writes = !reset && self.lease.writes.load(Ordering::Relaxed) && has_usual_transactions(next.carried);
         if !writes {
             steps.push(Housekeeping::Writable);
         }
@@ -258,6 +268,11 @@ impl Shared {
 
 /// What begins a turn is seldom longer.
 const TURN_BYTES: usize = 512;
+
+/// Whether such settings leave transactions as they are by default.
+fn has_usual_transactions(settings: &Carried) -> bool {
+    !ONLY_OTHERWISE.iter().any(|name| settings.contains_key(*name))
+}
 
 /// With these set, transactions may not write, or not see what others commit.
 const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_transaction_isolation"];

@@ -135,9 +135,22 @@ impl Shop {
 
     /// A shop of one's own with a proxy set up like that.
     pub fn set_up(mechanism: Mechanism, set: impl FnOnce(ProxySettings) -> ProxySettings) -> Shop {
+        Shop::on(Upstream::shared(), Template::of(mechanism), mechanism, set)
+    }
+
+    /// The same on a cluster of its own, for what would be in the way of others: settings of the server are the cluster's.
+    pub fn alone(mechanism: Mechanism, set: impl FnOnce(ProxySettings) -> ProxySettings) -> Shop {
+        let upstream = Upstream::alone();
+        Shop::on(upstream, &Template::make(upstream, mechanism), mechanism, set)
+    }
+
+    fn on(
+        upstream: &'static Upstream,
+        template: &Template,
+        mechanism: Mechanism,
+        set: impl FnOnce(ProxySettings) -> ProxySettings,
+    ) -> Shop {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let template = Template::of(mechanism);
-        let upstream = Upstream::shared();
         let database = format!("{}_{}", template.database, NUMBER.fetch_add(1, Ordering::Relaxed));
         upstream.copy_database(&template.database, &database);
         let settings = set(ProxySettings::new(&database, mechanism));
@@ -221,14 +234,13 @@ impl Template {
         cell.get_or_init(|| {
             let _turn = ONE_AT_A_TIME.lock();
             // Tried once: the first test tells why it failed, the others only that it did.
-            std::panic::catch_unwind(|| Template::make(mechanism)).ok()
+            std::panic::catch_unwind(|| Template::make(Upstream::shared(), mechanism)).ok()
         })
         .as_ref()
         .expect("the shop could be set up")
     }
 
-    fn make(mechanism: Mechanism) -> Template {
-        let upstream = Upstream::shared();
+    fn make(upstream: &'static Upstream, mechanism: Mechanism) -> Template {
         let database = mechanism.database().to_owned();
         upstream.superuser("postgres").run(&format!("CREATE DATABASE {database}"));
         let superuser = upstream.superuser(&database);

@@ -2,13 +2,15 @@
 //! session is what it is on a connection of its own.
 
 use crate::harness::frame::{bind, close, execute, parse, query, sync};
-use crate::harness::{Halted, Mechanism, RawClient, Refusal, Shop, table_of, until};
+use crate::harness::{Client, Halted, Mechanism, RawClient, Refusal, Shop, table_of, until};
 
 /// A shop whose ordinary sessions share so many connections.
 pub(crate) fn sharing(mechanism: Mechanism, connections: usize, more: &str) -> Shop {
-    let toml =
-        format!("pool_mode = \"transaction\"\nsession_connections = {connections}\nacquire_timeout_ms = {PATIENCE_MS}\n{more}");
-    Shop::set_up(mechanism, |settings| settings.pooled(&toml))
+    Shop::set_up(mechanism, |settings| settings.pooled(&shared_by(connections, more)))
+}
+
+fn shared_by(connections: usize, more: &str) -> String {
+    format!("pool_mode = \"transaction\"\nsession_connections = {connections}\nacquire_timeout_ms = {PATIENCE_MS}\n{more}")
 }
 
 /// How long a session waits for a connection here.
@@ -127,6 +129,30 @@ sharing_tests! {
                 let answer = tags(&mut raw, &[query(text)]);
                 assert!(matches!(answer.as_str(), "CZI" | "TDCCZI"), "{text}: {answer}");
                 assert_eq!(bob.one("SELECT 1"), "1");
+            }
+        }
+    }
+
+    fn a_login_finds_its_own_settings_whoever_was_there_before(shop: 1) {
+        let login = |options: &str, called: &str| {
+            let mut config = tokio_postgres::Config::new();
+            config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
+            config.password(shop.token("ana@example.com")).options(options).application_name(called);
+            Client::with(&config).expect("a login")
+        };
+        let settings = "SELECT concat_ws(' ', current_setting('application_name'), current_setting('work_mem'), \
+                        current_setting('default_transaction_read_only'), current_setting('default_transaction_isolation'))";
+        let usual = shop.ana().one("SHOW work_mem");
+        for _ in 0..2 {
+            for called in ["a", "a", "b", "b"] {
+                let session = login("", called);
+                assert_eq!(session.one(settings), format!("{called} {usual} off read committed"));
+                assert_eq!(login("", called).one(settings), format!("{called} {usual} off read committed"));
+                session.run("SET default_transaction_read_only = on; SET default_transaction_isolation = 'serializable'; SET work_mem = '5MB'");
+                assert_eq!(login("", called).one(settings), format!("{called} {usual} off read committed"));
+                assert_eq!(session.one(settings), format!("{called} 5MB on serializable"));
+                login("", called).run("CREATE TEMPORARY TABLE mine (id integer); DROP TABLE mine");
+                assert_eq!(session.one("SHOW transaction_isolation"), "serializable");
             }
         }
     }
@@ -262,7 +288,7 @@ const HELD_UP: &str = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.s
 
 #[test]
 fn an_operator_who_makes_transactions_read_only_ends_one_session_at_most() {
-    let shop = sharing(Mechanism::Rls, 2, "");
+    let shop = Shop::alone(Mechanism::Rls, |settings| settings.pooled(&shared_by(2, "")));
     let everybody = || [shop.ana(), shop.bob(), shop.hana(), shop.ana(), shop.bob(), shop.hana()];
     let sessions = everybody();
     // Both connections are there, and have had turns.
@@ -285,6 +311,26 @@ fn an_operator_who_makes_transactions_read_only_ends_one_session_at_most() {
     until("new sessions to write", || (shop.truth().one("SHOW transaction_read_only") == "off").then_some(()));
     for session in everybody() {
         assert_eq!(session.one("SHOW transaction_read_only"), "off");
+    }
+}
+
+#[test]
+fn logins_go_on_when_an_operator_makes_transactions_read_only() {
+    for mode in ["transaction", "session"] {
+        let pooled = format!("pool_mode = \"{mode}\"\nsession_connections = 1\nacquire_timeout_ms = 20000");
+        let shop = Shop::alone(Mechanism::Rls, |settings| settings.pooled(&pooled));
+        assert_eq!(shop.ana().one("SHOW transaction_read_only"), "off");
+        let truth = shop.truth();
+        for (value, after) in [("on", "on"), ("off", "off"), ("on", "on")] {
+            truth.run(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}"));
+            truth.run("SELECT pg_reload_conf()");
+            until("new sessions to follow", || (shop.truth().one("SHOW transaction_read_only") == after).then_some(()));
+            for user in ["ana@example.com", "bob@example.com"] {
+                let session =
+                    shop.try_connect(user, shop.token(user)).unwrap_or_else(|refusal| panic!("{mode} {value}: {refusal}"));
+                assert_eq!(session.one("SELECT current_user"), user, "{mode} {value}");
+            }
+        }
     }
 }
 
@@ -441,7 +487,7 @@ fn administrators_see_the_pools_and_everybody_how_they_have_their_connection() {
     for command in ["SHOW POOLS", "SHOW SESSIONS", "SHOW STATS"] {
         bob.refused(command, "42501");
     }
-    let pool = |client: &crate::harness::Client| client.rows("SHOW SESSION")[0][8].clone();
+    let pool = |client: &Client| client.rows("SHOW SESSION")[0][8].clone();
     assert_eq!(pool(&bob), "transaction");
     bob.run("LISTEN news");
     assert_eq!(bob.one("SELECT 1"), "1");
