@@ -97,7 +97,7 @@ impl Session {
     }
 
     /// Whether there is a connection, and a footing to stand on that nothing has to be done for.
-    fn is_ready(&mut self) -> bool {
+    pub(super) fn is_ready(&mut self) -> bool {
         self.environment.events.admit() && self.borrow_at_once() && matches!(self.stands(), Ok(true))
     }
 

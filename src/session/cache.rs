@@ -31,7 +31,7 @@ pub(super) use reading::Pattern;
 use reading::{OVERHEAD, Reading};
 use shard::{Key, Shard, Slot};
 
-use super::script::{Ground, LONG, Outline, Script, outline};
+use super::script::{Ground, Outline, Script, is_short, outline};
 use crate::catalog::Footing;
 use crate::error::session::Refusal;
 use crate::policy::Subject;
@@ -214,7 +214,7 @@ impl Readings {
         limits: &Limits,
     ) -> Result<Outline, Refusal> {
         let shared = published.is_some_and(|published| Arc::ptr_eq(published, &ground.footing));
-        if !shared || text.len() > LONG.min(limits.statement_bytes) {
+        if !shared || !is_short(text, limits) {
             return outline(text, ground, objects, limits);
         }
         let hash = self.hash(text, ground);

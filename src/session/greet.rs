@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
@@ -24,7 +24,7 @@ use crate::startup::Authenticated;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
 use crate::upstream::send::{End, Link};
-use crate::upstream::{Carried, Connection, Ending, Enlisted, Lease, Login, Permit, Shared, Sharing, Taker, UpstreamError};
+use crate::upstream::{Carried, Connection, Ending, Enlisted, Lease, Login, Opens, Permit, Shared, Sharing, Taker, UpstreamError};
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, ClientStream};
@@ -122,7 +122,7 @@ async fn own(of: &Authenticated, environment: &Environment, enlisted: &Enlisted)
     let connection = environment.pool.acquire(Login::Control, &of.parameters).await?;
     let Connection { stream, read_ahead, parameters, process_id, secret_key, permit } = connection;
     let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters: Arc::new(parameters), process_id };
-    let Attached { slot, path } = upstream.attach(of, environment, false, None, None).await?;
+    let Attached { slot, path } = upstream.attach(of, environment, &Opens::default(), None).await?;
     enlisted.aim(process_id, secret_key).await;
     let path = PathTracker::new(settings::parse(&path));
     Ok(Ready { upstream, slot, path, told: None, pooling: None, hold: Hold::Own(permit) })
@@ -141,12 +141,12 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
             Err(UpstreamError::Lost(_)) if used => continue,
             Err(error) => return Err(error.into()),
         }
-        let writes = shared.opens(&Carried::default()).writes;
+        let found = shared.opens(&Carried::default());
         let Shared { link, mut lease } = *shared;
         lease.trace.kept();
         let path = PathTracker::new(settings::parse(&lease.path));
         let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-        let slot = match upstream.attach(of, environment, false, None, writes).await {
+        let slot = match upstream.attach(of, environment, &found, None).await {
             Ok(attached) => attached.slot,
             Err(SessionError::UpstreamLost(_)) if used => continue,
             Err(error) => return Err(error),
@@ -188,13 +188,13 @@ async fn attach_on(
     environment: &Environment,
     carried: &Carried,
 ) -> Result<(Box<Shared>, i64), SessionError> {
-    let before = shared.opens(carried);
+    let found = shared.opens(carried);
     let Shared { link, lease } = *shared;
     let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-    let settings = before.restore.then(|| serde_json::to_string(&**carried).unwrap_or_default());
-    let slot = upstream.attach(of, environment, before.reset, settings.as_deref(), before.writes.clone()).await?.slot;
+    let settings = found.restore.then(|| serde_json::to_string(&**carried).unwrap_or_default());
+    let slot = upstream.attach(of, environment, &found, settings.as_deref()).await?.slot;
     let mut shared = Box::new(Shared { link: upstream.link, lease });
-    shared.opened(slot, &before, carried);
+    shared.opened(slot, &found, carried);
     Ok((shared, slot))
 }
 
@@ -226,23 +226,21 @@ struct Attached {
 }
 
 impl Opening {
-    /// Gives the connection its identity, and settings, in one round trip; resets settings before that. `writes`: transactions write and see
-    /// what others commit, as far as is known.
+    /// Gives the connection, as it is found, its identity, and settings, in one round trip.
     async fn attach(
         &mut self,
         of: &Authenticated,
         environment: &Environment,
-        reset: bool,
+        found: &Opens,
         settings: Option<&str>,
-        writes: Option<Arc<AtomicBool>>,
     ) -> Result<Attached, SessionError> {
-        let mut answer = self.try_to_attach(of, environment, reset, settings, writes.is_some()).await?;
-        if let (Err(error), Some(writes)) = (&answer, writes)
+        let mut answer = self.try_to_attach(of, environment, found.reset, settings, found.writes.is_some()).await?;
+        if let (Err(error), Some(writes)) = (&answer, &found.writes)
             && error.code == SqlState::READ_ONLY_SQL_TRANSACTION
         {
             // Nothing of it has happened.
             writes.store(false, Ordering::Relaxed);
-            answer = self.try_to_attach(of, environment, reset, settings, false).await?;
+            answer = self.try_to_attach(of, environment, found.reset, settings, false).await?;
         }
         let answer = answer.map_err(|error| {
             if error.code == SqlState::INVALID_PASSWORD {

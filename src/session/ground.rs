@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::expected::{Completion, Expected, Running};
 use super::prepared::{Body, Prepared};
 use super::run::Session;
-use super::script::{Ground, LONG, Outline, Part, Script, analyse, outline};
+use super::script::{Ground, LONG, Outline, Part, Script, analyse, is_short, outline};
 use super::state::State;
 use crate::catalog::load::{self, Look};
 use crate::catalog::{Footing, Temporaries};
@@ -240,7 +240,7 @@ impl Session {
             self.environment.readings.remembered();
             return Some(known.clone());
         }
-        if text.len() > LONG.min(self.environment.limits.statement_bytes) {
+        if !is_short(text, &self.environment.limits) {
             return None;
         }
         let filled = self.cache.fill(text, &self.footing, &self.subject)?;

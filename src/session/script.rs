@@ -280,5 +280,10 @@ impl SessionObjects for Objects {
 /// The parameter that names are looked up by.
 pub(super) const SEARCH_PATH: &str = "search_path";
 
+/// Whether what is known of other texts may be asked about one of this length.
+pub(super) fn is_short(text: &str, limits: &Limits) -> bool {
+    text.len() <= LONG.min(limits.statement_bytes)
+}
+
 /// A text longer than this is analysed on a thread of its own and not kept.
 pub(super) const LONG: usize = 16 * 1024;

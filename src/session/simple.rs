@@ -29,10 +29,12 @@ impl Session {
                 return Ok(());
             }
         };
+        // Where nothing had to be waited for, it was asked already whether the text is known.
+        let asked = self.is_ready();
         if let Err(stop) = self.borrow().await {
             return self.stopped_query(stop, Arc::from(text), started);
         }
-        if self.expected.is_empty() && matches!(self.state, State::Ready) && !self.barrier {
+        if !asked && self.expected.is_empty() && matches!(self.state, State::Ready) && !self.barrier {
             match self.stand().await {
                 Ok(()) => {
                     if let Some(script) = self.known(text) {

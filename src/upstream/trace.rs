@@ -135,7 +135,7 @@ impl Trace {
 }
 
 /// What a session that begins finds on a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Opens {
     /// Settings of another, which are to be reset first.
     pub reset: bool,

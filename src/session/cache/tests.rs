@@ -23,11 +23,14 @@ fn olga() -> Subject {
     Subject { principal: PrincipalId(5), name: "olga".into(), groups, ..alice() }
 }
 
-fn ask(readings: &Readings, text: &str, ground: &Ground, published: Option<&Arc<Footing>>) -> Result<String, Refusal> {
+fn outlined(readings: &Readings, text: &str, ground: &Ground, published: Option<&Arc<Footing>>) -> Result<Outline, Refusal> {
     let (text, limits) = (Arc::from(text), Limits::default());
-    let asked = readings.outline(&text, ground, published, &Held, &limits);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    match runtime.block_on(asked)? {
+    runtime.block_on(readings.outline(&text, ground, published, &Held, &limits))
+}
+
+fn ask(readings: &Readings, text: &str, ground: &Ground, published: Option<&Arc<Footing>>) -> Result<String, Refusal> {
+    match outlined(readings, text, ground, published)? {
         Outline::Together(script) => Ok(script.parts.iter().map(|part| &**part.rewritten.text()).collect::<Vec<_>>().join("; ")),
         Outline::Empty | Outline::Governance(_) | Outline::OneByOne(_) => Ok(String::new()),
     }
@@ -254,15 +257,12 @@ fn a_number_that_is_seen_says_nothing_of_another() {
 fn a_session_fills_in_what_is_permitted_and_seen() {
     let (readings, footing) = (Readings::new(ROOMY), Arc::new(fixture::footing()));
     let alice = ground(&footing, alice(), &["public"]);
-    let (mut cache, limits) = (Cache::default(), Limits::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut cache = Cache::default();
     let orders = |id: u32| format!("SELECT id FROM orders WHERE id = {id}");
     let relation = |number: u32| format!("SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = '{number}'");
     let numbers = [fixture::ORDERS, fixture::CUSTOMERS, 104, fixture::EMPLOYEES, 7, 9];
     for text in [orders(1), orders(2), orders(3)].into_iter().chain(numbers.map(relation)) {
-        let text = Arc::from(text);
-        let asked = readings.outline(&text, &alice, Some(&footing), &Held, &limits);
-        let Ok(Outline::Together(script)) = runtime.block_on(asked) else { panic!("it is allowed") };
+        let Ok(Outline::Together(script)) = outlined(&readings, &text, &alice, Some(&footing)) else { panic!("it is allowed") };
         cache.keep(&script);
     }
     let sent = |cache: &Cache, text: &str, subject: &Subject| {

@@ -201,6 +201,7 @@ const NUMBER: u8 = b'n';
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::parse::tests::mutation::Dice;
 
     fn literals(text: &str) -> Vec<&str> {
         Shape::of(text).map(|shape| shape.literals.iter().map(|l| &text[l.range.clone()]).collect()).unwrap_or_default()
@@ -227,13 +228,8 @@ mod tests {
         let pieces = "SELECT ~select~ ~\n~1~12~9999999999~'a'~'16389'~''~'it''s'~'~\"~--~/*~*/~-~.~,~;~$~$$~$1~E~e5~n~d~t~\u{1}~\u{1}n~\u{1}t~x~_~é~'é'\
                       ~::int~0~'007'~U&~(~)~\\~=";
         let pieces: Vec<&str> = pieces.split('~').collect();
-        let mut seed: u64 = 0x2545_F491_4F6C_DD1D;
-        let mut random = |below: usize| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            usize::try_from(seed >> 33).unwrap() % below
-        };
+        let mut dice = Dice(0x2545_F491_4F6C_DD1D);
+        let mut random = |below| dice.roll(below);
         let mut texts: Vec<String> = (0..4_000)
             .map(|_| std::iter::once("SELECT ").chain((0..random(9)).map(|_| pieces[random(pieces.len())])).collect())
             .collect();

@@ -1,7 +1,7 @@
 use super::*;
 
 mod extremes;
-mod mutation;
+pub(super) mod mutation;
 mod reading;
 mod routing;
 mod scanning;

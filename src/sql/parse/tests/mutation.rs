@@ -7,10 +7,10 @@ use crate::sql::rewrite::guard::prove;
 use crate::sql::rewrite::splice::Edits;
 
 /// A small generator of numbers, the same in every run.
-struct Dice(u64);
+pub(in crate::sql::parse) struct Dice(pub(in crate::sql::parse) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(in crate::sql::parse) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
