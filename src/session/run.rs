@@ -217,13 +217,19 @@ impl Session {
 
     /// Serves the client until it says goodbye.
     pub(super) async fn serve(&mut self) -> Result<(), SessionError> {
+        // What need not be waited for is done without a future: making one copies it, for every message.
         loop {
-            self.take_answers().await?;
-            self.take_frames().await?;
+            self.relay()?;
+            if let Some(status) = self.held_ready.take() {
+                self.take_answers(status).await?;
+            }
+            if let Some(frame) = self.next_frame()? {
+                self.take_frames(frame).await?;
+            }
             if self.over() {
                 return Ok(());
             }
-            if self.give_back().await? {
+            if self.may_give_back() && self.give_back().await? {
                 // Frames of the client may have come meanwhile.
                 continue;
             }
@@ -242,7 +248,10 @@ impl Session {
             self.exchange.link.flush();
         }
         loop {
-            self.take_answers().await?;
+            self.relay()?;
+            if let Some(status) = self.held_ready.take() {
+                self.take_answers(status).await?;
+            }
             if matches!(self.state, State::CopyIn(_)) {
                 self.take_copy_frames()?;
             }
@@ -285,42 +294,58 @@ impl Session {
         matches!(self.state, State::Closed) || (self.exchange.ended && self.hungry && !self.expected.iter().any(owed))
     }
 
-    /// Relays what upstream answered, and does our part where an answer calls for it.
-    async fn take_answers(&mut self) -> Result<(), SessionError> {
-        self.relay()?;
-        while let Some(status) = self.held_ready.take() {
+    /// Does our part where an answer calls for it, and relays what comes behind.
+    async fn take_answers(&mut self, mut status: Status) -> Result<(), SessionError> {
+        loop {
             Box::pin(self.before_ready(status)).await?;
             self.relay()?;
+            match self.held_ready.take() {
+                Some(next) => status = next,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
-    /// Handles the client's frames, as far as they are here and may be handled now.
-    async fn take_frames(&mut self) -> Result<(), SessionError> {
+    /// Handles the client's frames, as far as they are here and may be handled now, from this one on.
+    async fn take_frames(&mut self, mut frame: Frame) -> Result<(), SessionError> {
+        loop {
+            match frame {
+                Frame::Whole(tag, whole) => self.handle(tag, whole.get(HEADER..).unwrap_or_default()).await?,
+                Frame::Large(tag, header) => {
+                    if !Box::pin(self.take_large(tag, header)).await? {
+                        self.hungry = true;
+                        return Ok(());
+                    }
+                }
+            }
+            match self.next_frame()? {
+                Some(next) => frame = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The next of the client's frames that is not handled at once, if it is here and may be handled now.
+    fn next_frame(&mut self) -> Result<Option<Frame>, SessionError> {
         loop {
             if !self.may_take() || !self.take_rest() {
-                return Ok(());
+                return Ok(None);
             }
-            let Some((tag, header)) = self.next_header()? else { return Ok(()) };
+            let Some((tag, header)) = self.next_header()? else { return Ok(None) };
             if self.too_long(tag, header) {
                 self.refuse_long(tag, header);
                 continue;
             }
             if header.body > WHOLE && matches!(tag, FrontendTag::Bind | FrontendTag::CopyData | FrontendTag::FunctionCall) {
-                if !Box::pin(self.take_large(tag, header)).await? {
-                    self.hungry = true;
-                    return Ok(());
-                }
-                continue;
+                return Ok(Some(Frame::Large(tag, header)));
             }
             if self.exchange.inbox.len() < header.whole() {
                 self.hungry = true;
-                return Ok(());
+                return Ok(None);
             }
             let frame = self.exchange.inbox.split_to(header.whole());
-            let body = frame.get(HEADER..).unwrap_or_default();
-            if !self.handle_at_once(tag, body) {
-                self.handle(tag, body).await?;
+            if !self.handle_at_once(tag, frame.get(HEADER..).unwrap_or_default()) {
+                return Ok(Some(Frame::Whole(tag, frame)));
             }
         }
     }
@@ -464,6 +489,14 @@ impl Session {
         };
         Ok(true)
     }
+}
+
+/// A frame of the client for which something may have to be waited for.
+enum Frame {
+    /// All of it is here.
+    Whole(FrontendTag, BytesMut),
+    /// It is too large to wait for.
+    Large(FrontendTag, Header),
 }
 
 /// A frame up to this many bytes is handled when it is here as a whole.

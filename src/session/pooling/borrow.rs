@@ -91,6 +91,11 @@ impl Session {
         pooling.pending.clear();
     }
 
+    /// Whether something is there to be given back, and this is the moment.
+    pub(in crate::session) fn may_give_back(&self) -> bool {
+        self.pooling.as_ref().is_some_and(|pooling| pooling.offered.is_some() || pooling.lease.is_some() && self.is_between())
+    }
+
     /// Gives the connection back, if there is one and nothing keeps it here. Says yes where upstream had to be asked first: then it is not
     /// given back yet.
     pub(in crate::session) async fn give_back(&mut self) -> Result<bool, SessionError> {
