@@ -144,13 +144,14 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
         let found = shared.opens(&Carried::default());
         let Shared { link, mut lease } = *shared;
         lease.trace.kept();
-        let path = PathTracker::new(settings::parse(&lease.path));
         let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-        let slot = match upstream.attach(of, environment, &found, None).await {
-            Ok(attached) => attached.slot,
+        let Attached { slot, path } = match upstream.attach(of, environment, &found, None).await {
+            Ok(attached) => attached,
             Err(SessionError::UpstreamLost(_)) if used => continue,
             Err(error) => return Err(error),
         };
+        lease.has_path(&path);
+        let path = PathTracker::new(settings::parse(&path));
         enlisted.aim(lease.process_id, lease.secret_key.clone()).await;
         let told = Some(called(of.parameters.get(APPLICATION_NAME)));
         return Ok(Ready { upstream, slot, path, told, pooling: None, hold: Hold::Kept(sharing.clone(), lease) });
@@ -163,13 +164,14 @@ async fn share(of: &Authenticated, environment: &Environment, enlisted: &Enliste
     let sharing = environment.pool.shared();
     let (profile, application) = pooling::profile(&of.parameters);
     let told = Some(called(application.as_ref()));
-    let pooling = Pooling::new(sharing.clone(), enlisted.aim_of(), profile.clone(), application);
+    let mut pooling = Pooling::new(sharing.clone(), enlisted.aim_of(), profile.clone(), application);
     loop {
         let shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile: &profile }).await?;
-        let path = PathTracker::new(settings::parse(&shared.lease.path));
         match attach_on(shared, of, environment, pooling.carried()).await {
             Ok((shared, slot)) => {
                 let (parameters, process_id) = (shared.lease.parameters.clone(), shared.lease.process_id);
+                let path = PathTracker::new(settings::parse(&shared.lease.path));
+                pooling.begins_by(shared.lease.path.clone());
                 sharing.release(shared);
                 let upstream = Opening { link: Link::parked(), parameters, process_id };
                 return Ok(Ready { upstream, slot, path, told, pooling: Some(pooling), hold: Hold::Shared });
@@ -189,10 +191,13 @@ async fn attach_on(
     carried: &Carried,
 ) -> Result<(Box<Shared>, i64), SessionError> {
     let found = shared.opens(carried);
-    let Shared { link, lease } = *shared;
+    let Shared { link, mut lease } = *shared;
     let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
     let settings = found.restore.then(|| serde_json::to_string(&**carried).unwrap_or_default());
-    let slot = upstream.attach(of, environment, &found, settings.as_deref()).await?.slot;
+    let Attached { slot, path } = upstream.attach(of, environment, &found, settings.as_deref()).await?;
+    if found.bare || found.reset {
+        lease.has_path(&path);
+    }
     let mut shared = Box::new(Shared { link: upstream.link, lease });
     shared.opened(slot, &found, carried);
     Ok((shared, slot))

@@ -8,15 +8,17 @@
 //! Prepared statements of the protocol are known upstream by a hash of what they are, so that sessions share them, and are prepared on
 //! another connection when they are bound there.
 
+mod alone;
 mod borrow;
+mod settle;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio_postgres::error::SqlState;
 
+use self::alone::{LIMITS, cannot_be_followed};
 use super::expected::Expected;
 use super::ground::Stop;
 use super::leaves::Leaves;
@@ -24,11 +26,10 @@ use super::prepared::{Body, First, Prepared};
 use super::run::Session;
 use super::script::{Part, Script};
 use crate::catalog::Temporaries;
-use crate::catalog::load::Look;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::sql::{Discard, Effect};
-use crate::upstream::housekeeping::{Housekeeping, RESERVED};
+use crate::upstream::housekeeping::RESERVED;
 use crate::upstream::{Aim, Carried, Lease, Profile, Shared, Sharing};
 
 /// A session's part in sharing.
@@ -52,8 +53,12 @@ pub(super) struct Pooling {
     sequences: bool,
     /// A statement was sent that has upstream forget, and has not said that it did.
     forgetting: bool,
-    /// The session asked at startup for what cannot be shared.
-    alone: bool,
+    /// What the session asked for at startup that cannot be shared.
+    alone: Option<&'static str>,
+    /// The session's own time limit is too short to ask upstream what is on its connection.
+    hasty: bool,
+    /// The search path that the last connection had of itself.
+    path: Arc<str>,
     /// Prepared statements that upstream has under the client's names.
     direct: HashSet<Box<str>>,
     /// The unnamed prepared statement that upstream has.
@@ -68,13 +73,6 @@ pub(super) struct Pooling {
     strangeness: u64,
 }
 
-/// What upstream says is on a connection.
-#[derive(Deserialize)]
-struct Left {
-    settings: BTreeMap<String, String>,
-    kept: Vec<String>,
-}
-
 /// The startup settings that make a connection, and the name of the application, which is set on it.
 pub(super) fn profile(parameters: &BTreeMap<String, String>) -> (Profile, Option<String>) {
     let mut profile = super::settings::given(parameters);
@@ -85,7 +83,7 @@ pub(super) fn profile(parameters: &BTreeMap<String, String>) -> (Profile, Option
 impl Pooling {
     /// A session that has no connection in hand.
     pub(super) fn new(sharing: Arc<Sharing>, aim: Aim, profile: Profile, application: Option<String>) -> Self {
-        let profile_keeps = profile.contains_key(IDLE_TIMEOUT);
+        let alone = LIMITS.into_iter().find(|name| profile.get(*name).is_some_and(|value| cannot_be_followed(name, value)));
         let carried = application.iter().map(|name| (APPLICATION_NAME.to_owned(), name.clone())).collect();
         Self {
             sharing,
@@ -99,7 +97,9 @@ impl Pooling {
             kept: Vec::new(),
             sequences: false,
             forgetting: false,
-            alone: profile_keeps,
+            alone,
+            hasty: false,
+            path: Arc::default(),
             direct: HashSet::new(),
             unnamed: None,
             pending: HashMap::new(),
@@ -128,8 +128,13 @@ impl Pooling {
         }
     }
 
+    /// The session's first connection has this search path of itself.
+    pub(super) fn begins_by(&mut self, path: Arc<str>) {
+        self.path = path;
+    }
+
     fn is_kept(&self) -> bool {
-        self.alone || self.sequences || !self.kept.is_empty() || !self.direct.is_empty()
+        self.alone.is_some() || self.sequences || !self.kept.is_empty() || !self.direct.is_empty()
     }
 
     /// Upstream has skipped what was on its way.
@@ -219,56 +224,12 @@ impl Session {
         }
     }
 
-    /// Asks upstream what is on the connection.
-    async fn settle_up(&mut self) -> Result<(), SessionError> {
-        let mut asked = self.converse(Housekeeping::Carry).await?;
-        for _ in 0..3 {
-            // A cancel met it, or the session's own statement_timeout.
-            if asked.as_ref().is_err_and(|report| report.code == SqlState::QUERY_CANCELED) {
-                asked = self.converse(Housekeeping::Carry).await?;
-            }
-        }
-        let answer = match asked {
-            Ok(answer) => answer.rows.into_iter().flatten().flatten().next().unwrap_or_default(),
-            Err(report) => return Err(SessionError::Attach(report.message)),
-        };
-        let nonsense = |_| SessionError::Broken("pgusher.carry() answers what is not understood");
-        let look: Look = crate::catalog::load::look(&answer).map_err(nonsense)?;
-        let Left { mut settings, mut kept } = serde_json::from_str(&answer).map_err(nonsense)?;
-        self.looked(look);
-        let Some(pooling) = &mut self.pooling else { return Ok(()) };
-        pooling.unsettled = false;
-        // What loosened a session that only reads goes nowhere with it, and does not stay here.
-        let loosened = self.who.bearing.reading && settings.remove(READ_ONLY).is_some();
-        pooling.settings = digest(&settings);
-        // PostgreSQL would close the connection under whoever comes next; and it takes no other buffers where anybody has used temporary tables.
-        let set = |name: &str| settings.get(name).is_some_and(|value| value != "0");
-        kept.extend([IDLE_TIMEOUT, TEMP_BUFFERS].into_iter().filter(|name| set(name)).map(str::to_owned));
-        pooling.kept = kept;
-        let applied = Arc::new(settings);
-        pooling.carried = match &pooling.application {
-            Some(name) if !applied.contains_key(APPLICATION_NAME) => {
-                let mut carried = (*applied).clone();
-                carried.insert(APPLICATION_NAME.to_owned(), name.clone());
-                Arc::new(carried)
-            }
-            Some(_) | None => applied.clone(),
-        };
-        if let Some(lease) = &mut pooling.lease {
-            lease.trace.applied = applied;
-            if loosened {
-                lease.trace.attached = None;
-                lease.trace.wrote = true;
-            }
-        }
-        Ok(())
-    }
-
     /// How the session has its connection, for SHOW SESSION.
     pub(super) fn has_its_connection(&self) -> String {
         let Some(pooling) = &self.pooling else { return "session".to_owned() };
         let mut kept: Vec<&str> = pooling.kept.iter().map(String::as_str).collect();
-        kept.extend(pooling.alone.then_some(IDLE_TIMEOUT));
+        kept.extend(pooling.alone);
+        kept.extend(pooling.hasty.then_some(STATEMENT_TIMEOUT));
         kept.extend(pooling.sequences.then_some("a sequence"));
         kept.extend((!pooling.direct.is_empty()).then_some("a prepared statement"));
         if kept.is_empty() { "transaction".to_owned() } else { format!("transaction, kept by {}", kept.join(", ")) }
@@ -521,9 +482,8 @@ fn digest(settings: &BTreeMap<String, String>) -> Option<[u8; 32]> {
     any.then(|| hash.finalize().into())
 }
 
-const IDLE_TIMEOUT: &str = "idle_session_timeout";
-const TEMP_BUFFERS: &str = "temp_buffers";
-
 const READ_ONLY: &str = "default_transaction_read_only";
+
+const STATEMENT_TIMEOUT: &str = "statement_timeout";
 
 pub(super) const APPLICATION_NAME: &str = "application_name";

@@ -89,6 +89,12 @@ impl PathTracker {
         self.shaken = true;
     }
 
+    /// It is another where none was set, and upstream must be asked which is in effect.
+    pub(super) fn defaults_to(&mut self, path: SearchPath) {
+        self.default = path;
+        self.shake();
+    }
+
     /// What upstream said it is.
     pub(super) fn told(&mut self, shown: &str) {
         self.stirred = true;

@@ -67,6 +67,8 @@ pub enum Housekeeping<'a> {
     OnlyRead,
     /// Says what the session would leave behind on the connection, beside what [`Housekeeping::Look`] does and says
     Carry,
+    /// Says how long a statement may take, and takes that limit away
+    Unlimit,
     /// Runs a statement with the rights of `pgusher_owner`.
     Execute {
         /// What is signed beside the statement.
@@ -128,6 +130,9 @@ impl Housekeeping<'_> {
             Self::DiscardPlans => "DISCARD PLANS",
             Self::OnlyRead => "SET default_transaction_read_only = on",
             Self::Carry => "SELECT pgusher.carry()",
+            Self::Unlimit => {
+                "SELECT pg_catalog.current_setting('statement_timeout'), pg_catalog.set_config('statement_timeout', '0', false)"
+            }
             Self::Execute { .. } => "SELECT pgusher.execute($1, $2, $3, $4)",
             Self::Define { by: Executor::Ddl, .. } => "SELECT pgusher.define($1, $2, $3)",
             Self::Define { by: Executor::Owner, .. } => "SELECT pgusher.maintain($1, $2, $3)",
@@ -206,6 +211,7 @@ impl Housekeeping<'_> {
             | Self::DiscardPlans
             | Self::OnlyRead
             | Self::Carry
+            | Self::Unlimit
             | Self::Defaults
             | Self::Look => write(&[]),
         }

@@ -76,7 +76,7 @@ pub struct Lease {
     pub secret_key: Bytes,
     /// Every ParameterStatus of its login.
     pub parameters: Arc<BTreeMap<String, String>>,
-    /// The search path of its login.
+    /// The search path that it has where no session has set one, as upstream said last.
     pub path: Arc<str>,
     /// Its transactions write, and see what others commit, unless a session has set that they do not.
     pub(super) writes: Arc<AtomicBool>,
@@ -89,6 +89,15 @@ pub struct Lease {
     left_at: Instant,
     #[allow(dead_code, reason = "held for its Drop")]
     permit: Permit,
+}
+
+impl Lease {
+    /// Takes note of the path that upstream has just said.
+    pub fn has_path(&mut self, path: &str) {
+        if *self.path != *path {
+            self.path = path.into();
+        }
+    }
 }
 
 /// Connections in nobody's hand. Whoever takes one takes its box along.

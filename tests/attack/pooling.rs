@@ -271,6 +271,48 @@ fn what_postgresql_s_own_functions_leave_through_a_view_is_gone_before_the_next_
 }
 
 #[test]
+fn a_search_path_that_an_operator_changes_leads_nobody_to_functions_they_may_not_call() {
+    for mode in ["session", "transaction"] {
+        let pooled = format!("pool_mode = \"{mode}\"\nsession_connections = 2\nacquire_timeout_ms = 5000");
+        let shop = Shop::alone(Enforced::Rls, |settings| settings.pooled(&pooled));
+        let (admin, truth) = (shop.admin(), shop.truth());
+        admin.run("CREATE SCHEMA vault");
+        for (schema, answer) in [("public", "outside"), ("vault", "inside")] {
+            admin.run(&format!("CREATE FUNCTION {schema}.where_am_i() RETURNS text LANGUAGE sql AS $$ SELECT '{answer}' $$"));
+        }
+        admin.run("CREATE FUNCTION vault.lower(text) RETURNS text LANGUAGE sql AS $$ SELECT 'inside' $$");
+        admin.run("GRANT EXECUTE ON FUNCTION public.where_am_i TO analysts");
+        let session = shop.ana();
+        calls_nothing_inside(&session);
+        truth.run("ALTER SYSTEM SET search_path = vault, public, pg_catalog");
+        if mode == "session" {
+            // The next session is on its connection.
+            drop(session);
+            truth.run("SELECT pg_reload_conf()");
+            until("new sessions to follow", || shop.truth().one("SHOW search_path").starts_with("vault").then_some(()));
+            calls_nothing_inside(&shop.ana());
+        } else {
+            let old = truth.one("SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE usename = 'pgusher_session'");
+            truth.run(&format!("SELECT pg_reload_conf(), count(pg_terminate_backend(pid)) FROM unnest(ARRAY[{old}]) AS pid"));
+            let left = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({old})");
+            until("its connections to end", || (truth.one(&left) == "0").then_some(()));
+            until("new sessions to follow", || shop.truth().one("SHOW search_path").starts_with("vault").then_some(()));
+            calls_nothing_inside(&session);
+            calls_nothing_inside(&shop.ana());
+        }
+    }
+}
+
+fn calls_nothing_inside(session: &crate::harness::Client) {
+    for text in ["SELECT where_am_i()", "SELECT lower('A')"] {
+        match session.try_rows(text) {
+            Ok(rows) => assert_ne!(rows[0][0], "inside", "{text}"),
+            Err(refusal) => assert_eq!(refusal.code, "42501", "{text}"),
+        }
+    }
+}
+
+#[test]
 fn a_time_limit_of_one_session_does_not_close_the_connection_under_the_next() {
     let shop = sharing(Enforced::Rls, 1, "");
     let (ana, bob) = (shop.ana(), shop.bob());

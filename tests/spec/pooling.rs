@@ -157,6 +157,62 @@ sharing_tests! {
         }
     }
 
+    fn a_time_limit_too_short_for_anything_ends_no_session(shop: 1) {
+        let (ana, bob) = (shop.ana(), shop.bob());
+        ana.run("SET statement_timeout = 1");
+        for _ in 0..20 {
+            if let Err(refusal) = ana.try_rows("SELECT 1") {
+                assert_eq!(refusal.code, "57014");
+            }
+        }
+        until("the limit to be gone", || ana.try_rows("SET statement_timeout = 0").is_ok().then_some(()));
+        assert_eq!(bob.one("SHOW statement_timeout"), "0");
+    }
+
+    fn a_short_time_limit_goes_with_its_session_and_is_nobody_elses(shop: 1) {
+        let (ana, bob) = (shop.ana(), shop.bob());
+        ana.run("SET statement_timeout = 60");
+        let last = "SELECT query FROM pg_stat_activity WHERE usename = 'pgusher_session' AND datname = current_database()";
+        for _ in 0..3 {
+            // It would cancel what begins bob's turn, if that took so long.
+            until("the limit to be off", || shop.truth().one(last).contains("set_config('statement_timeout', '0'").then_some(()));
+            assert_eq!(bob.one("SELECT current_setting('statement_timeout') || pg_sleep(0.1)"), "0");
+            assert_eq!(ana.one("SHOW statement_timeout"), "60ms");
+            ana.refused("SELECT pg_sleep(10)", "57014");
+        }
+        ana.run("CREATE TEMPORARY TABLE mine (id integer)");
+        assert_eq!(ana.one("SHOW statement_timeout"), "60ms");
+        ana.refused("SELECT pg_sleep(10)", "57014");
+    }
+
+    fn reset_leads_back_to_the_name_that_the_application_had_at_startup(shop: 1) {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
+        let ana = Client::with(config.password(shop.token("ana@example.com")).application_name("mine")).expect("a login");
+        for keeps in ["SELECT 1", "CREATE TEMPORARY TABLE mine (id integer)", "SET statement_timeout = 50"] {
+            ana.run(keeps);
+            for resets in ["RESET ALL", "SET application_name = 'other'; RESET application_name", "SET application_name TO DEFAULT"] {
+                ana.run(resets);
+                assert_eq!(ana.one("SHOW application_name"), "mine", "{keeps} {resets}");
+            }
+        }
+    }
+
+    fn a_turn_after_deallocate_all_prepares_anew(shop: 1) {
+        let mut config = tokio_postgres::Config::new();
+        config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
+        let ana = Client::with(config.password(shop.token("ana@example.com")).application_name("mine")).expect("a login");
+        let bob = shop.bob();
+        for _ in 0..3 {
+            // Turns of both kinds, so that what takes one is prepared.
+            assert_eq!(bob.one("SHOW application_name"), "pgusher");
+            assert_eq!(ana.one("SHOW application_name"), "mine");
+            ana.run("DEALLOCATE ALL");
+            ana.run("RESET ALL");
+            assert_eq!(ana.one("SHOW application_name"), "mine");
+        }
+    }
+
     fn what_is_pipelined_takes_one_turn(shop: 1) {
         let (mut raw, bob) = (shop.raw("ana@example.com"), shop.bob());
         let one = [parse("", "SELECT 1"), bind("", "", &[], 0), execute("", 0), sync()];

@@ -7,6 +7,7 @@ use crate::error::session::{Refusal, SessionError};
 use crate::error::{Report, Severity};
 use crate::session::ground::Stop;
 use crate::session::run::{Rest, Session};
+use crate::session::settings;
 use crate::session::state::State;
 use crate::upstream::send::Link;
 use crate::upstream::{CancelTarget, Next, Shared, Taker, UpstreamError};
@@ -86,6 +87,11 @@ impl Session {
         let Some(pooling) = &mut self.pooling else { return };
         self.who.process_id = lease.process_id;
         self.exchange.link = link;
+        // An operator has changed it, and connections that are new, or were told, have it already.
+        if pooling.path != lease.path {
+            pooling.path = lease.path.clone();
+            self.path.defaults_to(settings::parse(&lease.path));
+        }
         pooling.lease = Some(lease);
         pooling.skipped();
         pooling.pending.clear();
@@ -113,9 +119,12 @@ impl Session {
             pooling.may_have_forgotten();
         }
         let Some(pooling) = &self.pooling else { return Ok(false) };
-        if pooling.unsettled || self.path.uncertain() {
+        if pooling.unsettled || (self.path.uncertain() && !pooling.hasty) {
             Box::pin(self.settle_up()).await?;
             return Ok(true);
+        }
+        if pooling.hasty {
+            return Ok(false);
         }
         if pooling.lease.as_ref().is_some_and(|lease| lease.trace.is_crowded(pooling.sharing.statements())) {
             Box::pin(self.make_room()).await?;
@@ -133,6 +142,9 @@ impl Session {
         if *self.temporaries != Temporaries::default() {
             self.forget_temporaries();
             self.epoch += 1;
+        }
+        if self.is_hurried() && !Box::pin(self.calm()).await? {
+            return Ok(false);
         }
         let Some(pooling) = &mut self.pooling else { return Ok(false) };
         pooling.aim.nowhere().await;
