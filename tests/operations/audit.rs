@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Audited, Client, Mechanism, Proxy, ProxySettings, Shop, audit_settings, records, until, within};
+use crate::harness::{Audited, Client, Mechanism, Proxy, ProxySettings, Shop, audit_settings, frame, records, until, within};
 
 fn verified(files: &[&Path]) -> (String, bool) {
     let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
@@ -170,6 +170,11 @@ fn no_record_no_statement_until_there_is_room_again() {
     let shop = Shop::configured(Mechanism::Rls, &audit_settings(&file, ""));
     let (first, second) = (shop.ana(), shop.ana());
     assert_eq!(first.one("SELECT 1"), "1");
+    assert_eq!(second.one("SELECT 1"), "1");
+    let mut prepared = shop.raw("ana@example.com");
+    let run = [frame::bind("", "s", &[], 0), frame::execute("", 0), frame::sync()];
+    prepared.send(&[&[frame::parse("s", "SELECT 1")][..], &run].concat());
+    assert_eq!(prepared.tags(), "12DCZI");
     // The writer looks again for what was removed, and finds a device that is always full.
     let full = |on: bool| {
         let (target, beside) = if on { (Path::new("/dev/full"), "full") } else { (real.as_path(), "there") };
@@ -181,8 +186,14 @@ fn no_record_no_statement_until_there_is_room_again() {
     std::fs::remove_file(&real).expect("the file goes");
     let refusal = first.try_rows("SELECT 2").expect_err("its record cannot be written");
     assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("FATAL", "58030"), "{refusal}");
-    let refusal = second.refused("SELECT 3", "58030");
-    assert_eq!(refusal.severity, "ERROR", "{refusal}");
+    // Also what is known, or differs from that in literals only.
+    for text in ["SELECT 3", "SELECT 1", "SELECT a FROM (SELECT 3) AS t (a)"] {
+        let refusal = second.refused(text, "58030");
+        assert_eq!(refusal.severity, "ERROR", "{text}: {refusal}");
+    }
+    prepared.send(&run);
+    let refusal = prepared.until_ready()[0].refusal();
+    assert_eq!((refusal.severity.as_str(), refusal.code.as_str()), ("ERROR", "58030"), "{refusal}");
     let began = Instant::now();
     assert_eq!(shop.try_connect("ana@example.com", shop.token("ana@example.com")).err().expect("refused").code, "58030");
     assert!(began.elapsed() < Duration::from_secs(2), "nobody waits when it is known");

@@ -184,6 +184,14 @@ async fn names_of_statements_are_shared_and_ours_are_reserved() {
     scene.upstream_gets(&["B  p", "E  0", "S"]).await;
     scene.answer([bound(), complete("SELECT 1"), ready('I')]).await;
     scene.client_gets(&["2", "C SELECT 1", "Z I"]).await;
+    scene.send([parse("q", "SELECT 1"), sync()]).await;
+    scene.upstream_gets(&["P q SELECT 1", "S"]).await;
+    scene.answer([parsed(), ready('I')]).await;
+    scene.client_gets(&["1", "Z I"]).await;
+    for statement in ["p", "q"] {
+        scene.send([bind("pgusher$step", statement), sync()]).await;
+        scene.client_gets(&["E 42939 unacceptable name \"pgusher$step\"", "Z I"]).await;
+    }
     scene.send([query("DEALLOCATE ALL")]).await;
     scene.upstream_gets(&["Q DEALLOCATE ALL"]).await;
     scene.answer([complete("DEALLOCATE ALL"), ready('I')]).await;
