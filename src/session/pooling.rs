@@ -55,7 +55,7 @@ pub(super) struct Pooling {
     forgetting: bool,
     /// What the session asked for at startup that cannot be shared.
     alone: Option<&'static str>,
-    /// The session's own time limit is too short to ask upstream what is on its connection.
+    /// The last statement's time limit leaves no time to ask upstream what is on its connection.
     hasty: bool,
     /// The search path that the last connection had of itself.
     path: Arc<str>,
@@ -205,6 +205,7 @@ impl Session {
     /// Takes note of what a script may leave behind, before it is sent.
     pub(super) fn will_leave(&mut self, script: &Script) {
         let Some(pooling) = &mut self.pooling else { return };
+        pooling.hasty = false;
         for part in &script.parts {
             let (code, indirect) = part.behind.found(&part.rewritten, &self.footing);
             let Leaves { asks, shakes, writes, sequences, sets } = part.leaves;
@@ -229,7 +230,6 @@ impl Session {
         let Some(pooling) = &self.pooling else { return "session".to_owned() };
         let mut kept: Vec<&str> = pooling.kept.iter().map(String::as_str).collect();
         kept.extend(pooling.alone);
-        kept.extend(pooling.hasty.then_some(STATEMENT_TIMEOUT));
         kept.extend(pooling.sequences.then_some("a sequence"));
         kept.extend((!pooling.direct.is_empty()).then_some("a prepared statement"));
         if kept.is_empty() { "transaction".to_owned() } else { format!("transaction, kept by {}", kept.join(", ")) }

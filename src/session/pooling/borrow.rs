@@ -119,12 +119,12 @@ impl Session {
             pooling.may_have_forgotten();
         }
         let Some(pooling) = &self.pooling else { return Ok(false) };
-        if pooling.unsettled || (self.path.uncertain() && !pooling.hasty) {
-            Box::pin(self.settle_up()).await?;
-            return Ok(true);
-        }
         if pooling.hasty {
             return Ok(false);
+        }
+        if pooling.unsettled || self.path.uncertain() {
+            Box::pin(self.settle_up()).await?;
+            return Ok(true);
         }
         if pooling.lease.as_ref().is_some_and(|lease| lease.trace.is_crowded(pooling.sharing.statements())) {
             Box::pin(self.make_room()).await?;
@@ -144,7 +144,7 @@ impl Session {
             self.epoch += 1;
         }
         if self.is_hurried() && !Box::pin(self.calm()).await? {
-            return Ok(false);
+            return Ok(true);
         }
         let Some(pooling) = &mut self.pooling else { return Ok(false) };
         pooling.aim.nowhere().await;

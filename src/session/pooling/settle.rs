@@ -25,27 +25,28 @@ struct Left {
 }
 
 impl Session {
-    /// Asks upstream what is on the connection.
+    /// Asks upstream what is on the connection, if its statements have the time for that.
     pub(super) async fn settle_up(&mut self) -> Result<(), SessionError> {
         let mut limit = None;
         let mut asked = self.ask_once(Housekeeping::Carry).await?;
-        if asked.is_none() {
+        for attempt in 0..3 {
             // A cancel met it, or the session's own statement_timeout.
-            limit = self.unlimit().await?;
-            asked = self.ask_once(Housekeeping::Carry).await?;
+            if asked.is_none() && attempt > 0 && limit.is_none() {
+                limit = self.unlimit().await?;
+            }
+            if asked.is_none() {
+                asked = self.ask_once(Housekeeping::Carry).await?;
+            }
         }
         let Some(answer) = asked else {
-            if let Some(pooling) = &mut self.pooling {
-                (pooling.hasty, pooling.unsettled) = (true, false);
-            }
-            return Ok(());
+            return self.keep_limited(limit).await;
         };
         let nonsense = |_| SessionError::Broken("pgusher.carry() answers what is not understood");
         let look: Look = crate::catalog::load::look(&answer).map_err(nonsense)?;
         let Left { mut settings, mut kept } = serde_json::from_str(&answer).map_err(nonsense)?;
         self.looked(look);
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
-        (pooling.hasty, pooling.unsettled) = (false, false);
+        pooling.unsettled = false;
         // What loosened a session that only reads goes nowhere with it, and does not stay here.
         let loosened = self.who.bearing.reading && settings.remove(READ_ONLY).is_some();
         pooling.settings = digest(&settings);
@@ -105,15 +106,22 @@ impl Session {
 
     /// Takes that limit away before the connection is given back; it comes back with the session's next turn. Whether the connection may go.
     pub(super) async fn calm(&mut self) -> Result<bool, SessionError> {
-        let gone = self.unlimit().await?.is_some();
-        let Some(pooling) = &mut self.pooling else { return Ok(false) };
-        pooling.hasty = !gone;
-        if gone && !self.exchange.link.is_quiet() {
-            let carried = pooling.carried.clone();
-            self.restore(carried).await?;
-            return Ok(false);
+        let limit = self.unlimit().await?;
+        if limit.is_some() && self.exchange.link.is_quiet() {
+            return Ok(true);
         }
-        Ok(gone)
+        self.keep_limited(limit).await?;
+        Ok(false)
+    }
+
+    /// The session keeps its connection until its next statement, and the limit that may have been taken off.
+    async fn keep_limited(&mut self, limit: Option<String>) -> Result<(), SessionError> {
+        let Some(pooling) = &mut self.pooling else { return Ok(()) };
+        pooling.hasty = true;
+        let applied = pooling.lease.as_ref().map(|lease| lease.trace.applied.clone());
+        let (Some(limit), Some(mut settings)) = (limit, applied) else { return Ok(()) };
+        Arc::make_mut(&mut settings).insert(STATEMENT_TIMEOUT.to_owned(), limit);
+        self.restore(settings).await
     }
 
     /// Sets the session's settings on the connection in hand.
