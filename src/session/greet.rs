@@ -24,7 +24,9 @@ use crate::startup::Authenticated;
 use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
 use crate::upstream::send::{End, Link};
-use crate::upstream::{Carried, Connection, Ending, Enlisted, Lease, Login, Opens, Permit, Shared, Sharing, Taker, UpstreamError};
+use crate::upstream::{
+    Carried, Connection, Ending, Enlisted, Lease, Login, Opens, Permit, Shared, Sharing, Taker, UpstreamError, written,
+};
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::HEADER;
 use crate::wire::{BackendTag, ClientStream};
@@ -193,7 +195,7 @@ async fn attach_on(
     let found = shared.opens(carried);
     let Shared { link, mut lease } = *shared;
     let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-    let settings = found.restore.then(|| serde_json::to_string(&**carried).unwrap_or_default());
+    let settings = found.restore.then(|| written(carried));
     let Attached { slot, path } = upstream.attach(of, environment, &found, settings.as_deref()).await?;
     if found.bare || found.reset {
         lease.has_path(&path);
@@ -411,7 +413,9 @@ async fn end(mut session: Box<Session>, enlisted: Enlisted, served: Result<(), S
     }
     if between {
         // Nothing of it is left on the connection, or it would not be given back.
-        if let Err(error) = session.give_back().await.map(|_| ()) {
+        if session.may_give_back()
+            && let Err(error) = session.give_back().await
+        {
             log(&error, &environment);
         }
     }

@@ -219,12 +219,13 @@ impl Session {
     pub(super) async fn serve(&mut self) -> Result<(), SessionError> {
         // What need not be waited for is done without a future: making one copies it, for every message.
         loop {
-            self.relay()?;
-            if let Some(status) = self.held_ready.take() {
-                self.take_answers(status).await?;
+            while let Some(status) = self.take_answers()? {
+                Box::pin(self.before_ready(status)).await?;
             }
-            if let Some(frame) = self.next_frame()? {
-                self.take_frames(frame).await?;
+            while let Some(frame) = self.next_frame()? {
+                if !self.take_frame(frame).await? {
+                    break;
+                }
             }
             if self.over() {
                 return Ok(());
@@ -248,9 +249,8 @@ impl Session {
             self.exchange.link.flush();
         }
         loop {
-            self.relay()?;
-            if let Some(status) = self.held_ready.take() {
-                self.take_answers(status).await?;
+            while let Some(status) = self.take_answers()? {
+                Box::pin(self.before_ready(status)).await?;
             }
             if matches!(self.state, State::CopyIn(_)) {
                 self.take_copy_frames()?;
@@ -294,33 +294,20 @@ impl Session {
         matches!(self.state, State::Closed) || (self.exchange.ended && self.hungry && !self.expected.iter().any(owed))
     }
 
-    /// Does our part where an answer calls for it, and relays what comes behind.
-    async fn take_answers(&mut self, mut status: Status) -> Result<(), SessionError> {
-        loop {
-            Box::pin(self.before_ready(status)).await?;
-            self.relay()?;
-            match self.held_ready.take() {
-                Some(next) => status = next,
-                None => return Ok(()),
-            }
-        }
+    /// Relays what upstream answered, as far as our part is not called for: then that is with this status.
+    fn take_answers(&mut self) -> Result<Option<Status>, SessionError> {
+        self.relay()?;
+        Ok(self.held_ready.take())
     }
 
-    /// Handles the client's frames, as far as they are here and may be handled now, from this one on.
-    async fn take_frames(&mut self, mut frame: Frame) -> Result<(), SessionError> {
-        loop {
-            match frame {
-                Frame::Whole(tag, whole) => self.handle(tag, whole.get(HEADER..).unwrap_or_default()).await?,
-                Frame::Large(tag, header) => {
-                    if !Box::pin(self.take_large(tag, header)).await? {
-                        self.hungry = true;
-                        return Ok(());
-                    }
-                }
-            }
-            match self.next_frame()? {
-                Some(next) => frame = next,
-                None => return Ok(()),
+    /// Handles a frame of the client. Says no while too little of it is here.
+    async fn take_frame(&mut self, frame: Frame) -> Result<bool, SessionError> {
+        match frame {
+            Frame::Whole(tag, whole) => self.handle(tag, whole.get(HEADER..).unwrap_or_default()).await.map(|()| true),
+            Frame::Large(tag, header) => {
+                let begun = Box::pin(self.take_large(tag, header)).await?;
+                self.hungry |= !begun;
+                Ok(begun)
             }
         }
     }

@@ -24,7 +24,7 @@ pub use cancel::{Aim, CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Re
 pub use connect::{Account, Connection, Host, Upstream, UpstreamError};
 pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};
 pub use shared::{Lease, Profile, Shared, SharedSettings, Sharing, Taker};
-pub use trace::{Carried, Next, Opens, Trace};
+pub use trace::{Carried, Next, Opens, Trace, written};
 pub use turn::TurnRefused;
 
 /// A boxed future, for the traits that are used through `dyn`.

@@ -17,6 +17,11 @@ use crate::wire::backend::Status;
 /// Settings that a session has set, to be set again wherever it goes: names and values as `pg_settings` has them.
 pub type Carried = Arc<BTreeMap<String, String>>;
 
+/// Settings as [`Housekeeping::Restore`] takes them.
+pub fn written(settings: &Carried) -> String {
+    serde_json::to_string(&**settings).unwrap_or_default()
+}
+
 /// What is on a connection.
 #[derive(Debug, Default)]
 pub struct Trace {
@@ -231,7 +236,7 @@ impl Shared {
         let dirty = unknown || (trace.wrote && !same);
         let seed = if dirty { rand::random_range(-1.0..1.0).to_string() } else { String::new() };
         let reset = unknown || trace.wrote || trace.applied != *next.carried;
-        let settings = if reset { serde_json::to_string(&**next.carried).unwrap_or_default() } else { String::new() };
+        let settings = if reset { written(next.carried) } else { String::new() };
         let (session, principal) = (next.slot.to_string(), next.principal.0.to_string());
         let (first, second);
         let take = match self.link.coupon().filter(|_| trace.taken) {

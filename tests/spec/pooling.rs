@@ -134,12 +134,7 @@ sharing_tests! {
     }
 
     fn a_login_finds_its_own_settings_whoever_was_there_before(shop: 1) {
-        let login = |called: &str| {
-            let mut config = tokio_postgres::Config::new();
-            config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
-            config.password(shop.token("ana@example.com")).application_name(called);
-            Client::with(&config).expect("a login")
-        };
+        let login = |called: &str| ana_called(shop, called);
         let settings = "SELECT concat_ws(' ', current_setting('application_name'), current_setting('work_mem'), \
                         current_setting('default_transaction_read_only'), current_setting('default_transaction_isolation'))";
         let usual = shop.ana().one("SHOW work_mem");
@@ -186,9 +181,7 @@ sharing_tests! {
     }
 
     fn reset_leads_back_to_the_name_that_the_application_had_at_startup(shop: 1) {
-        let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
-        let ana = Client::with(config.password(shop.token("ana@example.com")).application_name("mine")).expect("a login");
+        let ana = ana_called(shop, "mine");
         for keeps in ["SELECT 1", "CREATE TEMPORARY TABLE mine (id integer)", "SET statement_timeout = 50"] {
             ana.run(keeps);
             for resets in ["RESET ALL", "SET application_name = 'other'; RESET application_name", "SET application_name TO DEFAULT"] {
@@ -199,9 +192,7 @@ sharing_tests! {
     }
 
     fn a_turn_after_deallocate_all_prepares_anew(shop: 1) {
-        let mut config = tokio_postgres::Config::new();
-        config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
-        let ana = Client::with(config.password(shop.token("ana@example.com")).application_name("mine")).expect("a login");
+        let ana = ana_called(shop, "mine");
         let bob = shop.bob();
         for _ in 0..3 {
             // Turns of both kinds, so that what takes one is prepared.
@@ -245,6 +236,14 @@ sharing_tests! {
             assert_eq!(ana.one("SELECT 1"), "1");
         }
     }
+}
+
+/// A session of Ana's whose application has this name at startup.
+fn ana_called(shop: &Shop, application: &str) -> Client {
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(shop.proxy.port).dbname(&shop.database).user("ana@example.com");
+    config.password(shop.token("ana@example.com")).application_name(application);
+    Client::with(&config).expect("a login")
 }
 
 fn tags(raw: &mut RawClient, frames: &[Vec<u8>]) -> String {

@@ -7,13 +7,13 @@
 /// buffers where anybody has used temporary tables.
 pub(super) fn cannot_be_followed(name: &str, value: &str) -> bool {
     match name {
-        TRANSACTION_TIMEOUT => is_short(value),
+        TRANSACTION_TIMEOUT => is_short_limit(value),
         _ => value != "0",
     }
 }
 
 /// Whether this is a limit that a turn might not keep; what is not understood is taken for one.
-pub(super) fn is_short(value: &str) -> bool {
+pub(super) fn is_short_limit(value: &str) -> bool {
     let value = value.trim();
     let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len()));
     let Ok(number) = number.parse::<f64>() else { return true };

@@ -97,21 +97,18 @@ impl Session {
         pooling.pending.clear();
     }
 
-    /// Whether something is there to be given back, and this is the moment.
-    pub(in crate::session) fn may_give_back(&self) -> bool {
-        self.pooling.as_ref().is_some_and(|pooling| pooling.offered.is_some() || pooling.lease.is_some() && self.is_between())
-    }
-
-    /// Gives the connection back, if there is one and nothing keeps it here. Says yes where upstream had to be asked first: then it is not
-    /// given back yet.
-    pub(in crate::session) async fn give_back(&mut self) -> Result<bool, SessionError> {
-        let Some(pooling) = &mut self.pooling else { return Ok(false) };
+    /// Whether there is a connection to be given back, and this is the moment. One that was never made the session's goes at once.
+    pub(in crate::session) fn may_give_back(&mut self) -> bool {
+        let Some(pooling) = &mut self.pooling else { return false };
         if let Some(shared) = pooling.offered.take() {
             pooling.sharing.release(shared);
         }
-        if pooling.lease.is_none() || !self.is_between() {
-            return Ok(false);
-        }
+        pooling.lease.is_some() && self.is_between()
+    }
+
+    /// Gives the connection back where it may be ([`Session::may_give_back`]), unless something keeps it here. Says yes where upstream had to
+    /// be asked first: then it is not given back yet.
+    pub(in crate::session) async fn give_back(&mut self) -> Result<bool, SessionError> {
         if let Some(pooling) = &mut self.pooling
             && std::mem::take(&mut pooling.forgetting)
         {
@@ -143,7 +140,7 @@ impl Session {
             self.forget_temporaries();
             self.epoch += 1;
         }
-        if self.is_hurried() && !Box::pin(self.calm()).await? {
+        if self.has_short_limit() && !Box::pin(self.take_limit_off()).await? {
             return Ok(true);
         }
         let Some(pooling) = &mut self.pooling else { return Ok(false) };

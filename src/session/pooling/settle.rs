@@ -9,13 +9,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tokio_postgres::error::SqlState;
 
-use super::alone::{LIMITS, TEMP_BUFFERS, cannot_be_followed, is_short};
+use super::alone::{LIMITS, TEMP_BUFFERS, cannot_be_followed, is_short_limit};
 use super::{APPLICATION_NAME, READ_ONLY, STATEMENT_TIMEOUT, digest};
 use crate::catalog::load::Look;
 use crate::error::session::SessionError;
 use crate::session::run::Session;
-use crate::upstream::Carried;
 use crate::upstream::housekeeping::Housekeeping;
+use crate::upstream::{Carried, written};
 
 /// What upstream says is on a connection.
 #[derive(Deserialize)]
@@ -27,15 +27,15 @@ struct Left {
 impl Session {
     /// Asks upstream what is on the connection, if its statements have the time for that.
     pub(super) async fn settle_up(&mut self) -> Result<(), SessionError> {
-        let mut limit = None;
-        let mut asked = self.ask_once(Housekeeping::Carry).await?;
-        for attempt in 0..3 {
-            // A cancel met it, or the session's own statement_timeout.
-            if asked.is_none() && attempt > 0 && limit.is_none() {
+        let (mut asked, mut limit) = (None, None);
+        for attempt in 0..ASKING {
+            // A cancel meets it once; what goes on is the session's own statement_timeout.
+            if attempt > 1 && limit.is_none() {
                 limit = self.unlimit().await?;
             }
-            if asked.is_none() {
-                asked = self.ask_once(Housekeeping::Carry).await?;
+            asked = self.ask_once(Housekeeping::Carry).await?;
+            if asked.is_some() {
+                break;
             }
         }
         let Some(answer) = asked else {
@@ -99,13 +99,13 @@ impl Session {
     }
 
     /// Whether a statement has so little time on the connection in hand that whoever comes next might lose the turn.
-    pub(super) fn is_hurried(&self) -> bool {
+    pub(super) fn has_short_limit(&self) -> bool {
         let lease = self.pooling.as_ref().and_then(|pooling| pooling.lease.as_ref());
-        lease.and_then(|lease| lease.trace.applied.get(STATEMENT_TIMEOUT)).is_some_and(|limit| is_short(limit))
+        lease.and_then(|lease| lease.trace.applied.get(STATEMENT_TIMEOUT)).is_some_and(|limit| is_short_limit(limit))
     }
 
     /// Takes that limit away before the connection is given back; it comes back with the session's next turn. Whether the connection may go.
-    pub(super) async fn calm(&mut self) -> Result<bool, SessionError> {
+    pub(super) async fn take_limit_off(&mut self) -> Result<bool, SessionError> {
         let limit = self.unlimit().await?;
         if limit.is_some() && self.exchange.link.is_quiet() {
             return Ok(true);
@@ -126,14 +126,16 @@ impl Session {
 
     /// Sets the session's settings on the connection in hand.
     async fn restore(&mut self, carried: Carried) -> Result<(), SessionError> {
-        let settings = serde_json::to_string(&*carried).unwrap_or_default();
-        let set = self.converse(Housekeeping::Restore { settings: &settings }).await?;
+        let set = self.converse(Housekeeping::Restore { settings: &written(&carried) }).await?;
         if let (Ok(_), Some(lease)) = (set, self.pooling.as_mut().and_then(|pooling| pooling.lease.as_mut())) {
             lease.trace.applied = carried;
         }
         Ok(())
     }
 }
+
+/// How often upstream is asked, if that is canceled.
+const ASKING: usize = 4;
 
 /// How often it is tried to take away a limit that cancels what takes it away.
 const UNLIMITING: usize = 8;
