@@ -432,7 +432,7 @@ impl Session {
             return false;
         }
         self.state = State::Ready;
-        if !batch.sent && self.expected.is_empty() {
+        if !batch.sent && self.expected.is_empty() && !self.lingering {
             write_ready(&mut self.exchange.outbox, self.status);
             return true;
         }

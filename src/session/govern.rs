@@ -118,7 +118,7 @@ impl Session {
             return Ok(reply);
         }
         let brief = self.is_brief(command);
-        if brief && self.block {
+        if brief && (self.block || self.joins_batch()) {
             return Err(Refusal::InBlock(command.tag()).into());
         }
         // Even what only looks at policies leaves a row behind: the spent signature. What changes them is held to the client's settings.

@@ -475,7 +475,7 @@ impl Session {
             &[],
         );
         drop(key);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: self.block };
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: self.block || self.lingering };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;
         if let Some(pooling) = &mut self.pooling {
             pooling.attached(self.who.slot);

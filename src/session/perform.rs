@@ -47,7 +47,7 @@ impl Session {
             self.begin(opened).await?;
             return self.as_owner(script, owned, describe, started).await;
         };
-        if !alone || *opened || self.block {
+        if !alone || *opened || self.block || self.joins_batch() {
             return Err(Refusal::InBlock(name).into());
         }
         self.as_owner_outside(script, describe, owned.ddl, started).await
@@ -149,8 +149,12 @@ impl Session {
     /// Sends a statement of ours and waits for its answer. The queue is empty.
     pub(super) async fn converse(&mut self, statement: Housekeeping<'_>) -> Result<Result<Answer, Report>, SessionError> {
         // Sync would end an implicit transaction; those that begin or end one are ended by it all the same.
-        let looks = matches!(statement, Housekeeping::ShowSearchPath | Housekeeping::Look);
-        let end = if looks && !self.block && self.implicit() { End::Flush } else { End::Sync };
+        let stays = match statement {
+            Housekeeping::ShowSearchPath | Housekeeping::Look => !self.block && self.implicit(),
+            Housekeeping::Attach { .. } => self.lingering,
+            _ => false,
+        };
+        let end = if stays { End::Flush } else { End::Sync };
         let outbox = &mut self.exchange.outbox;
         let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
         let done = converse(&mut self.exchange.link, &statement, end, self.status, &mut aside).await;
@@ -161,10 +165,12 @@ impl Session {
                     self.status = answer.status;
                     self.block = answer.status != Status::Idle;
                     self.unsynced = false;
+                    self.lingering = false;
                 }
                 Ok(Ok(answer))
             }
             Err(ConverseError::Refused { error, status }) => {
+                self.lingering = false;
                 match end {
                     End::Sync => {
                         self.status = status;
@@ -184,8 +190,13 @@ impl Session {
     pub(super) fn implicit(&mut self) -> bool {
         match self.state.batch() {
             Some(batch) => batch.sent,
-            None => self.unsynced || matches!(self.state, super::state::State::Simple),
+            None => self.joins_batch() || matches!(self.state, super::state::State::Simple),
         }
+    }
+
+    /// Whether a Query stands in the transaction of the batch before it.
+    pub(super) fn joins_batch(&self) -> bool {
+        self.unsynced || self.lingering
     }
 
     /// Runs something with the rights of `pgusher_owner` on our connection.

@@ -159,6 +159,11 @@ impl Session {
 
     /// Sends Sync: upstream skips no further than this.
     pub(super) fn send_sync(&mut self, shown: bool) {
+        if self.lingering {
+            self.exchange.link.nothing();
+            self.expected.push_back(Expected::Close { shown: false, of: None });
+            self.expected.push_back(Expected::Parse { script: None, shown: false, name: None });
+        }
         self.exchange.link.sync();
         self.expected.push_back(Expected::Sync { shown });
         self.skipping = false;
@@ -416,6 +421,7 @@ impl Session {
     /// Upstream skips what was sent up to the next Sync.
     fn failed_upstream(&mut self) {
         self.failures += 1;
+        self.lingering = false;
         self.held_complete.clear();
         if let Some(pooling) = &mut self.pooling {
             pooling.skipped();

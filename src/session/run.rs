@@ -105,6 +105,8 @@ pub(super) struct Session {
     pub(super) skipping: bool,
     /// Upstream is in the implicit transaction of a batch that a Query ends instead of a Sync.
     pub(super) unsynced: bool,
+    /// Upstream goes on with the implicit transaction of a batch behind a Query, up to the next Sync (PostgreSQL 18).
+    pub(super) lingering: bool,
     /// The open transaction began with a membership that has ended.
     pub(super) outlived: bool,
     /// A function made upstream write for a session that only reads.
@@ -196,6 +198,7 @@ impl Session {
             instead: None,
             skipping: false,
             unsynced: false,
+            lingering: false,
             outlived: false,
             loosened: false,
             stale_plans: false,

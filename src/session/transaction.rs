@@ -115,6 +115,7 @@ impl Session {
         match command {
             Transaction::Begin => {
                 self.block = true;
+                self.lingering = false;
                 self.client_took_over();
             }
             // A COMMIT of a failed transaction is told as a ROLLBACK.
@@ -179,7 +180,9 @@ impl Session {
     pub(super) fn transaction_status(&mut self, status: Status) {
         self.skipping = false;
         self.status = status;
-        let open = std::mem::replace(&mut self.block, status != Status::Idle);
+        let open = self.block;
+        self.lingering = status == Status::Transaction && !open;
+        self.block = status != Status::Idle && !self.lingering;
         if status != Status::Idle {
             return;
         }

@@ -225,6 +225,13 @@ impl Link {
         write_parse(self.door(), name, "", types);
     }
 
+    /// Prepares the empty statement under our own name. PostgreSQL 18 takes a Sync that follows a Query at once for the end of the batch's
+    /// transaction without ending it: the next statement fails by an internal error (`finish_xact_command` sees no command begun).
+    pub fn nothing(&mut self) {
+        write_close(self.door(), Target::Statement, STEP);
+        write_parse(self.door(), STEP, "", &[]);
+    }
+
     /// Sends a statement of ours.
     pub fn housekeeping(&mut self, statement: &Housekeeping<'_>, end: End) {
         statement.write(self.door());

@@ -131,6 +131,31 @@ both_mechanisms! {
         assert_eq!(raw.until_ready()[0].refusal().code, "42501");
     }
 
+    /// PostgreSQL 18 goes on with the transaction of a batch behind a Query, up to the batch's Sync: what it then sets or takes back is what
+    /// the path is.
+    fn what_a_query_sets_in_a_batch_is_the_path_that_holds_behind_it(shop: fresh) {
+        two_functions(shop);
+        let one = [frame::parse("", ONE), frame::bind("", "", &[], 0), frame::execute("", 0)];
+        let fails = [frame::parse("", "SELECT 1/0"), frame::bind("", "", &[], 0), frame::execute("", 0)];
+        for behind in [&[][..], &one, &fails] {
+            let mut raw = shop.raw("ana@example.com");
+            for path in ["vault", "public", "vault"] {
+                let set = [frame::query(&format!("SET search_path = {path}"))];
+                raw.send(&[&one[..], &set, behind, &[frame::sync()]].concat());
+                raw.until_ready();
+                raw.until_ready();
+                raw.send(&[frame::query("SHOW search_path")]);
+                let shown = raw.until_ready()[1].values()[0].clone().expect("a path");
+                raw.send(&[frame::query("SELECT where_am_i()")]);
+                let answer = raw.until_ready();
+                match shown == b"vault" {
+                    true => assert_eq!(answer[0].refusal().code, "42501"),
+                    false => assert_eq!(answer[1].values()[0].as_deref(), Some(&b"outside"[..])),
+                }
+            }
+        }
+    }
+
     /// What upstream skipped has not been prepared anew: it stays what it was, and is not taken for more.
     fn a_renewal_that_was_skipped_is_made_up_for(shop: fresh) {
         let admin = shop.admin();

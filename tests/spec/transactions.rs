@@ -1,6 +1,7 @@
 //! Transactions behave as on a direct connection, and a statement that we refuse fails one as an error of PostgreSQL's would.
 
 use crate::harness::both_mechanisms;
+use crate::harness::frame::{bind, execute, parse, query, sync};
 
 both_mechanisms! {
     fn commit_keeps_and_rollback_undoes(shop: fresh) {
@@ -119,5 +120,57 @@ both_mechanisms! {
             truth.try_rows(&format!("BEGIN; SET LOCAL lock_timeout = '20ms'; UPDATE orders SET note = 'free' WHERE id = {mine}; COMMIT")).map_err(|_| truth.run("ROLLBACK")).ok()
         });
         assert_eq!(truth.one(&format!("SELECT note FROM orders WHERE id = {mine}")), "free");
+    }
+
+    /// Up to PostgreSQL 17 a Query ends the transaction of the batch it stands in; from 18 on the transaction goes on to Sync.
+    fn a_query_in_a_batch_ends_its_transaction_or_goes_on_with_it_as_upstream_does(shop: fresh) {
+        let (truth, goes_on) = (shop.truth(), shop.upstream.major() >= 18);
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        let noted = || truth.one(&format!("SELECT coalesce(note, 'none') FROM orders WHERE id = {mine}"));
+        let run = |sql: &str| [parse("", sql), bind("", "", &[], 0), execute("", 0)];
+        let note = |note: &str| run(&format!("UPDATE orders SET note = '{note}' WHERE id = {mine}"));
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[&note("one")[..], &[query("SELECT 1")]].concat());
+        assert_eq!(raw.tags(), if goes_on { "12CTDCZT" } else { "12CTDCZI" });
+        assert_eq!(noted() == "one", !goes_on);
+        raw.send(&[sync()]);
+        assert_eq!(raw.tags(), "ZI");
+        assert_eq!(noted(), "one");
+        let undone = [
+            (&run("SELECT 1/0")[..], &["1EZI"][..]),
+            (&run("SELECT * FROM region_desk"), &["EZI"]),
+            (&[query("SELECT * FROM region_desk")], &["EZI", "ZI"]),
+            (&[query("SELECT 1/0")], &["EZI", "ZI"]),
+            (&[query("BEGIN"), query("ROLLBACK")], &["CZT", "CZI", "ZI"]),
+        ];
+        for (number, (behind, answers)) in undone.into_iter().enumerate() {
+            let said = format!("undone {number}");
+            raw.send(&[&note(&said)[..], &[query("SELECT 1")], behind, &[sync()]].concat());
+            raw.until_ready();
+            for answer in answers {
+                assert_eq!(raw.tags(), *answer, "{said}");
+            }
+            assert_eq!(noted() == said, !goes_on, "{said}");
+        }
+        // What wants no transaction is refused in the batch's, and undoes it.
+        let wants_none = query("CREATE INDEX CONCURRENTLY ON orders (note)");
+        let mut admin = shop.raw("admin@example.com");
+        admin.send(&[&note("refused")[..], &[wants_none.clone(), sync()]].concat());
+        assert_eq!(admin.tags(), "12CEZI");
+        assert_eq!(admin.tags(), "ZI");
+        assert_ne!(noted(), "refused");
+        admin.send(&[&note("before")[..], &[query("SELECT 1"), wants_none, sync()]].concat());
+        admin.until_ready();
+        assert_eq!(admin.tags(), if goes_on { "EZI" } else { "CZI" });
+        assert_eq!(admin.tags(), "ZI");
+        assert_eq!(noted() == "before", !goes_on);
+        for (number, ours) in ["CREATE TABLE made (n integer)", "SHOW GRANTS ON TABLE made", "DROP TABLE made"].into_iter().enumerate() {
+            let said = format!("kept {number}");
+            admin.send(&[&note(&said)[..], &[query("SELECT 1"), query(ours), sync()]].concat());
+            admin.until_ready();
+            assert!(!admin.tags().contains('E'), "{ours}");
+            assert_eq!(admin.tags(), "ZI");
+            assert_eq!(noted(), said);
+        }
     }
 }
