@@ -5,12 +5,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use tokio_postgres::error::SqlState;
 
 use super::expected::{Completion, Expected, Running};
 use super::ground::Stop;
+use super::relay::HIDDEN_PARAMETERS;
 use super::run::Session;
-use super::script::Script;
+use super::script::{SEARCH_PATH, Script};
+use super::settings;
+use crate::catalog::SearchPath;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::event::Outcome;
@@ -19,7 +23,7 @@ use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, SessionOwner, converse};
 use crate::upstream::send::{CopyStep, End};
 use crate::wire::BackendTag;
-use crate::wire::backend::Status;
+use crate::wire::backend::{Status, parameter_status};
 use crate::wire::frame::HEADER;
 
 impl Session {
@@ -155,8 +159,8 @@ impl Session {
             _ => false,
         };
         let end = if stays { End::Flush } else { End::Sync };
-        let outbox = &mut self.exchange.outbox;
-        let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
+        let (outbox, told_path) = (&mut self.exchange.outbox, &mut self.told_path);
+        let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, told_path, tag, frame);
         let done = converse(&mut self.exchange.link, &statement, end, self.status, &mut aside).await;
         self.waited();
         match done {
@@ -204,8 +208,8 @@ impl Session {
         &mut self,
         work: impl AsyncFnOnce(&mut SessionOwner<'_>) -> Result<T, Report>,
     ) -> Result<Result<T, Report>, SessionError> {
-        let outbox = &mut self.exchange.outbox;
-        let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, tag, frame);
+        let (outbox, told_path) = (&mut self.exchange.outbox, &mut self.told_path);
+        let mut aside = |tag: BackendTag, frame: &[u8]| set_aside(outbox, told_path, tag, frame);
         let mut lost = None;
         let mut channel = SessionOwner {
             link: &mut self.exchange.link,
@@ -224,11 +228,14 @@ impl Session {
 }
 
 /// What comes while we talk with upstream ourselves.
-pub(super) fn set_aside(outbox: &mut bytes::BytesMut, tag: BackendTag, frame: &[u8]) {
-    let hidden = tag == BackendTag::ParameterStatus
-        && crate::wire::backend::parameter_status(frame.get(HEADER..).unwrap_or_default())
-            .map_or(true, |(name, _)| super::relay::HIDDEN_PARAMETERS.contains(&name));
-    if !hidden {
-        outbox.extend_from_slice(frame);
+fn set_aside(outbox: &mut BytesMut, told_path: &mut Option<SearchPath>, tag: BackendTag, frame: &[u8]) {
+    if tag == BackendTag::ParameterStatus {
+        match parameter_status(frame.get(HEADER..).unwrap_or_default()) {
+            Ok((name, _)) if HIDDEN_PARAMETERS.contains(&name) => return,
+            Ok((SEARCH_PATH, value)) => *told_path = Some(settings::parse(value)),
+            Ok(_) => {}
+            Err(_) => return,
+        }
     }
+    outbox.extend_from_slice(frame);
 }

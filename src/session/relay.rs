@@ -8,6 +8,8 @@ use super::errors::{Fields, Setting, as_called, field, sanitise, unwrap};
 use super::expected::{Completion, Expected, Running};
 use super::origins::translate;
 use super::run::{Rest, Session};
+use super::script::SEARCH_PATH;
+use super::settings;
 use super::state::{Batch, CopyIn, State, Within};
 use crate::error::Report;
 use crate::error::session::SessionError;
@@ -269,6 +271,9 @@ impl Session {
                 let (name, value) = backend::parameter_status(body).map_err(|_| SessionError::Nonsense(b'S'))?;
                 if name == "application_name" {
                     self.identity = Arc::new(Identity { application: value.into(), ..(*self.identity).clone() });
+                }
+                if name == SEARCH_PATH {
+                    self.told_path = Some(settings::parse(value));
                 }
                 self.loosened |= name == "default_transaction_read_only" && value != "on" && self.who.bearing.reading;
                 Ok(if HIDDEN_PARAMETERS.contains(&name) { Verdict::Swallow } else { Verdict::Show })

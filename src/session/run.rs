@@ -17,7 +17,7 @@ use super::prepared::Names;
 use super::record::Tally;
 use super::settings::PathTracker;
 use super::state::State;
-use crate::catalog::{Footing, Temporaries};
+use crate::catalog::{Footing, SearchPath, Temporaries};
 use crate::error::session::{Refusal, SessionError};
 use crate::event::Identity;
 use crate::policy::{Bearing, PolicySnapshot, PrincipalId, Subject};
@@ -107,6 +107,8 @@ pub(super) struct Session {
     pub(super) unsynced: bool,
     /// Upstream goes on with the implicit transaction of a batch behind a Query, up to the next Sync (PostgreSQL 18).
     pub(super) lingering: bool,
+    /// The search path that upstream told of since it was last ready (PostgreSQL 18 does when it changes).
+    pub(super) told_path: Option<SearchPath>,
     /// The open transaction began with a membership that has ended.
     pub(super) outlived: bool,
     /// A function made upstream write for a session that only reads.
@@ -199,6 +201,7 @@ impl Session {
             skipping: false,
             unsynced: false,
             lingering: false,
+            told_path: None,
             outlived: false,
             loosened: false,
             stale_plans: false,

@@ -183,9 +183,21 @@ impl Session {
         let open = self.block;
         self.lingering = status == Status::Transaction && !open;
         self.block = status != Status::Idle && !self.lingering;
-        if status != Status::Idle {
-            return;
+        if status == Status::Idle {
+            self.transaction_over(open);
         }
+        self.compare_path();
+    }
+
+    /// Where upstream told of another search path than the one that was followed, it is asked which it is.
+    fn compare_path(&mut self) {
+        if self.told_path.take().is_some_and(|told| told != *self.path.current()) {
+            self.path.shake();
+        }
+    }
+
+    /// `open`: nothing ended the block that there was.
+    fn transaction_over(&mut self, open: bool) {
         self.outlived = false;
         // A block that nothing ended is one whose COMMIT failed. An implicit transaction that failed was rolled back when it
         // failed, see `failed_upstream`.
@@ -205,6 +217,7 @@ impl Session {
         self.ended(committed);
         self.names.transaction_ended(0);
         self.touched = Touched::default();
+        self.compare_path();
     }
 
     /// Upstream failed outside a transaction block: what the implicit transaction set is gone.

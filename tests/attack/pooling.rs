@@ -286,10 +286,16 @@ fn a_search_path_that_an_operator_changes_leads_nobody_to_functions_they_may_not
         calls_nothing_inside(&session);
         truth.run("ALTER SYSTEM SET search_path = vault, public, pg_catalog");
         if mode == "session" {
+            // From 18 on sessions that are open hear of it, with the answer to the statement that they then ask.
+            let open = (shop.upstream.major() >= 18).then(|| shop.ana());
             // The next session is on its connection.
             drop(session);
             truth.run("SELECT pg_reload_conf()");
             until("new sessions to follow", || shop.truth().one("SHOW search_path").starts_with("vault").then_some(()));
+            if let Some(open) = open {
+                until("it to hear", || open.one("SHOW search_path").starts_with("vault").then_some(()));
+                calls_nothing_inside(&open);
+            }
             calls_nothing_inside(&shop.ana());
         } else {
             let old = truth.one("SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE usename = 'pgusher_session'");

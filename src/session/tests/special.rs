@@ -33,6 +33,41 @@ async fn set_of_the_search_path_is_followed_and_rolled_back() {
 }
 
 #[tokio::test]
+async fn a_search_path_that_upstream_tells_of_and_nobody_set_is_asked_for() {
+    for (told, asked) in [("archive", true), ("\"$user\", public", false)] {
+        let mut scene = scene();
+        scene.send([query("SELECT 1")]).await;
+        scene.upstream_gets(&["Q SELECT 1"]).await;
+        let told = [b"search_path\0", told.as_bytes(), b"\0"].concat();
+        scene.answer([complete("SELECT 1"), raw(b'S', &told), ready('I')]).await;
+        scene.send([query("SELECT count(*) FROM orders")]).await;
+        if asked {
+            scene.housekeeping("SELECT pgusher.look()", Some("{\"path\": \"archive\"}"), 'I').await;
+        } else {
+            assert!(scene.upstream_word().await.contains("\"public\".\"orders\""));
+        }
+    }
+}
+
+/// As PostgreSQL 18 does.
+#[tokio::test]
+async fn a_batch_that_goes_on_behind_a_query_is_ended_by_sync_and_leaves_what_was_set() {
+    let mut scene = scene();
+    scene.send([parse("", "SELECT 1"), bind("", ""), execute("", 0), query("SET search_path TO archive")]).await;
+    scene.upstream_gets(&["P  SELECT 1", "B  ", "E  0", "H"]).await;
+    scene.answer([parsed(), bound(), complete("SELECT 1")]).await;
+    scene.upstream_gets(&["Q SET search_path TO archive"]).await;
+    scene.answer([complete("SET"), ready('T')]).await;
+    scene.client_gets(&["1", "2", "C SELECT 1", "C SET", "Z T"]).await;
+    scene.send([sync()]).await;
+    scene.upstream_gets(&["C Spgusher$step", "P pgusher$step ", "S"]).await;
+    scene.answer([closed(), parsed(), ready('I')]).await;
+    scene.client_gets(&["Z I"]).await;
+    scene.send([query("SELECT count(*) FROM orders")]).await;
+    scene.client_gets(&["E 42501 permission denied for table orders", "Z I"]).await;
+}
+
+#[tokio::test]
 async fn discard_all_brings_the_identity_back_before_the_client_goes_on() {
     let mut scene = scene();
     scene.send([query("DISCARD ALL")]).await;
