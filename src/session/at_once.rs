@@ -10,7 +10,7 @@ use super::expected::Completion;
 use super::prepared::{Body, Prepared};
 use super::run::Session;
 use super::simple::is_performed;
-use super::state::State;
+use super::state::{Batch, State};
 use crate::sql::Effect;
 use crate::upstream::housekeeping::RESERVED;
 use crate::wire::frontend::Target;
@@ -19,7 +19,7 @@ use crate::wire::{FrontendTag, frontend};
 impl Session {
     /// Handles a whole frame, if nothing has to be waited for. Whether it did.
     pub(super) fn handle_at_once(&mut self, tag: FrontendTag, body: &[u8]) -> bool {
-        if !matches!(self.state, State::Ready | State::Extended(_)) {
+        if !matches!(self.state, State::Ready | State::Extended(Batch { opened: false, .. })) {
             return false;
         }
         match tag {

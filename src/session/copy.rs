@@ -1,5 +1,7 @@
 //! COPY FROM STDIN: the client's data passes unread.
 
+use bytes::BytesMut;
+
 use super::expected::Expected;
 use super::run::Session;
 use super::state::{CopyIn, State, Within};
@@ -7,6 +9,7 @@ use crate::error::session::{Refusal, SessionError};
 use crate::upstream::send::Passing;
 use crate::wire::FrontendTag;
 use crate::wire::frame::HEADER;
+use crate::wire::frontend::write_sync;
 
 impl Session {
     /// Takes what is here of a COPY's data, while nothing else may be taken.
@@ -31,7 +34,10 @@ impl Session {
     /// A frame during COPY; of CopyData the beginning may be enough.
     pub(super) fn copy_frame(&mut self, tag: FrontendTag, length: usize, body: &[u8]) {
         match tag {
-            FrontendTag::CopyData => self.exchange.link.pass(Passing::CopyData, length, body),
+            FrontendTag::CopyData => {
+                self.copy_synced(false);
+                self.exchange.link.pass(Passing::CopyData, length, body);
+            }
             FrontendTag::CopyDone => {
                 self.exchange.link.pass(Passing::CopyDone, length, body);
                 self.copy_over();
@@ -41,7 +47,8 @@ impl Session {
                 self.copy_over();
             }
             // Ignored, as PostgreSQL does: drivers send them before they know of the COPY.
-            FrontendTag::Flush | FrontendTag::Sync => {}
+            FrontendTag::Flush => {}
+            FrontendTag::Sync => self.copy_synced(true),
             FrontendTag::Terminate => self.state = State::Closed,
             FrontendTag::Query
             | FrontendTag::Parse
@@ -61,14 +68,28 @@ impl Session {
         self.copy_over();
     }
 
+    fn copy_synced(&mut self, synced: bool) {
+        if let State::CopyIn(copy) = &mut self.state {
+            copy.synced = synced;
+        }
+    }
+
+    /// The COPY has failed. A Sync that came behind its last data is the one that upstream then waits for: the client sends no other.
+    pub(super) fn sync_again(&mut self) {
+        let mut again = BytesMut::new();
+        write_sync(&mut again);
+        again.extend_from_slice(&self.exchange.inbox);
+        self.exchange.inbox = again;
+    }
+
     fn copy_over(&mut self) {
         // Between Execute and Sync upstream keeps its answer to itself, and the client's Sync waits for that answer.
         if !self.expected.back().is_some_and(Expected::ready) {
             self.exchange.link.flush();
         }
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
-            State::CopyIn(CopyIn { within: Within::Simple }) => State::Simple,
-            State::CopyIn(CopyIn { within: Within::Extended(batch) }) => State::Extended(batch),
+            State::CopyIn(CopyIn { within: Within::Simple, .. }) => State::Simple,
+            State::CopyIn(CopyIn { within: Within::Extended(batch), .. }) => State::Extended(batch),
             same @ (State::Ready | State::Simple | State::Extended(_) | State::Discarding(_) | State::Closed) => same,
         };
     }

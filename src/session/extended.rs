@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio_postgres::error::SqlState;
 
 use super::expected::{Completion, Expected, Running};
 use super::ground::Stop;
@@ -12,6 +13,8 @@ use super::run::Session;
 use super::script::{Outline, Script, changes_meaning};
 use super::simple::is_performed;
 use super::state::{Batch, State};
+use super::turns::wants_no_block;
+use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::event::Parameters;
 use crate::governance;
@@ -291,13 +294,19 @@ impl Session {
         if prepared.epoch != self.epoch || prepared.refers() {
             Box::pin(self.portal_still(name, &prepared)).await?;
         }
+        if self.state.batch().is_some_and(|batch| batch.opened)
+            && let Some(Effect::Transaction(command)) =
+                script.as_ref().and_then(|script| script.parts.first()).map(|part| part.rewritten.effect())
+        {
+            wants_no_block(command)?;
+        }
         let inner = matches!(prepared.body, Body::SqlPrepare(_));
         let ending = if inner { Completion::Inner } else { Completion::Plain };
         if let Some(script) = &script
             && !inner
             && is_performed(script)
         {
-            return Box::pin(self.perform_portal(script, started)).await;
+            return Box::pin(self.perform_portal(name, script, started)).await;
         }
         if self.pass_execute(body, script, parameters, started, ending) {
             Box::pin(self.quiesce()).await?;
@@ -348,8 +357,12 @@ impl Session {
         Ok(())
     }
 
-    async fn perform_portal(&mut self, script: &Arc<Script>, started: Instant) -> Result<(), Stop> {
+    async fn perform_portal(&mut self, name: &str, script: &Arc<Script>, started: Instant) -> Result<(), Stop> {
         self.quiesce_or_skip().await?;
+        if self.names.runs_once(name) {
+            let report = Report::error(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, format!("portal \"{name}\" cannot be run"));
+            return Err(Refusal::Told(Box::new(report)).into());
+        }
         let mut opened = self.state.batch().is_some_and(|batch| batch.opened);
         let done = self.perform(script, false, true, started, &mut opened).await;
         if let Some(batch) = self.state.batch() {
@@ -467,16 +480,20 @@ impl Session {
 
     /// Something of the batch went upstream.
     fn sent(&mut self, expected: Expected) {
-        self.expected.push_back(expected);
         if let Some(batch) = self.state.batch() {
             batch.sent = true;
+            batch.began |= !matches!(expected, Expected::Close { .. });
         }
+        self.expected.push_back(expected);
     }
 
     /// A message of a batch was not carried out.
     fn stopped(&mut self, stop: Stop, text: &str, started: Instant) -> Result<(), SessionError> {
         match stop {
             Stop::Refused(refusal) => self.refuse_message(refusal, Arc::from(text), started),
+            Stop::Skipped if matches!(self.state, State::Extended(_)) => {
+                return Err(SessionError::Broken("a message was skipped behind no error"));
+            }
             Stop::Skipped => {}
             Stop::Over(error) => return Err(error),
         }

@@ -39,12 +39,16 @@ impl Replies {
 
 impl Session {
     /// The governance commands of one Query, in one transaction.
-    pub(super) async fn govern_query(&mut self, commands: Vec<(Arc<str>, Command)>, started: Instant) -> Result<(), Stop> {
+    pub(super) async fn govern_query(
+        &mut self,
+        commands: Vec<(Arc<str>, Command)>,
+        started: Instant,
+        mut opened: bool,
+    ) -> Result<(), Stop> {
         if self.status == Status::Failed {
             return Err(Refusal::Failed.into());
         }
         self.state = State::Simple;
-        let mut opened = false;
         let mut ok = true;
         for (text, command) in commands {
             self.say_held();

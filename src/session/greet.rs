@@ -480,7 +480,7 @@ impl Session {
         if let Some(pooling) = &mut self.pooling {
             pooling.attached(self.who.slot);
         }
-        Ok(())
+        if self.block || self.lingering { Ok(()) } else { self.restore_name().await }
     }
 
     /// A connection that is lost while a COMMIT is outstanding leaves its outcome unknown.

@@ -420,7 +420,6 @@ impl Session {
 
     pub(super) async fn prepare_again(&mut self, name: &str, new: &Prepared, script: &Arc<Script>) -> Result<(), Stop> {
         let Some(part) = script.parts.first() else { return Ok(()) };
-        let failures = self.failures;
         self.exchange.link.close(name);
         self.expected.push_back(Expected::Close { shown: false, of: None });
         if matches!(new.body, Body::SqlPrepare(_)) {
@@ -434,11 +433,12 @@ impl Session {
         }
         if let Some(batch) = self.state.batch() {
             batch.sent = true;
-            // Where something before it fails, upstream skips it and keeps what it had.
-            self.quiesce_or_skip().await?;
-            return if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) };
+            batch.began = true;
+            // Where something before it in its batch fails, upstream skips it and keeps what it had.
+            return self.quiesce_or_skip().await;
         }
         // A Query comes next: upstream must not be left skipping to a Sync.
+        let failures = self.failures;
         self.send_sync(false);
         self.quiesce().await?;
         if self.failures == failures { Ok(()) } else { Err(Stop::Skipped) }

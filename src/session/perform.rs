@@ -139,6 +139,7 @@ impl Session {
         }
         if let Some(batch) = self.state.batch() {
             batch.sent = true;
+            batch.began = true;
         }
     }
 
@@ -193,7 +194,7 @@ impl Session {
     /// Whether a batch or a Query in steps may stand in an implicit transaction.
     pub(super) fn implicit(&mut self) -> bool {
         match self.state.batch() {
-            Some(batch) => batch.sent,
+            Some(batch) => batch.began || self.lingering,
             None => self.joins_batch() || matches!(self.state, super::state::State::Simple),
         }
     }

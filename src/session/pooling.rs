@@ -382,6 +382,7 @@ impl Session {
         self.expected.push_back(Expected::Describe { rows_only: true, of: Some(prepared.first.clone()), shown: false });
         if let Some(batch) = self.state.batch() {
             batch.sent = true;
+            batch.began = true;
         }
         self.quiesce_or_skip().await?;
         if !std::mem::take(&mut self.changed) {

@@ -63,6 +63,8 @@ pub(super) struct Portal {
     pub(super) parameters: Option<Parameters>,
     /// Which batch made it.
     batch: u64,
+    /// It was executed by way of statements of ours.
+    run: bool,
 }
 
 /// A cursor made by DECLARE.
@@ -199,7 +201,7 @@ impl Names {
 
     /// Bind, which went upstream: its portal waits for BindComplete. Until then the name may be that of another one.
     pub(super) fn expect_portal(&mut self, portal: &str, prepared: Arc<Prepared>, parameters: Option<Parameters>) {
-        let bound = Portal { prepared, parameters, batch: self.batch };
+        let bound = Portal { prepared, parameters, batch: self.batch, run: false };
         self.pending_portals.push_back(Waiting { name: portal.into(), what: bound, batch: self.batch });
     }
 
@@ -218,7 +220,7 @@ impl Names {
     /// Bind, of what upstream does not hold.
     pub(super) fn bind(&mut self, portal: &str, prepared: Arc<Prepared>) {
         let batch = self.batch;
-        self.enter_portal(portal, Portal { prepared, parameters: None, batch });
+        self.enter_portal(portal, Portal { prepared, parameters: None, batch, run: false });
     }
 
     /// A name is that of one portal: a cursor that had it is gone.
@@ -238,6 +240,12 @@ impl Names {
             None if name.is_empty() => self.unnamed_portal.as_ref(),
             None => self.portals.get(name),
         }
+    }
+
+    /// A portal is run by way of statements of ours, which is done once; whether it was before.
+    pub(super) fn runs_once(&mut self, name: &str) -> bool {
+        let portal = if name.is_empty() { self.unnamed_portal.as_mut() } else { self.portals.get_mut(name) };
+        portal.is_some_and(|portal| std::mem::replace(&mut portal.run, true))
     }
 
     /// Close of a portal; also a cursor's.

@@ -195,6 +195,8 @@ impl Session {
             let mut bytes = BytesMut::new();
             backend::write_close_complete(&mut bytes);
             self.expected.push_back(Expected::Local { bytes: bytes.freeze(), confirms: false, closes: Some(name.into()) });
+            // What names it next is to find it gone.
+            self.barrier = true;
         }
     }
 
@@ -343,8 +345,12 @@ impl Session {
                 self.completed(&running, tag);
                 self.say_copy_done();
                 running.part += 1;
+                let held = running.ending == Completion::Held;
+                if held {
+                    backend::write_complete(&mut self.held_complete, tag);
+                }
                 self.expected.push_front(Expected::Query(running));
-                Ok(Verdict::Show)
+                Ok(if held { Verdict::Swallow } else { Verdict::Show })
             }
             _ => Err(SessionError::Nonsense(b'C')),
         }
@@ -353,7 +359,7 @@ impl Session {
     fn on_ready(&mut self, status: Status) -> Result<Verdict, SessionError> {
         let shown = match self.expected.pop_front() {
             Some(Expected::Sync { shown }) => shown,
-            Some(Expected::Query(running)) => running.ending != Completion::Turn,
+            Some(Expected::Query(running)) => !matches!(running.ending, Completion::Turn | Completion::Held),
             _ => return Err(SessionError::Nonsense(b'Z')),
         };
         self.transaction_status(status);
@@ -459,11 +465,14 @@ impl Session {
             }
         }
         self.skipping = self.expected.is_empty();
+        if matches!(self.state, State::CopyIn(CopyIn { synced: true, .. })) {
+            self.sync_again();
+        }
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
             State::Extended(batch) if self.skipping => State::Discarding(batch),
-            State::CopyIn(CopyIn { within: Within::Extended(batch) }) if self.skipping => State::Discarding(batch),
-            State::CopyIn(CopyIn { within: Within::Extended(batch) }) => State::Extended(batch),
-            State::CopyIn(CopyIn { within: Within::Simple }) => State::Simple,
+            State::CopyIn(CopyIn { within: Within::Extended(batch), .. }) if self.skipping => State::Discarding(batch),
+            State::CopyIn(CopyIn { within: Within::Extended(batch), .. }) => State::Extended(batch),
+            State::CopyIn(CopyIn { within: Within::Simple, .. }) => State::Simple,
             same @ (State::Ready | State::Simple | State::Extended(_) | State::Discarding(_) | State::Closed) => same,
         };
     }
@@ -498,10 +507,13 @@ impl Session {
 
     fn begin_copy(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Simple => State::CopyIn(CopyIn { within: Within::Simple }),
-            State::Extended(batch) => State::CopyIn(CopyIn { within: Within::Extended(batch) }),
+            State::Simple => State::CopyIn(CopyIn { within: Within::Simple, synced: false }),
+            State::Extended(batch) => State::CopyIn(CopyIn { within: Within::Extended(batch), synced: false }),
             // A Sync was sent behind it: upstream ignores that one, as every Sync during a COPY.
-            State::Ready => State::CopyIn(CopyIn { within: Within::Extended(Batch { sent: true, opened: false }) }),
+            State::Ready => {
+                let within = Within::Extended(Batch { sent: true, began: true, opened: false });
+                State::CopyIn(CopyIn { within, synced: false })
+            }
             same @ (State::Discarding(_) | State::CopyIn(_) | State::Closed) => same,
         };
     }

@@ -97,9 +97,14 @@ impl PathTracker {
 
     /// What upstream said it is.
     pub(super) fn told(&mut self, shown: &str) {
-        self.stirred = true;
         self.now = Value { session: parse(shown), local: None };
         self.uncertain = false;
+        if self.stirred {
+            // What it was when the transaction began is not known: its end leaves that open.
+            self.shaken = true;
+        } else {
+            self.base = self.now.clone();
+        }
     }
 
     /// SAVEPOINT.
@@ -250,6 +255,36 @@ mod tests {
         assert_eq!(tracker.current(), &path(&["c"]));
         tracker.commit();
         assert_eq!(tracker.current(), &path(&["public"]));
+    }
+
+    #[test]
+    fn what_was_told_between_transactions_is_what_a_failed_one_goes_back_to() {
+        let mut tracker = PathTracker::new(path(&["public"]));
+        tracker.shake();
+        tracker.commit();
+        assert!(tracker.uncertain());
+        tracker.told("x");
+        tracker.rollback();
+        assert!(!tracker.uncertain());
+        assert_eq!(tracker.current(), &path(&["x"]));
+        // Told in a transaction that had set another: what it goes back to was never told.
+        tracker.shake();
+        tracker.commit();
+        tracker.set(Some(&list(&["a"])), false);
+        tracker.told("a");
+        tracker.rollback();
+        assert!(tracker.uncertain());
+    }
+
+    #[test]
+    fn a_savepoint_of_before_it_was_told_brings_back_nothing_certain() {
+        let mut tracker = PathTracker::new(path(&["public"]));
+        tracker.shake();
+        tracker.commit();
+        tracker.savepoint("s".into());
+        tracker.told("x");
+        tracker.rollback_to(&"s".into());
+        assert!(tracker.uncertain());
     }
 
     #[test]

@@ -70,47 +70,68 @@ impl Session {
     async fn new_query(&mut self, text: &Arc<str>, started: Instant) -> Result<(), Stop> {
         self.quiesce_or_skip().await?;
         let batch = self.state.batch().copied().unwrap_or_default();
-        if batch.opened {
-            self.end_transaction(true).await?;
-        }
         self.state = State::Ready;
-        self.unsynced = batch.sent && !batch.opened;
+        self.unsynced = batch.began && !batch.opened;
+        match self.carry_out(text, started, batch.opened).await {
+            // What the batch did before it is undone with it.
+            Err(Stop::Refused(refusal)) if batch.opened && self.block => {
+                self.fail_quietly(&refusal, text.clone(), 0, started);
+                Ok(self.end_query(true, false).await?)
+            }
+            done => done,
+        }
+    }
+
+    /// `opened`: in a transaction that we began for the batch before it, and that it ends.
+    async fn carry_out(&mut self, text: &Arc<str>, started: Instant, opened: bool) -> Result<(), Stop> {
         self.stand().await?;
         match self.outline(text).await? {
-            Outline::Empty => {
+            Outline::Empty if opened => {
                 write_empty_query(&mut self.exchange.outbox);
-                if self.unsynced {
-                    self.send_sync(true);
-                    self.names.next_batch();
-                    self.state = State::Simple;
-                } else {
-                    write_ready(&mut self.exchange.outbox, self.status);
-                }
+                Ok(self.end_query(true, true).await?)
+            }
+            Outline::Empty if self.unsynced => {
+                // Whether that ends the batch's transaction is for upstream to say.
+                self.send_query(None, started);
                 Ok(())
             }
-            Outline::Governance(commands) => self.govern_query(commands, started).await,
-            Outline::Together(script) if is_performed(&script) => self.perform_query(script, started).await,
+            Outline::Empty => {
+                write_empty_query(&mut self.exchange.outbox);
+                write_ready(&mut self.exchange.outbox, self.status);
+                Ok(())
+            }
+            Outline::Governance(commands) => self.govern_query(commands, started, opened).await,
+            Outline::Together(script) if is_performed(&script) => self.perform_query(script, started, opened).await,
+            Outline::Together(_) if opened => {
+                let statements = crate::sql::parse(text, &self.environment.limits).map_err(Refusal::from)?;
+                self.one_by_one(text, statements, started, opened).await
+            }
             Outline::Together(script) => {
                 self.send_together(script, started);
                 Ok(())
             }
-            Outline::OneByOne(statements) => self.one_by_one(text, statements, started).await,
+            Outline::OneByOne(statements) => self.one_by_one(text, statements, started, opened).await,
         }
     }
 
     pub(super) fn send_together(&mut self, script: Arc<Script>, started: Instant) {
         self.touch(&script);
+        self.send_query(Some(script), started);
+    }
+
+    /// Sends a Query; without a script an empty one.
+    fn send_query(&mut self, script: Option<Arc<Script>>, started: Instant) {
         self.unnamed_gone();
-        self.exchange.link.query(script.parts.iter().map(|part| &part.rewritten));
-        self.expected.push_back(Expected::Query(Running::new(Some(script), started, Completion::Plain)));
+        let parts = script.as_ref().map_or(&[][..], |script| &script.parts);
+        self.exchange.link.query(parts.iter().map(|part| &part.rewritten));
+        self.expected.push_back(Expected::Query(Running::new(script, started, Completion::Plain)));
         self.names.next_batch();
         self.unsynced = false;
         self.state = State::Simple;
     }
 
-    async fn perform_query(&mut self, script: Arc<Script>, started: Instant) -> Result<(), Stop> {
+    async fn perform_query(&mut self, script: Arc<Script>, started: Instant, mut opened: bool) -> Result<(), Stop> {
         self.state = State::Simple;
-        let mut opened = false;
         let ok = match self.perform(&script, true, true, started, &mut opened).await {
             Ok(ok) => ok,
             Err(Stop::Refused(refusal)) => {
@@ -124,15 +145,22 @@ impl Session {
     }
 
     /// Runs statements one after the other in the implicit transaction of one Query, each analysed when those before it ran.
-    async fn one_by_one(&mut self, text: &Arc<str>, statements: Vec<Parsed>, started: Instant) -> Result<(), Stop> {
+    async fn one_by_one(
+        &mut self,
+        text: &Arc<str>,
+        statements: Vec<Parsed>,
+        started: Instant,
+        mut opened: bool,
+    ) -> Result<(), Stop> {
         self.state = State::Simple;
-        let mut opened = false;
         let mut ok = true;
-        for parsed in statements {
+        let count = statements.len();
+        for (index, parsed) in statements.into_iter().enumerate() {
             self.say_held();
+            let last = index + 1 == count;
             let (statement, offset) = (parsed.text().clone(), parsed.offset());
             let analysed = match self.analyse_fresh(text, parsed).await {
-                Ok(part) => self.take_turn(&Script::new(text.clone(), vec![part]), started, &mut opened).await,
+                Ok(part) => self.take_turn(&Script::new(text.clone(), vec![part]), started, &mut opened, last).await,
                 Err(stop) => Err(stop),
             };
             ok = match analysed {

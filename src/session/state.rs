@@ -22,6 +22,8 @@ pub(super) enum State {
 pub(super) struct Batch {
     /// Upstream has seen something of it.
     pub(super) sent: bool,
+    /// The same, and it begins a transaction: a Close does not.
+    pub(super) began: bool,
     /// We began a transaction for it, to be ended at its Sync.
     pub(super) opened: bool,
 }
@@ -31,6 +33,8 @@ pub(super) struct Batch {
 pub(super) struct CopyIn {
     /// What it is part of, and goes on when the client is done.
     pub(super) within: Within,
+    /// A Sync came behind the data that came last.
+    pub(super) synced: bool,
 }
 
 /// Where a COPY stands.
@@ -46,10 +50,10 @@ impl State {
     /// The batch that is open.
     pub(super) fn batch(&mut self) -> Option<&mut Batch> {
         match self {
-            Self::Extended(batch) | Self::Discarding(batch) | Self::CopyIn(CopyIn { within: Within::Extended(batch) }) => {
+            Self::Extended(batch) | Self::Discarding(batch) | Self::CopyIn(CopyIn { within: Within::Extended(batch), .. }) => {
                 Some(batch)
             }
-            Self::Ready | Self::Simple | Self::CopyIn(CopyIn { within: Within::Simple }) | Self::Closed => None,
+            Self::Ready | Self::Simple | Self::CopyIn(CopyIn { within: Within::Simple, .. }) | Self::Closed => None,
         }
     }
 }

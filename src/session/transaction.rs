@@ -319,6 +319,7 @@ impl Session {
             report.write(&mut self.exchange.outbox);
         } else {
             batch.sent = true;
+            batch.began = true;
             self.exchange.link.fail();
             self.expected.push_back(Expected::Refused(Box::new(report)));
         }

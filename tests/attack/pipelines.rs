@@ -156,6 +156,65 @@ both_mechanisms! {
         }
     }
 
+    /// What upstream said of the path between two transactions is what holds when the next one fails, and not what was known before.
+    fn a_path_that_a_function_set_is_the_path_behind_an_error(shop: fresh) {
+        two_functions(shop);
+        let admin = shop.admin();
+        admin.run("CREATE FUNCTION public.set_path(path text, within boolean) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN set_config('search_path', path, within); END $$");
+        admin.run("GRANT EXECUTE ON FUNCTION public.set_path TO analysts");
+        let fails = [frame::parse("", "SELECT 1/0"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
+        for error in [&[frame::query("SELECT 1/0")][..], &fails] {
+            let mut raw = shop.raw("ana@example.com");
+            let mut run = |frames: &[Vec<u8>]| {
+                raw.send(frames);
+                raw.until_ready()
+            };
+            for (sets, inside) in [
+                (&["SELECT public.set_path('vault', false)"][..], true),
+                (&["SELECT public.set_path('public', false)"], false),
+                (&["BEGIN", "SELECT public.set_path('vault', true)", "COMMIT"], false),
+                (&["BEGIN", "SELECT public.set_path('vault', false)", "COMMIT"], true),
+                (&["BEGIN", "SELECT public.set_path('public', false)", "ROLLBACK"], true),
+            ] {
+                for sql in sets {
+                    run(&[frame::query(sql)]);
+                }
+                run(error);
+                let answer = run(&[frame::query("SELECT where_am_i()")]);
+                match inside {
+                    true => assert_eq!(answer[0].refusal().code, "42501", "{sets:?}"),
+                    false => assert_eq!(answer[1].values()[0].as_deref(), Some(&b"outside"[..]), "{sets:?}"),
+                }
+            }
+        }
+    }
+
+    /// An error of the batch before it drops no message of the next one, which is on its way already.
+    fn what_comes_behind_a_batch_that_fails_is_carried_out(shop: fresh) {
+        let mut raw = shop.raw("ana@example.com");
+        let fails = [frame::parse("", "SELECT 1 / length(pg_sleep(0.2)::text)"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
+        for path in ["pg_catalog, public", "public"] {
+            raw.send(&[frame::parse("mine", "SELECT 'mine' FROM regions LIMIT 1"), frame::sync()]);
+            raw.until_ready();
+            // What it means is looked at anew, and it is prepared anew.
+            raw.send(&[frame::query(&format!("SET search_path = {path}")), frame::query("DEALLOCATE ALL")]);
+            raw.until_ready();
+            raw.until_ready();
+            raw.send(&[frame::parse("mine", "SELECT 'mine' FROM regions LIMIT 1"), frame::sync(), frame::query("SET search_path = public, pg_catalog")]);
+            raw.until_ready();
+            raw.until_ready();
+            let bound = [frame::bind("", "mine", &[], 0), frame::execute("", 0), frame::sync()];
+            let named = [frame::parse("", "EXECUTE mine"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
+            raw.send(&[&fails[..], &bound, &fails, &named].concat());
+            for tags in ["12EZI", "2DCZI", "12EZI", "12DCZI"] {
+                let answered = raw.tags();
+                assert_eq!(answered, tags);
+            }
+            raw.send(&[frame::query("DEALLOCATE mine")]);
+            raw.until_ready();
+        }
+    }
+
     /// What upstream skipped has not been prepared anew: it stays what it was, and is not taken for more.
     fn a_renewal_that_was_skipped_is_made_up_for(shop: fresh) {
         let admin = shop.admin();

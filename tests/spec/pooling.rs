@@ -191,6 +191,24 @@ sharing_tests! {
         }
     }
 
+    fn discard_all_leads_back_to_that_name_in_the_same_breath(shop: 1) {
+        let mut raw = RawClient::connect(shop.proxy.port);
+        raw.login(&shop.database, "ana@example.com", shop.token("ana@example.com"), &[("application_name", "mine")]);
+        raw.send(&[query("DISCARD ALL"), query("SHOW application_name")]);
+        raw.until_ready();
+        assert_eq!(raw.until_ready()[1].values()[0].as_deref(), Some(&b"mine"[..]));
+    }
+
+    fn a_statement_that_was_closed_in_the_same_batch_is_gone(shop: 1) {
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[parse("s", "SELECT 1"), sync()]);
+        assert_eq!(raw.tags(), "1ZI");
+        raw.send(&[parse("", "SELECT 2"), close('S', "s"), bind("", "s", &[], 0), execute("", 0), sync()]);
+        assert_eq!(raw.tags(), "13EZI");
+        raw.send(&[bind("", "s", &[], 0), sync()]);
+        assert_eq!(raw.tags(), "EZI");
+    }
+
     fn a_turn_after_deallocate_all_prepares_anew(shop: 1) {
         let ana = ana_called(shop, "mine");
         let bob = shop.bob();

@@ -1,7 +1,7 @@
 //! Transactions behave as on a direct connection, and a statement that we refuse fails one as an error of PostgreSQL's would.
 
 use crate::harness::both_mechanisms;
-use crate::harness::frame::{bind, execute, parse, query, sync};
+use crate::harness::frame::{bind, close, execute, parse, query, sync};
 
 both_mechanisms! {
     fn commit_keeps_and_rollback_undoes(shop: fresh) {
@@ -172,5 +172,87 @@ both_mechanisms! {
             assert_eq!(admin.tags(), "ZI");
             assert_eq!(noted(), said);
         }
+    }
+
+    fn a_query_behind_what_is_done_by_the_owner_undoes_it_with_itself(shop: fresh) {
+        let (admin, mut raw) = (shop.admin(), shop.raw("admin@example.com"));
+        admin.run("CREATE TABLE made (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)");
+        let count = || admin.one("SELECT count(*) FROM made");
+        let truncate = [parse("", "TRUNCATE made"), bind("", "", &[], 0), execute("", 0)];
+        for (behind, tags, left) in [
+            (query("SELECT 1/0"), "12CEZI", "1"),
+            (query("SELECT * FROM nosuch"), "12CEZI", "1"),
+            (query("VACUUM made"), "12CEZI", "1"),
+            (query("SELECT 1; SELECT 1/0"), "12CTDCEZI", "1"),
+            (query("CREATE TABLE made (n integer)"), "12CEZI", "1"),
+            (query("GRANT SELECT ON TABLE nosuch TO analysts"), "12CEZI", "1"),
+            (query(""), "12CIZI", "0"),
+            (query("SELECT 1"), "12CTDCZI", "0"),
+            (query("SHOW GRANTS ON TABLE made"), "12C", "0"),
+        ] {
+            admin.run("TRUNCATE made");
+            admin.run("INSERT INTO made VALUES (1)");
+            raw.send(&[&truncate[..], &[behind]].concat());
+            let answered = raw.tags();
+            assert!(answered.starts_with(tags) && answered.ends_with("ZI"), "{answered} is not {tags}");
+            raw.send(&[sync()]);
+            assert_eq!(raw.tags(), "ZI");
+            assert_eq!(count(), left, "{tags}");
+        }
+        admin.run("TRUNCATE made");
+        admin.run("INSERT INTO made VALUES (1)");
+        // What wants a block of the client's own finds none, and a portal runs once.
+        for (behind, code) in [
+            (&[parse("", "COMMIT AND CHAIN"), bind("", "", &[], 0), execute("", 0)][..], "25P01"),
+            (&[parse("", "SAVEPOINT s"), bind("", "", &[], 0), execute("", 0)], "25P01"),
+            (&[execute("", 0)], "55000"),
+        ] {
+            raw.send(&[&truncate[..], behind, &[sync()]].concat());
+            let refused = raw.until_ready().into_iter().find(|frame| frame.tag == 'E').expect("an error");
+            assert_eq!(refused.refusal().code, code);
+            assert_eq!(count(), "1", "{code}");
+        }
+        // The last statement's tag waits for the commit.
+        raw.send(&[query("COMMIT; INSERT INTO made VALUES (1)")]);
+        assert_eq!(raw.tags(), "CEZI");
+        raw.send(&[query("COMMIT; INSERT INTO made VALUES (2)")]);
+        assert_eq!(raw.tags(), "CCZI");
+        assert_eq!(count(), "2");
+    }
+
+    /// What pgusher asks itself does not end the transaction of a batch, and begins none.
+    fn questions_of_ours_leave_the_transaction_of_a_batch_as_it_is(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("CREATE FUNCTION public.asks() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN current_setting('search_path'); END $$");
+        admin.run("GRANT EXECUTE ON FUNCTION public.asks TO analysts");
+        let (truth, goes_on) = (shop.truth(), shop.upstream.major() >= 18);
+        let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
+        let noted = || truth.one(&format!("SELECT coalesce(note, 'none') FROM orders WHERE id = {mine}"));
+        let note = |note: &str| format!("UPDATE orders SET note = '{note}' WHERE id = {mine} RETURNING public.asks()");
+        let run = |sql: &str| [parse("", sql), bind("", "", &[], 0), execute("", 0)];
+        let mut raw = shop.raw("ana@example.com");
+        raw.send(&[&run("SELECT 1")[..], &[query(&note("undone"))], &run("SELECT 1/0"), &[sync()]].concat());
+        raw.until_ready();
+        assert_eq!(raw.tags(), "1EZI");
+        assert_eq!(noted() == "undone", !goes_on);
+        // A Close begins no transaction.
+        raw.send(&[query("SELECT public.asks()"), close('S', "none"), query(&note("kept"))]);
+        raw.send(&[&run("SELECT 1/0")[..], &[sync()]].concat());
+        raw.until_ready();
+        assert_eq!(raw.tags(), "3TDCZI");
+        assert_eq!(raw.tags(), "1EZI");
+        assert_eq!(noted(), "kept");
+        // An empty Query does with it what any does.
+        raw.send(&[&run(&note("empty"))[..], &[query("")], &run("SELECT 1/0"), &[sync()]].concat());
+        assert_eq!(raw.tags(), if goes_on { "12DCIZT" } else { "12DCIZI" });
+        assert_eq!(raw.tags(), "1EZI");
+        assert_eq!(noted() == "empty", !goes_on);
+    }
+
+    fn what_stands_behind_discard_sequences_in_a_query_knows_who_asks(shop: fresh) {
+        let ana = shop.ana();
+        assert_eq!(ana.rows("DISCARD SEQUENCES; SELECT current_user()").concat(), ["ana@example.com"]);
+        ana.refused("DISCARD SEQUENCES; SELECT 1/0", "22012");
+        assert_eq!(ana.one("SELECT current_user()"), "ana@example.com");
     }
 }

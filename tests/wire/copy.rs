@@ -44,6 +44,29 @@ fn copy_in_ends_by_done_or_by_fail() {
 }
 
 #[test]
+fn a_sync_behind_data_that_makes_copy_fail_ends_the_batch() {
+    use crate::harness::frame::{bind, execute, parse, sync};
+    let shop = Shop::fresh(Mechanism::Rls);
+    shop.admin().run("GRANT MODIFY ON TABLE region_desk TO analysts");
+    let mut raw = shop.raw("ana@example.com");
+    for table in ["region_desk", "orders (id, customer_id)"] {
+        raw.send(&[parse("", &format!("COPY {table} FROM STDIN")), bind("", "", &[], 0), execute("", 0)]);
+        raw.expect('1');
+        raw.expect('2');
+        raw.expect('G');
+        raw.send(&[copy_data("too\tmany\tcolumns\tof\tthem\n"), sync()]);
+        assert_eq!(raw.tags(), "EZI", "{table}");
+        raw.send(&[query("SELECT 1")]);
+        assert_eq!(raw.tags(), "TDCZI");
+    }
+    raw.send(&[query("COPY region_desk FROM STDIN")]);
+    raw.expect('G');
+    raw.send(&[copy_data("too\tmany\tcolumns\n"), sync()]);
+    assert_eq!(raw.tags(), "EZI");
+    assert_eq!(raw.tags(), "ZI");
+}
+
+#[test]
 fn copy_into_a_governed_table_looks_like_any_copy() {
     let shop = Shop::fresh(Mechanism::Rls);
     let mut raw = shop.raw("ana@example.com");

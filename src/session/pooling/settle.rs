@@ -124,6 +124,16 @@ impl Session {
         self.restore(settings).await
     }
 
+    /// Sets the name that the application had at startup, where DISCARD ALL took it off the connection in hand.
+    pub(in crate::session) async fn restore_name(&mut self) -> Result<(), SessionError> {
+        let Some(pooling) = &self.pooling else { return Ok(()) };
+        let gone = pooling.lease.as_ref().is_some_and(|lease| !lease.trace.applied.contains_key(APPLICATION_NAME));
+        match pooling.application.as_ref().filter(|_| gone) {
+            Some(name) => self.restore(Arc::new([(APPLICATION_NAME.to_owned(), name.clone())].into())).await,
+            None => Ok(()),
+        }
+    }
+
     /// Sets the session's settings on the connection in hand.
     async fn restore(&mut self, carried: Carried) -> Result<(), SessionError> {
         let set = self.converse(Housekeeping::Restore { settings: &written(&carried) }).await?;

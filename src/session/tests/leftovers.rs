@@ -99,11 +99,11 @@ async fn a_refused_query_undoes_the_batch_before_it_that_has_no_sync() {
     scene.upstream_gets(&["P pgusher$refused refused by pgusher", "S"]).await;
     scene.answer([error("42601", "syntax error"), ready('I')]).await;
     scene.client_gets(&["1", "2", "C SELECT 1", "E 42501 permission denied for table customers", "Z I"]).await;
-    // An empty Query ends it as a Sync does.
+    // Whether an empty Query ends it is for upstream to say.
     scene.send(insert.into_iter().chain([query("")])).await;
     scene.upstream_gets(&["P  SELECT 1", "B  ", "E  0", "H"]).await;
     scene.answer([parsed(), bound(), complete("SELECT 1")]).await;
-    scene.upstream_gets(&["S"]).await;
-    scene.answer([ready('I')]).await;
+    scene.upstream_gets(&["Q "]).await;
+    scene.answer([empty(), ready('I')]).await;
     scene.client_gets(&["1", "2", "C SELECT 1", "I", "Z I"]).await;
 }

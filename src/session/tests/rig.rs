@@ -449,6 +449,10 @@ pub(super) fn complete(tag: &str) -> BytesMut {
     made(|out| backend::write_complete(out, tag))
 }
 
+pub(super) fn empty() -> BytesMut {
+    raw(b'I', b"")
+}
+
 pub(super) fn ready(status: char) -> BytesMut {
     raw(b'Z', &[status as u8])
 }
