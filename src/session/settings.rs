@@ -267,6 +267,9 @@ mod tests {
         tracker.rollback();
         assert!(!tracker.uncertain());
         assert_eq!(tracker.current(), &path(&["x"]));
+        tracker.set(Some(&list(&["a"])), false);
+        tracker.rollback();
+        assert_eq!(tracker.current(), &path(&["x"]));
         // Told in a transaction that had set another: what it goes back to was never told.
         tracker.shake();
         tracker.commit();

@@ -175,6 +175,7 @@ both_mechanisms! {
                 (&["BEGIN", "SELECT public.set_path('vault', true)", "COMMIT"], false),
                 (&["BEGIN", "SELECT public.set_path('vault', false)", "COMMIT"], true),
                 (&["BEGIN", "SELECT public.set_path('public', false)", "ROLLBACK"], true),
+                (&["SELECT public.set_path('public', false)", "SELECT public.set_path('vault', false)", "BEGIN", "SET search_path = public", "ROLLBACK"], true),
             ] {
                 for sql in sets {
                     run(&[frame::query(sql)]);
@@ -191,28 +192,31 @@ both_mechanisms! {
 
     /// An error of the batch before it drops no message of the next one, which is on its way already.
     fn what_comes_behind_a_batch_that_fails_is_carried_out(shop: fresh) {
+        let admin = shop.admin();
+        admin.run("CREATE SCHEMA vault");
+        admin.run("CREATE TABLE vault.regions (code text)");
+        admin.run("INSERT INTO vault.regions VALUES ('inside')");
+        admin.run("GRANT SELECT ON TABLE vault.regions TO analysts");
         let mut raw = shop.raw("ana@example.com");
         let fails = [frame::parse("", "SELECT 1 / length(pg_sleep(0.2)::text)"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
-        for path in ["pg_catalog, public", "public"] {
-            raw.send(&[frame::parse("mine", "SELECT 'mine' FROM regions LIMIT 1"), frame::sync()]);
+        let run = [frame::execute("", 0), frame::sync()];
+        raw.send(&[frame::parse("mine", "SELECT code FROM regions LIMIT 1"), frame::parse("", ONE), frame::bind("", "", &[], 0), frame::sync()]);
+        raw.until_ready();
+        for (path, inside) in [("vault", true), ("public", false)] {
+            // It means another table now, and is prepared anew while the batch before it fails.
+            raw.send(&[frame::query(&format!("SET search_path = {path}"))]);
             raw.until_ready();
-            // What it means is looked at anew, and it is prepared anew.
-            raw.send(&[frame::query(&format!("SET search_path = {path}")), frame::query("DEALLOCATE ALL")]);
-            raw.until_ready();
-            raw.until_ready();
-            raw.send(&[frame::parse("mine", "SELECT 'mine' FROM regions LIMIT 1"), frame::sync(), frame::query("SET search_path = public, pg_catalog")]);
-            raw.until_ready();
-            raw.until_ready();
-            let bound = [frame::bind("", "mine", &[], 0), frame::execute("", 0), frame::sync()];
-            let named = [frame::parse("", "EXECUTE mine"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
-            raw.send(&[&fails[..], &bound, &fails, &named].concat());
-            for tags in ["12EZI", "2DCZI", "12EZI", "12DCZI"] {
-                let answered = raw.tags();
-                assert_eq!(answered, tags);
-            }
-            raw.send(&[frame::query("DEALLOCATE mine")]);
-            raw.until_ready();
+            raw.send(&[&fails[..], &[frame::bind("", "mine", &[], 0)], &run].concat());
+            assert_eq!(raw.tags(), "12EZI");
+            let answer = raw.until_ready();
+            assert_eq!(crate::harness::tags(&answer), "2DCZI");
+            assert_eq!(answer[1].values()[0].as_deref() == Some(b"inside"), inside);
         }
+        raw.send(&[frame::query("SET search_path = vault")]);
+        raw.until_ready();
+        raw.send(&[&fails[..], &[frame::parse("", "EXECUTE mine"), frame::bind("", "", &[], 0)], &run].concat());
+        assert_eq!(raw.tags(), "12EZI");
+        assert_eq!(raw.tags(), "12DCZI");
     }
 
     /// What upstream skipped has not been prepared anew: it stays what it was, and is not taken for more.
