@@ -154,8 +154,6 @@ impl Shop {
         let database = format!("{}_{}", template.database, NUMBER.fetch_add(1, Ordering::Relaxed));
         upstream.copy_database(&template.database, &database);
         let settings = set(ProxySettings::new(&database, mechanism));
-        // A copy takes everything along but the rights on the database itself.
-        settings.run_init(upstream, &[]);
         let proxy = Proxy::start(upstream, settings);
         let _passing = Passing(database.clone());
         Shop { upstream, mechanism, database, proxy, tokens: template.tokens.clone(), _passing }

@@ -106,9 +106,15 @@ impl Upstream {
             .unwrap_or_else(|refusal| panic!("superuser of {database}: {refusal}"))
     }
 
-    /// Makes a database as a copy of another one.
+    /// Makes a database as a copy of another one, with the rights on the database itself, which a copy does not take along.
     pub fn copy_database(&self, template: &str, name: &str) {
-        self.superuser("postgres").run(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\""));
+        let superuser = self.superuser("postgres");
+        superuser.run(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\""));
+        let grants = superuser.column(&format!(
+            "SELECT format('GRANT %s ON DATABASE %I TO %s', string_agg(a.privilege_type, ', '), '{name}', a.grantee::regrole) \
+             FROM pg_database AS d, aclexplode(d.datacl) AS a WHERE d.datname = '{template}' AND a.grantee <> 0 GROUP BY a.grantee"
+        ));
+        superuser.run(&grants.join("; "));
     }
 }
 
