@@ -295,8 +295,7 @@ impl Session {
             Box::pin(self.portal_still(name, &prepared)).await?;
         }
         if self.state.batch().is_some_and(|batch| batch.opened)
-            && let Some(Effect::Transaction(command)) =
-                script.as_ref().and_then(|script| script.parts.first()).map(|part| part.rewritten.effect())
+            && let Some(Effect::Transaction(command)) = script.as_ref().and_then(|script| script.effect())
         {
             wants_no_block(command)?;
         }
@@ -324,7 +323,7 @@ impl Session {
         ending: Completion,
     ) -> bool {
         let inner = matches!(ending, Completion::Inner);
-        let effect = script.as_ref().and_then(|script| script.parts.first()).map(|part| part.rewritten.effect());
+        let effect = script.as_ref().and_then(|script| script.effect());
         let feeds = !inner && matches!(effect, Some(Effect::CopyIn));
         let shakes = script.as_ref().is_some_and(|script| script.parts.iter().any(|part| part.shakes));
         self.barrier |= shakes || (!inner && effect.is_some_and(|effect| self.is_barrier(effect)));
@@ -478,11 +477,10 @@ impl Session {
         }
     }
 
-    /// Something of the batch went upstream.
-    fn sent(&mut self, expected: Expected) {
+    /// Something went upstream, of the batch if there is one.
+    pub(super) fn sent(&mut self, expected: Expected) {
         if let Some(batch) = self.state.batch() {
-            batch.sent = true;
-            batch.began |= !matches!(expected, Expected::Close { .. });
+            batch.sent |= !matches!(expected, Expected::Close { .. });
         }
         self.expected.push_back(expected);
     }

@@ -90,9 +90,10 @@ impl Session {
             }
             let mut opened = self.state.batch().is_some_and(|batch| batch.opened);
             let done = self.govern(command, text, started, &mut opened).await;
+            let within = self.block;
             if let Some(batch) = self.state.batch() {
                 batch.opened = opened;
-                batch.sent = true;
+                batch.sent |= within;
             }
             let reply = done?;
             let tag = complete(&reply.tag, reply.columns.len(), reply.rows.len());

@@ -464,6 +464,7 @@ impl Session {
     /// Gives the connection its identity again, under the slot it had.
     pub(super) async fn attach_again(&mut self) -> Result<(), SessionError> {
         self.detached = false;
+        let within = self.block || self.lingering;
         let key = self.environment.key.load();
         let (payload, signature) = key.attach(
             self.environment.registry.proxy(),
@@ -475,12 +476,12 @@ impl Session {
             &[],
         );
         drop(key);
-        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: self.block || self.lingering };
+        let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: within };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;
         if let Some(pooling) = &mut self.pooling {
             pooling.attached(self.who.slot);
         }
-        if self.block || self.lingering { Ok(()) } else { self.restore_name().await }
+        if within { Ok(()) } else { self.restore_name().await }
     }
 
     /// A connection that is lost while a COMMIT is outstanding leaves its outcome unknown.

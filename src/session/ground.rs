@@ -429,11 +429,9 @@ impl Session {
             self.expected.push_back(Expected::Execute(running));
         } else {
             self.exchange.link.parse(name, &part.rewritten, &new.types);
-            self.expected.push_back(Expected::Parse { script: Some((script.clone(), 0)), shown: false, name: None });
+            self.sent(Expected::Parse { script: Some((script.clone(), 0)), shown: false, name: None });
         }
-        if let Some(batch) = self.state.batch() {
-            batch.sent = true;
-            batch.began = true;
+        if self.state.batch().is_some() {
             // Where something before it in its batch fails, upstream skips it and keeps what it had.
             return self.quiesce_or_skip().await;
         }

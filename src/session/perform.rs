@@ -133,13 +133,9 @@ impl Session {
         self.expected.push_back(Expected::Close { shown: false, of: None });
         self.expected.push_back(Expected::Close { shown: false, of: None });
         self.expected.push_back(Expected::Parse { script, shown: false, name: None });
-        self.expected.push_back(Expected::Bind { script: None, shown: false });
+        self.sent(Expected::Bind { script: None, shown: false });
         if let Some(rows_only) = describe {
             self.expected.push_back(Expected::Describe { rows_only, of: None, shown: true });
-        }
-        if let Some(batch) = self.state.batch() {
-            batch.sent = true;
-            batch.began = true;
         }
     }
 
@@ -194,7 +190,7 @@ impl Session {
     /// Whether a batch or a Query in steps may stand in an implicit transaction.
     pub(super) fn implicit(&mut self) -> bool {
         match self.state.batch() {
-            Some(batch) => batch.began || self.lingering,
+            Some(batch) => batch.sent || self.lingering,
             None => self.joins_batch() || matches!(self.state, super::state::State::Simple),
         }
     }

@@ -379,11 +379,7 @@ impl Session {
     /// whose columns have become others, has no memory of it there.
     async fn compare(&mut self, known: &str, prepared: &Prepared) -> Result<(), Stop> {
         self.exchange.link.describe(known);
-        self.expected.push_back(Expected::Describe { rows_only: true, of: Some(prepared.first.clone()), shown: false });
-        if let Some(batch) = self.state.batch() {
-            batch.sent = true;
-            batch.began = true;
-        }
+        self.sent(Expected::Describe { rows_only: true, of: Some(prepared.first.clone()), shown: false });
         self.quiesce_or_skip().await?;
         if !std::mem::take(&mut self.changed) {
             return Ok(());

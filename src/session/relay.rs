@@ -510,10 +510,7 @@ impl Session {
             State::Simple => State::CopyIn(CopyIn { within: Within::Simple, synced: false }),
             State::Extended(batch) => State::CopyIn(CopyIn { within: Within::Extended(batch), synced: false }),
             // A Sync was sent behind it: upstream ignores that one, as every Sync during a COPY.
-            State::Ready => {
-                let within = Within::Extended(Batch { sent: true, began: true, opened: false });
-                State::CopyIn(CopyIn { within, synced: false })
-            }
+            State::Ready => State::CopyIn(CopyIn { within: Within::Extended(Batch { sent: true, opened: false }), synced: false }),
             same @ (State::Discarding(_) | State::CopyIn(_) | State::Closed) => same,
         };
     }

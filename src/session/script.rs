@@ -74,6 +74,11 @@ impl Script {
         Arc::new(Self { text, parts: vec![part], pattern: Some(pattern) })
     }
 
+    /// What its first statement does: the only one, by the extended protocol.
+    pub(super) fn effect(&self) -> Option<&Effect> {
+        self.parts.first().map(|part| part.rewritten.effect())
+    }
+
     /// What any statement of it touches.
     pub(super) fn touched(&self) -> Touched {
         self.parts.iter().fold(Touched::default(), |sum, part| {

@@ -71,7 +71,7 @@ impl Session {
         self.quiesce_or_skip().await?;
         let batch = self.state.batch().copied().unwrap_or_default();
         self.state = State::Ready;
-        self.unsynced = batch.began && !batch.opened;
+        self.unsynced = batch.sent && !batch.opened;
         match self.carry_out(text, started, batch.opened).await {
             // What the batch did before it is undone with it.
             Err(Stop::Refused(refusal)) if batch.opened && self.block => {
@@ -211,7 +211,7 @@ impl Session {
             report.write(&mut self.exchange.outbox);
         } else {
             self.exchange.link.fail();
-            self.expected.push_back(Expected::Refused(Box::new(report)));
+            self.sent(Expected::Refused(Box::new(report)));
         }
     }
 

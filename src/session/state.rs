@@ -20,10 +20,8 @@ pub(super) enum State {
 /// A batch of the extended protocol: what stands between two Syncs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// Upstream has seen something of it.
+    /// Upstream has seen something of it that begins a transaction: a Close does not.
     pub(super) sent: bool,
-    /// The same, and it begins a transaction: a Close does not.
-    pub(super) began: bool,
     /// We began a transaction for it, to be ended at its Sync.
     pub(super) opened: bool,
 }

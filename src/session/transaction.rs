@@ -312,18 +312,15 @@ impl Session {
     pub(super) fn refuse_message(&mut self, refusal: Refusal, text: Arc<str>, started: Instant) {
         let report = self.report(&refusal, &text);
         self.record_refusal(&refusal, &report, text, started);
-        let mut batch = self.state.batch().copied().unwrap_or_default();
+        let batch = self.state.batch().copied().unwrap_or_default();
         // Where nothing is open that must fail, nobody needs to be asked.
         let local = self.expected.is_empty() && !batch.sent && self.status != Status::Transaction;
-        if local || self.skipping {
+        if local {
             report.write(&mut self.exchange.outbox);
         } else {
-            batch.sent = true;
-            batch.began = true;
-            self.exchange.link.fail();
-            self.expected.push_back(Expected::Refused(Box::new(report)));
+            self.fail_with(report);
         }
-        self.state = State::Discarding(batch);
+        self.state = State::Discarding(self.state.batch().copied().unwrap_or_default());
     }
 }
 

@@ -34,15 +34,6 @@ impl Session {
                 *opened = begins && !ok;
                 Ok(ok)
             }
-            Effect::Discard(Discard::Sequences) => {
-                self.begin(opened).await?;
-                let ok = self.turn(script, started, Completion::Turn).await?;
-                // What comes behind it asks who is there.
-                if ok {
-                    self.attach_again().await?;
-                }
-                Ok(ok)
-            }
             // The client's own block, or its beginning.
             Effect::Transaction(_) => self.turn(script, started, Completion::Turn).await,
             // Upstream would not know: it sees no Query of several statements.
@@ -63,7 +54,7 @@ impl Session {
             | Effect::Close { .. }
             | Effect::CopyOut
             | Effect::CopyIn
-            | Effect::Discard(Discard::Plans | Discard::Temporary)
+            | Effect::Discard(Discard::Plans | Discard::Sequences | Discard::Temporary)
             | Effect::Temporary
             | Effect::Notification => {
                 self.begin(opened).await?;
@@ -92,7 +83,12 @@ impl Session {
         self.unsynced = false;
         self.quiesce().await?;
         self.quiet = false;
-        Ok(self.failures == failures)
+        let ok = self.failures == failures;
+        // What comes behind DISCARD SEQUENCES asks who is there.
+        if ok && self.detached {
+            self.attach_again().await?;
+        }
+        Ok(ok)
     }
 }
 

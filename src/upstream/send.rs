@@ -228,8 +228,8 @@ impl Link {
     /// Prepares the empty statement under our own name. PostgreSQL 18 takes a Sync that follows a Query at once for the end of the batch's
     /// transaction without ending it: the next statement fails by an internal error (`finish_xact_command` sees no command begun).
     pub fn nothing(&mut self) {
-        write_close(self.door(), Target::Statement, STEP);
-        write_parse(self.door(), STEP, "", &[]);
+        self.close(STEP);
+        self.parse_empty(STEP, &[]);
     }
 
     /// Sends a statement of ours.

@@ -26,6 +26,15 @@ fn two_functions(shop: &Shop) {
     admin.run("GRANT EXECUTE ON FUNCTION public.where_am_i TO analysts");
 }
 
+/// Two tables of one name: the group may read that of `vault`, too.
+fn two_tables(shop: &Shop, group: &str) {
+    let admin = shop.admin();
+    admin.run("CREATE SCHEMA vault");
+    admin.run("CREATE TABLE vault.regions (code text, name text)");
+    admin.run("INSERT INTO vault.regions VALUES ('V', 'inside')");
+    admin.run(&format!("GRANT SELECT ON TABLE vault.regions TO {group}"));
+}
+
 both_mechanisms! {
     /// A Parse that fails leaves the name to the statement that had it, which is decided anew.
     fn a_failed_parse_does_not_lend_its_name(shop: fresh) {
@@ -135,8 +144,8 @@ both_mechanisms! {
     /// the path is.
     fn what_a_query_sets_in_a_batch_is_the_path_that_holds_behind_it(shop: fresh) {
         two_functions(shop);
-        let one = [frame::parse("", ONE), frame::bind("", "", &[], 0), frame::execute("", 0)];
-        let fails = [frame::parse("", "SELECT 1/0"), frame::bind("", "", &[], 0), frame::execute("", 0)];
+        let one = frame::run(ONE);
+        let fails = frame::run("SELECT 1/0");
         for behind in [&[][..], &one, &fails] {
             let mut raw = shop.raw("ana@example.com");
             for path in ["vault", "public", "vault"] {
@@ -162,7 +171,7 @@ both_mechanisms! {
         let admin = shop.admin();
         admin.run("CREATE FUNCTION public.set_path(path text, within boolean) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN set_config('search_path', path, within); END $$");
         admin.run("GRANT EXECUTE ON FUNCTION public.set_path TO analysts");
-        let fails = [frame::parse("", "SELECT 1/0"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
+        let fails = [&frame::run("SELECT 1/0")[..], &[frame::sync()]].concat();
         for error in [&[frame::query("SELECT 1/0")][..], &fails] {
             let mut raw = shop.raw("ana@example.com");
             let mut run = |frames: &[Vec<u8>]| {
@@ -192,15 +201,11 @@ both_mechanisms! {
 
     /// An error of the batch before it drops no message of the next one, which is on its way already.
     fn what_comes_behind_a_batch_that_fails_is_carried_out(shop: fresh) {
-        let admin = shop.admin();
-        admin.run("CREATE SCHEMA vault");
-        admin.run("CREATE TABLE vault.regions (code text)");
-        admin.run("INSERT INTO vault.regions VALUES ('inside')");
-        admin.run("GRANT SELECT ON TABLE vault.regions TO analysts");
+        two_tables(shop, "analysts");
         let mut raw = shop.raw("ana@example.com");
-        let fails = [frame::parse("", "SELECT 1 / length(pg_sleep(0.2)::text)"), frame::bind("", "", &[], 0), frame::execute("", 0), frame::sync()];
+        let fails = [&frame::run("SELECT 1 / length(pg_sleep(0.2)::text)")[..], &[frame::sync()]].concat();
         let run = [frame::execute("", 0), frame::sync()];
-        raw.send(&[frame::parse("mine", "SELECT code FROM regions LIMIT 1"), frame::parse("", ONE), frame::bind("", "", &[], 0), frame::sync()]);
+        raw.send(&[frame::parse("mine", "SELECT name FROM regions LIMIT 1"), frame::parse("", ONE), frame::bind("", "", &[], 0), frame::sync()]);
         raw.until_ready();
         for (path, inside) in [("vault", true), ("public", false)] {
             // It means another table now, and is prepared anew while the batch before it fails.
@@ -221,11 +226,7 @@ both_mechanisms! {
 
     /// What upstream skipped has not been prepared anew: it stays what it was, and is not taken for more.
     fn a_renewal_that_was_skipped_is_made_up_for(shop: fresh) {
-        let admin = shop.admin();
-        admin.run("CREATE SCHEMA vault");
-        admin.run("CREATE TABLE vault.regions (code text, name text)");
-        admin.run("INSERT INTO vault.regions VALUES ('V', 'inside')");
-        admin.run("GRANT SELECT ON TABLE vault.regions TO interns");
+        two_tables(shop, "interns");
         let mut raw = shop.raw("ivan@example.com");
         raw.send(&[frame::parse("r", "SELECT name FROM regions LIMIT 1"), frame::sync()]);
         assert_eq!(raw.tags(), "1ZI");
@@ -235,8 +236,8 @@ both_mechanisms! {
         assert_eq!(raw.tags(), "2DCZI");
         raw.send(&[frame::query("SET search_path = public")]);
         raw.until_ready();
-        admin.run("REVOKE SELECT ON TABLE vault.regions FROM interns");
-        let fails = [frame::parse("", "SELECT 'x'::integer"), frame::bind("", "", &[], 0), frame::execute("", 0)];
+        shop.admin().run("REVOKE SELECT ON TABLE vault.regions FROM interns");
+        let fails = frame::run("SELECT 'x'::integer");
         raw.send(&[&fails[..], &[frame::bind("", "r", &[], 0), frame::execute("", 0), frame::sync()]].concat());
         assert_eq!(raw.until_ready()[0].refusal().code, "22P02");
         raw.send(&[frame::bind("", "r", &[], 0), frame::execute("", 0), frame::sync()]);

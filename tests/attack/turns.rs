@@ -144,10 +144,10 @@ fn a_batch_that_has_upstream_forget_and_fails_ends_nobody_s_session() {
 
 #[test]
 fn a_query_in_a_batch_leaves_the_next_session_a_connection_that_works() {
-    use crate::harness::frame::{bind, execute, flush, parse, query, sync};
+    use crate::harness::frame::{bind, flush, parse, query, run, sync};
     let shop = sharing(Enforced::Rls, 1, "");
     let (hana, mut raw) = (shop.hana(), shop.raw("ana@example.com"));
-    let one = [parse("", "SELECT 1"), bind("", "", &[], 0), execute("", 0)];
+    let one = run("SELECT 1");
     // PostgreSQL 18 ends the batch's transaction at Sync only if that does not follow the Query at once.
     for asked in
         ["SELECT 2", "SET LOCAL work_mem = '1MB'", "SELECT 2; SELECT 3", "SELECT 1/0", "", "COMMIT; SELECT 2", "DISCARD SEQUENCES"]

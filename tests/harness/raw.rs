@@ -164,6 +164,11 @@ pub mod frame {
         tagged('E', &[text(&[portal]), rows.to_be_bytes().to_vec()].concat())
     }
 
+    /// What runs a statement that has no name: Parse, Bind and Execute.
+    pub fn run(sql: &str) -> [Vec<u8>; 3] {
+        [parse("", sql), bind("", "", &[], 0), execute("", 0)]
+    }
+
     /// Sync.
     pub fn sync() -> Vec<u8> {
         tagged('S', &[])

@@ -1,7 +1,7 @@
 //! Transactions behave as on a direct connection, and a statement that we refuse fails one as an error of PostgreSQL's would.
 
 use crate::harness::both_mechanisms;
-use crate::harness::frame::{bind, close, execute, parse, query, sync};
+use crate::harness::frame::{close, execute, query, run, sync};
 
 both_mechanisms! {
     fn commit_keeps_and_rollback_undoes(shop: fresh) {
@@ -127,7 +127,6 @@ both_mechanisms! {
         let (truth, goes_on) = (shop.truth(), shop.upstream.major() >= 18);
         let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
         let noted = || truth.one(&format!("SELECT coalesce(note, 'none') FROM orders WHERE id = {mine}"));
-        let run = |sql: &str| [parse("", sql), bind("", "", &[], 0), execute("", 0)];
         let note = |note: &str| run(&format!("UPDATE orders SET note = '{note}' WHERE id = {mine}"));
         let mut raw = shop.raw("ana@example.com");
         raw.send(&[&note("one")[..], &[query("SELECT 1")]].concat());
@@ -178,7 +177,7 @@ both_mechanisms! {
         let (admin, mut raw) = (shop.admin(), shop.raw("admin@example.com"));
         admin.run("CREATE TABLE made (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)");
         let count = || admin.one("SELECT count(*) FROM made");
-        let truncate = [parse("", "TRUNCATE made"), bind("", "", &[], 0), execute("", 0)];
+        let truncate = run("TRUNCATE made");
         for (behind, tags, left) in [
             (query("SELECT 1/0"), "12CEZI", "1"),
             (query("SELECT * FROM nosuch"), "12CEZI", "1"),
@@ -203,8 +202,8 @@ both_mechanisms! {
         admin.run("INSERT INTO made VALUES (1)");
         // What wants a block of the client's own finds none, and a portal runs once.
         for (behind, code) in [
-            (&[parse("", "COMMIT AND CHAIN"), bind("", "", &[], 0), execute("", 0)][..], "25P01"),
-            (&[parse("", "SAVEPOINT s"), bind("", "", &[], 0), execute("", 0)], "25P01"),
+            (&run("COMMIT AND CHAIN")[..], "25P01"),
+            (&run("SAVEPOINT s"), "25P01"),
             (&[execute("", 0)], "55000"),
         ] {
             raw.send(&[&truncate[..], behind, &[sync()]].concat());
@@ -229,7 +228,6 @@ both_mechanisms! {
         let mine = truth.one("SELECT min(id) FROM orders WHERE region = 'EMEA'");
         let noted = || truth.one(&format!("SELECT coalesce(note, 'none') FROM orders WHERE id = {mine}"));
         let note = |note: &str| format!("UPDATE orders SET note = '{note}' WHERE id = {mine} RETURNING public.asks()");
-        let run = |sql: &str| [parse("", sql), bind("", "", &[], 0), execute("", 0)];
         let mut raw = shop.raw("ana@example.com");
         raw.send(&[&run("SELECT 1")[..], &[query(&note("undone"))], &run("SELECT 1/0"), &[sync()]].concat());
         raw.until_ready();

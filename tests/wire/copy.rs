@@ -45,12 +45,12 @@ fn copy_in_ends_by_done_or_by_fail() {
 
 #[test]
 fn a_sync_behind_data_that_makes_copy_fail_ends_the_batch() {
-    use crate::harness::frame::{bind, execute, parse, sync};
+    use crate::harness::frame::{run, sync};
     let shop = Shop::fresh(Mechanism::Rls);
     shop.admin().run("GRANT MODIFY ON TABLE region_desk TO analysts");
     let mut raw = shop.raw("ana@example.com");
     for table in ["region_desk", "orders (id, customer_id)"] {
-        raw.send(&[parse("", &format!("COPY {table} FROM STDIN")), bind("", "", &[], 0), execute("", 0)]);
+        raw.send(&run(&format!("COPY {table} FROM STDIN")));
         raw.expect('1');
         raw.expect('2');
         raw.expect('G');
