@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -81,7 +82,7 @@ impl Thread {
             match Builder::new_current_thread().enable_all().thread_stack_size(stack).thread_name("pgusher-long").build() {
                 Ok(runtime) => {
                     let _ = tell.send(Ok(runtime.handle().clone()));
-                    let _ = runtime.block_on(ended);
+                    runtime.block_on(beat(ended));
                     runtime.shutdown_background();
                 }
                 Err(error) => {
@@ -94,6 +95,15 @@ impl Thread {
         Ok(Self { handle, sessions: Arc::default(), end: Some(end) })
     }
 }
+
+/// Waits for the end, never without a timer that is due soon: one that is to be due before all others has a sleeping runtime woken to take
+/// note of it, by a system call of its own and a round of what waits. Each login sets such timers.
+async fn beat(mut ended: oneshot::Receiver<()>) {
+    while tokio::time::timeout(BEAT, &mut ended).await.is_err() {}
+}
+
+/// Shorter than any time limit that is set often.
+const BEAT: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -299,6 +299,9 @@ impl Opening {
     }
 }
 
+/// The bytes of a usual greeting, most of them parameters.
+const GREETING: usize = 768;
+
 /// The session at its first ReadyForQuery.
 fn begin(
     of: Authenticated,
@@ -333,6 +336,7 @@ fn begin(
     // The login is on record before the client hears of it.
     exchange.hold(true);
     let out = &mut exchange.outbox;
+    out.reserve(GREETING);
     backend::write_authentication_ok(out);
     let hidden = |name: &str| HIDDEN_PARAMETERS.contains(&name) || (told.is_some() && name == APPLICATION_NAME);
     for (name, value) in upstream.parameters.iter().filter(|(name, _)| !hidden(name)) {
