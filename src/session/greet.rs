@@ -299,9 +299,6 @@ impl Opening {
     }
 }
 
-/// The bytes of a usual greeting, most of them parameters.
-const GREETING: usize = 768;
-
 /// The session at its first ReadyForQuery.
 fn begin(
     of: Authenticated,
@@ -439,6 +436,9 @@ async fn end(mut session: Box<Session>, enlisted: Enlisted, served: Result<(), S
 
 /// How long upstream may take to forget a session.
 const CLEANING: Duration = Duration::from_secs(10);
+
+/// The bytes of a usual greeting, most of them parameters.
+const GREETING: usize = 768;
 
 fn log(error: &SessionError, environment: &Environment) {
     match error {
