@@ -129,6 +129,12 @@ impl Session {
         // Even what only looks at policies leaves a row behind: the spent signature. What changes them is held to the client's settings.
         let begin = if command.changes() { Housekeeping::Begin } else { Housekeeping::BeginWriting };
         self.begin_by(begin, opened).await?;
+        // That tells of the row by which upstream knows who asks, which may be that of a session like it.
+        if matches!(command, Command::ShowSession)
+            && self.pooling.as_ref().is_some_and(|pooling| !pooling.is_by(&self.who.attachment))
+        {
+            self.attach_again().await?;
+        }
         let (environment, ground) = (self.environment.clone(), self.ground());
         let mut reply = self
             .with_owner(async |channel| environment.governor.govern(command, &ground.subject, &ground.path, channel).await)

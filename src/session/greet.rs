@@ -25,7 +25,8 @@ use crate::upstream::housekeeping::Housekeeping;
 use crate::upstream::owner::{Answer, ConverseError, converse};
 use crate::upstream::send::{End, Link};
 use crate::upstream::{
-    Carried, Connection, Ending, Enlisted, Lease, Login, Opens, Permit, Shared, Sharing, Taker, UpstreamError, written,
+    Attachment, Carried, Claim, Connection, Ending, Enlisted, Lease, Login, Opens, Permit, Shared, Sharing, Taker, UpstreamError,
+    written,
 };
 use crate::wire::backend::{self, Status};
 use crate::wire::frame::HEADER;
@@ -97,7 +98,7 @@ async fn open(authenticated: Authenticated, environment: Arc<Environment>) -> Op
 /// What a session begins with upstream.
 struct Ready {
     upstream: Opening,
-    slot: i64,
+    attachment: Arc<Attachment>,
     path: PathTracker,
     /// What the client is told that `application_name` is, where upstream was not asked for its own.
     told: Option<String>,
@@ -115,7 +116,7 @@ async fn attached(of: &Authenticated, environment: &Environment, enlisted: &Enli
             PoolMode::Transaction => share(of, environment, enlisted).await?,
         }
     };
-    enlisted.attached(ready.slot);
+    enlisted.attached(ready.attachment.slot);
     Ok(ready)
 }
 
@@ -124,10 +125,10 @@ async fn own(of: &Authenticated, environment: &Environment, enlisted: &Enlisted)
     let connection = environment.pool.acquire(Login::Control, &of.parameters).await?;
     let Connection { stream, read_ahead, parameters, process_id, secret_key, permit } = connection;
     let mut upstream = Opening { link: Link::new(stream, read_ahead), parameters: Arc::new(parameters), process_id };
-    let Attached { slot, path } = upstream.attach(of, environment, &Opens::default(), None).await?;
+    let Attached { attachment, path } = upstream.attach(of, environment, &Opens::default(), None).await?;
     enlisted.aim(process_id, secret_key).await;
     let path = PathTracker::new(settings::parse(&path));
-    Ok(Ready { upstream, slot, path, told: None, pooling: None, hold: Hold::Own(permit) })
+    Ok(Ready { upstream, attachment, path, told: None, pooling: None, hold: Hold::Own(permit) })
 }
 
 /// A connection for a whole session, which others had before and will have after. What they have left on it is gone, or was never there.
@@ -135,7 +136,7 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
     let sharing = environment.pool.shared();
     let profile = Arc::new(settings::given(&of.parameters));
     loop {
-        let mut shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile: &profile }).await?;
+        let mut shared = sharing.acquire(Taker { attachment: None, principal: of.principal, profile: &profile }).await?;
         let used = shared.lease.used;
         match shared.clean().await {
             Ok(()) => {}
@@ -147,7 +148,7 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
         let Shared { link, mut lease } = *shared;
         lease.trace.kept();
         let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
-        let Attached { slot, path } = match upstream.attach(of, environment, &found, None).await {
+        let Attached { attachment, path } = match upstream.attach(of, environment, &found, None).await {
             Ok(attached) => attached,
             Err(SessionError::UpstreamLost(_)) if used => continue,
             Err(error) => return Err(error),
@@ -156,7 +157,7 @@ async fn keep(of: &Authenticated, environment: &Environment, enlisted: &Enlisted
         let path = PathTracker::new(settings::parse(&path));
         enlisted.aim(lease.process_id, lease.secret_key.clone()).await;
         let told = Some(called(of.parameters.get(APPLICATION_NAME)));
-        return Ok(Ready { upstream, slot, path, told, pooling: None, hold: Hold::Kept(sharing.clone(), lease) });
+        return Ok(Ready { upstream, attachment, path, told, pooling: None, hold: Hold::Kept(sharing.clone(), lease) });
     }
 }
 
@@ -168,15 +169,15 @@ async fn share(of: &Authenticated, environment: &Environment, enlisted: &Enliste
     let told = Some(called(application.as_ref()));
     let mut pooling = Pooling::new(sharing.clone(), enlisted.aim_of(), profile.clone(), application);
     loop {
-        let shared = sharing.acquire(Taker { slot: None, principal: of.principal, profile: &profile }).await?;
+        let shared = sharing.acquire(Taker { attachment: None, principal: of.principal, profile: &profile }).await?;
         match attach_on(shared, of, environment, pooling.carried()).await {
-            Ok((shared, slot)) => {
+            Ok((shared, attachment)) => {
                 let (parameters, process_id) = (shared.lease.parameters.clone(), shared.lease.process_id);
                 let path = PathTracker::new(settings::parse(&shared.lease.path));
                 pooling.begins_by(shared.lease.path.clone());
                 sharing.release(shared);
                 let upstream = Opening { link: Link::parked(), parameters, process_id };
-                return Ok(Ready { upstream, slot, path, told, pooling: Some(pooling), hold: Hold::Shared });
+                return Ok(Ready { upstream, attachment, path, told, pooling: Some(pooling), hold: Hold::Shared });
             }
             // It was dead, and is gone now.
             Err(SessionError::UpstreamLost(_)) => {}
@@ -191,18 +192,18 @@ async fn attach_on(
     of: &Authenticated,
     environment: &Environment,
     carried: &Carried,
-) -> Result<(Box<Shared>, i64), SessionError> {
+) -> Result<(Box<Shared>, Arc<Attachment>), SessionError> {
     let found = shared.opens(carried);
     let Shared { link, mut lease } = *shared;
     let mut upstream = Opening { link, parameters: lease.parameters.clone(), process_id: lease.process_id };
     let settings = found.restore.then(|| written(carried));
-    let Attached { slot, path } = upstream.attach(of, environment, &found, settings.as_deref()).await?;
+    let Attached { attachment, path } = upstream.attach(of, environment, &found, settings.as_deref()).await?;
     if found.bare || found.reset {
         lease.has_path(&path);
     }
     let mut shared = Box::new(Shared { link: upstream.link, lease });
-    shared.opened(slot, &found, carried);
-    Ok((shared, slot))
+    shared.opened(&attachment, &found, carried);
+    Ok((shared, attachment))
 }
 
 /// What a client is told that `application_name` is.
@@ -226,8 +227,8 @@ struct Opening {
 
 /// What upstream answers to an attach.
 struct Attached {
-    /// The number of the session.
-    slot: i64,
+    /// By which it knows the session.
+    attachment: Arc<Attachment>,
     /// The search path.
     path: String,
 }
@@ -259,7 +260,10 @@ impl Opening {
         let mut columns = answer.rows.into_iter().flatten();
         let slot = columns.next().flatten().and_then(|slot| slot.parse().ok());
         let slot = slot.ok_or_else(|| SessionError::Attach("attach answered no number".to_owned()))?;
-        Ok(Attached { slot, path: columns.next().flatten().unwrap_or_default() })
+        let claim =
+            Claim { principal: of.principal, token: of.token.clone(), bearing: of.bearing.clone(), actors: of.actors.clone() };
+        let attachment = environment.registry.attachments.made(slot, claim);
+        Ok(Attached { attachment, path: columns.next().flatten().unwrap_or_default() })
     }
 
     async fn try_to_attach(
@@ -306,7 +310,7 @@ fn begin(
     ready: Ready,
     enlisted: &Enlisted,
 ) -> Result<(Session, Hold), (ClientStream, SessionError)> {
-    let Ready { upstream, slot, path, told, pooling, hold } = ready;
+    let Ready { upstream, attachment, path, told, pooling, hold } = ready;
     let footing = match environment.governor.footing() {
         Ok(footing) => footing,
         Err(report) => return Err((of.stream, SessionError::Footing(Box::new(report)))),
@@ -319,7 +323,7 @@ fn begin(
         admin: of.admin,
         process_id: upstream.process_id,
         shown_process_id: enlisted.key().process_id,
-        slot,
+        attachment,
     };
     let Some(subject) = who.subject(&footing.policies) else {
         return Err((of.stream, SessionError::Revoked));
@@ -473,7 +477,7 @@ impl Session {
         let (payload, signature) = key.attach(
             self.environment.registry.proxy(),
             self.who.process_id,
-            Some(self.who.slot),
+            Some(self.who.attachment.slot),
             self.who.principal,
             &self.who.token,
             &self.who.bearing,
@@ -483,7 +487,7 @@ impl Session {
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: within };
         self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;
         if let Some(pooling) = &mut self.pooling {
-            pooling.attached(self.who.slot);
+            pooling.attached(&self.who.attachment);
         }
         if within { Ok(()) } else { self.restore_name().await }
     }

@@ -30,7 +30,7 @@ use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
 use crate::sql::{Discard, Effect};
 use crate::upstream::housekeeping::RESERVED;
-use crate::upstream::{Aim, Carried, Lease, Profile, Shared, Sharing};
+use crate::upstream::{Aim, Attachment, Carried, Lease, Profile, Shared, Sharing};
 
 /// A session's part in sharing.
 pub(super) struct Pooling {
@@ -193,10 +193,15 @@ impl Pooling {
         }
     }
 
+    /// Whether the connection in hand has the session's very identity.
+    pub(super) fn is_by(&self, own: &Attachment) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.trace.is_by(own))
+    }
+
     /// The session's identity was given to the connection in hand once more.
-    pub(super) fn attached(&mut self, slot: i64) {
+    pub(super) fn attached(&mut self, by: &Arc<Attachment>) {
         if let Some(lease) = &mut self.lease {
-            lease.trace.attached = Some(slot);
+            lease.trace.attach(by);
         }
     }
 }
@@ -415,7 +420,7 @@ impl Session {
         let settings = self.pooling.as_ref().and_then(|pooling| match pooling.strange.or(own) {
             Some(number) => {
                 let mut hash = Sha256::new();
-                hash.update(self.who.slot.to_be_bytes());
+                hash.update(self.who.attachment.slot.to_be_bytes());
                 hash.update(number.to_be_bytes());
                 Some(hash.finalize().into())
             }

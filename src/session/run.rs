@@ -22,6 +22,7 @@ use crate::error::session::{Refusal, SessionError};
 use crate::event::Identity;
 use crate::policy::{Bearing, PolicySnapshot, PrincipalId, Subject};
 use crate::sql::Touched;
+use crate::upstream::Attachment;
 use crate::upstream::send::Passing;
 use crate::wire::backend::Status;
 use crate::wire::frame::{HEADER, Header};
@@ -40,8 +41,8 @@ pub(super) struct Who {
     pub(super) process_id: i32,
     /// The process id that the client was given.
     pub(super) shown_process_id: i32,
-    /// The identity's slot upstream.
-    pub(super) slot: i64,
+    /// By which upstream knows it.
+    pub(super) attachment: Arc<Attachment>,
 }
 
 impl Who {

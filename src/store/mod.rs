@@ -38,7 +38,7 @@ use crate::governance::Command;
 use crate::policy::{Oid, Subject};
 use crate::session::{Governor, Reply};
 use crate::upstream::owner::SigningKey;
-use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream};
+use crate::upstream::{Account, BoxFuture, OwnerChannel, Registry, Upstream, follow};
 use directory::Tokens;
 use errand::Errands;
 pub use errand::{Done, Errand, Plan, Record};
@@ -172,7 +172,7 @@ impl Store {
             self.key.store(Arc::new(key));
         }
         let covers = self.tickets.load(Ordering::SeqCst);
-        let open = self.registry.open();
+        let (open, held) = (self.registry.open(), self.registry.attachments.held());
         let look =
             self.answered(&mut line.loader, async |loader| loader.look(depth, sessions).await).await.inspect_err(|error| {
                 if let StoreError::Roles(wrong) = error {
@@ -192,6 +192,8 @@ impl Store {
         let confirmed = u64::try_from(look.began.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
         self.confirmed.fetch_max(confirmed, Ordering::Release);
         if let Some(live) = look.sessions {
+            // Before whoever comes next could be passed on by one that is gone.
+            follow(&held, |slot| live.contains(&slot));
             watch::end_revoked(self, &open, &live);
         }
         Ok(())
@@ -205,7 +207,7 @@ impl Store {
     async fn sweep(&self) -> Result<(), StoreError> {
         let mut line = self.loader.lock().await;
         // Taken before the rows are read, which a session that is just beginning is spared in any case.
-        let open: Vec<i64> = self.registry.open().iter().map(|session| session.slot).collect();
+        let open: Vec<i64> = self.registry.attachments.held().iter().map(|attachment| attachment.slot).collect();
         let proxy = self.registry.proxy();
         self.answered(&mut line.loader, async |loader| loader.sweep(proxy, &open).await).await
     }

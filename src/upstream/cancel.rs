@@ -13,6 +13,7 @@ use dashmap::mapref::entry::Entry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Mutex, Notify};
 
+use super::attachment::Attachments;
 use super::connect::{Upstream, UpstreamError, dial};
 use super::turn::Begun;
 use crate::event::SessionId;
@@ -84,6 +85,8 @@ pub struct Registry {
     proxy: i64,
     sessions: DashMap<i32, Arc<Seat>>,
     draining: AtomicBool,
+    /// What sessions are attached by.
+    pub attachments: Attachments,
 }
 
 struct Seat {
@@ -124,6 +127,7 @@ impl Registry {
             proxy: rand::random_range(1..=i64::MAX),
             sessions: DashMap::new(),
             draining: AtomicBool::new(false),
+            attachments: Attachments::default(),
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! In: `Rewritten` statements and [`housekeeping::Housekeeping`]. Out: raw frames, headers only read. Never: SQL text from anywhere else.
 
+mod attachment;
 mod cancel;
 pub(crate) mod certificate;
 pub mod connect;
@@ -20,6 +21,7 @@ mod turn;
 use std::future::Future;
 use std::pin::Pin;
 
+pub use attachment::{Attachment, Attachments, Claim, follow};
 pub use cancel::{Aim, CancelKey, CancelTarget, Ending, Enlisted, OpenSession, Registry};
 pub use connect::{Account, Connection, Host, Upstream, UpstreamError};
 pub use pool::{LaneSettings, Login, Permit, Pool, PoolSettings};

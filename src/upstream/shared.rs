@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::attachment::Attachment;
 use super::connect::{Account, Connection, Upstream, UpstreamError, connect};
 use super::housekeeping::Housekeeping;
 use super::owner::{self, ConverseError};
@@ -115,7 +116,7 @@ pub struct Figures {
     pub waiting: usize,
     /// Turns so far.
     pub turns: u64,
-    /// Of them, by the session that had the turn before.
+    /// Of them, on a connection that was taken as it is: of the session itself, or of one like it.
     pub again: u64,
     /// How long sessions have waited in all.
     pub waited: Duration,
@@ -175,8 +176,8 @@ struct Holding(Option<Arc<Sharing>>, PrincipalId);
 /// Who wants a turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Taker<'a> {
-    /// The number that `pgusher.attach` gave the session, if it is attached already.
-    pub slot: Option<i64>,
+    /// What the session is attached by, if it is already.
+    pub attachment: Option<&'a Attachment>,
     /// Its principal.
     pub principal: PrincipalId,
     /// Its startup settings.
@@ -340,8 +341,12 @@ impl Sharing {
             return None;
         }
         loop {
-            let own = taker.slot.and_then(|slot| state.idle.iter().rposition(|shared| shared.lease.trace.attached == Some(slot)));
-            let at = own.or_else(|| state.idle.iter().position(|shared| shared.lease.profile == *taker.profile))?;
+            let found = |is: fn(&Trace, &Attachment) -> bool| {
+                taker.attachment.and_then(|by| state.idle.iter().rposition(|shared| is(&shared.lease.trace, by)))
+            };
+            let own = found(Trace::is_of);
+            let ready = own.or_else(|| found(Trace::serves));
+            let at = ready.or_else(|| state.idle.iter().position(|shared| shared.lease.profile == *taker.profile))?;
             let mut shared = state.idle.remove(at);
             if shared.link.is_disturbed() || (shared.lease.trace.spoiled && own.is_none()) {
                 gone.push(shared);
@@ -349,7 +354,7 @@ impl Sharing {
             }
             shared.lease.holding = Some(Holding::of(self, state, taker.principal));
             state.figures.turns += 1;
-            state.figures.again += u64::from(own.is_some());
+            state.figures.again += u64::from(ready.is_some());
             return Some(shared);
         }
     }
@@ -370,7 +375,7 @@ impl Sharing {
                 continue;
             }
             let profile = waiting.profile.clone();
-            let taken = self.take(state, Taker { slot: None, principal, profile: &profile }, gone);
+            let taken = self.take(state, Taker { attachment: None, principal, profile: &profile }, gone);
             if taken.is_none() && state.figures.open >= self.settings.most {
                 if state.idle.is_empty() {
                     return;

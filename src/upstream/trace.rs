@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 
+use super::attachment::{Attachment, Claim};
 use super::connect::UpstreamError;
 use super::housekeeping::{Housekeeping, Kept, write_turn};
 use super::owner::{ConverseError, SigningKey, converse};
 use super::send::End;
 use super::shared::Shared;
-use crate::policy::PrincipalId;
 use crate::wire::backend::Status;
 
 /// Settings that a session has set, to be set again wherever it goes: names and values as `pg_settings` has them.
@@ -25,8 +25,7 @@ pub fn written(settings: &Carried) -> String {
 /// What is on a connection.
 #[derive(Debug, Default)]
 pub struct Trace {
-    /// The session whose identity it has.
-    pub attached: Option<i64>,
+    attached: Option<Attached>,
     /// Its backend has let somebody have a turn, and so has told by what the next one is taken.
     taken: bool,
     /// Statements of turns that are prepared on it.
@@ -46,15 +45,26 @@ pub struct Trace {
     uses: u64,
 }
 
+/// Whose a connection is.
+#[derive(Debug)]
+struct Attached {
+    /// The session that had it last: what is left there is its own.
+    session: i64,
+    /// By which upstream knows who asks: the session's own, or one that serves it.
+    by: Arc<Attachment>,
+}
+
+impl Attached {
+    fn new(by: &Arc<Attachment>) -> Self {
+        Self { session: by.slot, by: by.clone() }
+    }
+}
+
 /// Whose turn is next.
 #[derive(Clone, Copy, Debug)]
 pub struct Next<'a> {
-    /// The number that `pgusher.attach` gave the session.
-    pub slot: i64,
-    /// Its principal.
-    pub principal: PrincipalId,
-    /// The id of its token.
-    pub token: &'a str,
+    /// What the session is attached by.
+    pub attachment: &'a Arc<Attachment>,
     /// Its settings.
     pub carried: &'a Carried,
 }
@@ -114,6 +124,39 @@ impl Trace {
         self.doubtful
     }
 
+    /// It has this session's identity.
+    pub fn attach(&mut self, by: &Arc<Attachment>) {
+        self.attached = Some(Attached::new(by));
+    }
+
+    /// It is another session's that its identity serves.
+    fn lend(&mut self, to: &Attachment) {
+        if let Some(attached) = &mut self.attached {
+            attached.session = to.slot;
+        }
+    }
+
+    /// It has nobody's.
+    pub fn detach(&mut self) {
+        self.attached = None;
+    }
+
+    /// Whether a session had it last, of those that take turns.
+    pub fn is_of(&self, attachment: &Attachment) -> bool {
+        self.attached.as_ref().is_some_and(|attached| attached.session == attachment.slot)
+    }
+
+    /// Whether it has the very identity of a session, not that of one like it.
+    pub fn is_by(&self, attachment: &Attachment) -> bool {
+        self.attached.as_ref().is_some_and(|attached| attached.by.slot == attachment.slot)
+    }
+
+    /// Whether upstream would answer a session by what it has now, and nobody has left anything that is not known.
+    pub fn serves(&self, attachment: &Attachment) -> bool {
+        let Self { attached, taken: _, kept: _, wrote, shaken, spoiled, applied: _, statements: _, doubtful, uses: _ } = self;
+        !(*wrote || *shaken || *spoiled || *doubtful) && attached.as_ref().is_some_and(|attached| attached.by.serves(attachment))
+    }
+
     /// Whether no session has left anything.
     fn is_clean(&self) -> bool {
         let Self { attached, taken, kept, wrote, shaken, spoiled: _, applied, statements, doubtful, uses: _ } = self;
@@ -134,7 +177,7 @@ impl Trace {
 
     /// Upstream has forgotten what was drawn from sequences, and with it whose turn it is.
     pub fn discarded_sequences(&mut self) {
-        self.attached = None;
+        self.detach();
         self.taken = false;
     }
 }
@@ -194,9 +237,10 @@ impl Shared {
     }
 
     /// A session was attached, and its settings set where the connection was bare; else it has yet to take its turn.
-    pub fn opened(&mut self, slot: i64, found: &Opens, carried: &Carried) {
+    pub fn opened(&mut self, by: &Arc<Attachment>, found: &Opens, carried: &Carried) {
         let trace = &mut self.lease.trace;
-        (trace.attached, trace.applied) = if found.bare { (Some(slot), carried.clone()) } else { (None, Carried::default()) };
+        (trace.attached, trace.applied) =
+            if found.bare { (Some(Attached::new(by)), carried.clone()) } else { (None, Carried::default()) };
     }
 
     /// Makes it the next session's. What is to be sent for that goes out with the session's first statement, which fails unless it went
@@ -212,10 +256,15 @@ impl Shared {
 
     /// The same, unless upstream has to be asked before: then it says no.
     pub fn pass_at_once(&mut self, next: Next<'_>, key: &SigningKey) -> bool {
-        let trace = &self.lease.trace;
-        let same = trace.attached == Some(next.slot);
+        let trace = &mut self.lease.trace;
+        let same = trace.is_of(next.attachment);
         // A turn that is not yet begun is prepared again: what it is signed with is not good for long.
-        if same && trace.applied == *next.carried && !self.link.has_turn_to_begin() {
+        let as_it_is = trace.applied == *next.carried && !self.link.has_turn_to_begin();
+        if as_it_is && same {
+            return true;
+        }
+        if as_it_is && trace.serves(next.attachment) {
+            trace.lend(next.attachment);
             return true;
         }
         if trace.shaken && !same {
@@ -229,7 +278,7 @@ impl Shared {
         // A turn that was prepared and never began: upstream knows nothing of it.
         let unknown = self.link.has_turn_to_begin();
         let trace = &mut self.lease.trace;
-        let same = trace.attached == Some(next.slot);
+        let same = trace.is_of(next.attachment);
         if unknown {
             (trace.taken, trace.kept) = (false, Kept::default());
         }
@@ -237,15 +286,17 @@ impl Shared {
         let seed = if dirty { rand::random_range(-1.0..1.0).to_string() } else { String::new() };
         let reset = unknown || trace.wrote || trace.applied != *next.carried;
         let settings = if reset { written(next.carried) } else { String::new() };
-        let (session, principal) = (next.slot.to_string(), next.principal.0.to_string());
+        let Attachment { slot, .. } = **next.attachment;
+        let Claim { principal: who, token, .. } = next.attachment.claim();
+        let (session, principal) = (slot.to_string(), who.0.to_string());
         let (first, second);
         let take = match self.link.coupon().filter(|_| trace.taken) {
             Some(coupon) => {
                 first = coupon.to_string();
-                Housekeeping::TakeNext { coupon: &first, session: &session, principal: &principal, token: next.token, seed: &seed }
+                Housekeeping::TakeNext { coupon: &first, session: &session, principal: &principal, token, seed: &seed }
             }
             None => {
-                (first, second) = key.take(self.lease.process_id, next.slot, next.principal, next.token, &seed);
+                (first, second) = key.take(self.lease.process_id, slot, *who, token, &seed);
                 Housekeeping::Take { payload: &first, signature: &second }
             }
         };
@@ -265,7 +316,7 @@ impl Shared {
         write_turn(&mut frames, &steps, &mut trace.kept);
         self.link.begin_turn(frames, writes.then(|| self.lease.writes.clone()));
         trace.taken = true;
-        trace.attached = Some(next.slot);
+        trace.attach(next.attachment);
         trace.applied = next.carried.clone();
         trace.wrote &= same;
     }
@@ -285,12 +336,68 @@ const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_tra
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{Bearing, PrincipalId};
+    use crate::upstream::attachment::Attachments;
+
+    fn attachment(slot: i64, token: &str) -> Arc<Attachment> {
+        let claim = Claim { principal: PrincipalId(1), token: token.into(), bearing: Bearing::default(), actors: Vec::new() };
+        Attachments::default().made(slot, claim)
+    }
+
+    /// A connection that a session has had, whose turn has begun.
+    fn had_by(session: &Arc<Attachment>, carried: &Carried) -> Box<Shared> {
+        let mut shared = Box::new(Shared::nobodys());
+        let found = shared.opens(carried);
+        shared.opened(session, &found, carried);
+        shared
+    }
+
+    #[test]
+    fn who_is_known_by_the_same_claim_takes_a_connection_as_it_is() {
+        let (key, carried) = (SigningKey::new(b"key"), Carried::default());
+        let (one, like, other) = (attachment(7, "t"), attachment(8, "t"), attachment(9, "u"));
+        let passed = |to: &Arc<Attachment>, carried: &Carried, leave: fn(&mut Trace)| {
+            let mut shared = had_by(&one, &Carried::default());
+            leave(&mut shared.lease.trace);
+            shared.pass_at_once(Next { attachment: to, carried }, &key) && !shared.link.has_turn_to_begin()
+        };
+        let nothing = |_: &mut Trace| {};
+        assert!(passed(&one, &carried, nothing) && passed(&like, &carried, nothing));
+        assert!(!passed(&other, &carried, nothing));
+        let set = Carried::new([("work_mem".to_owned(), "5MB".to_owned())].into());
+        assert!(!passed(&like, &set, nothing));
+        let left: [fn(&mut Trace); 6] = [
+            |trace| trace.wrote = true,
+            |trace| trace.shaken = true,
+            |trace| trace.spoiled = true,
+            |trace| trace.doubtful = true,
+            Trace::detach,
+            Trace::discarded_sequences,
+        ];
+        for leave in left {
+            assert!(!passed(&like, &carried, leave));
+        }
+    }
+
+    #[test]
+    fn what_a_session_leaves_is_not_the_next_ones_own() {
+        let (key, carried) = (SigningKey::new(b"key"), Carried::default());
+        let (one, like) = (attachment(7, "t"), attachment(8, "t"));
+        let mut shared = had_by(&one, &carried);
+        assert!(shared.pass_at_once(Next { attachment: &like, carried: &carried }, &key));
+        assert!(shared.lease.trace.is_of(&like) && !shared.lease.trace.is_of(&one));
+        assert!(shared.lease.trace.is_by(&one) && !shared.lease.trace.is_by(&like));
+        shared.lease.trace.wrote = true;
+        // It goes back to whom upstream knows it by, and is cleaned for that.
+        assert!(shared.pass_at_once(Next { attachment: &one, carried: &carried }, &key) && shared.link.has_turn_to_begin());
+    }
 
     #[test]
     fn a_turn_that_waits_to_begin_is_signed_anew_when_it_is_asked_for_again() {
         let mut shared = Shared::nobodys();
         let (key, carried) = (SigningKey::new(b"key"), Carried::default());
-        let next = Next { slot: 7, principal: PrincipalId(1), token: "t", carried: &carried };
+        let attachment = attachment(7, "t");
+        let next = Next { attachment: &attachment, carried: &carried };
         assert!(shared.pass_at_once(next, &key));
         let first = shared.link.turn_to_begin().to_vec();
         assert!(shared.pass_at_once(next, &key));

@@ -4,6 +4,7 @@
 //! orders of other regions, which all begin with the region's name.
 
 mod acting;
+mod alike;
 mod anonymous;
 mod audit;
 mod barriers;

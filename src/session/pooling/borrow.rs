@@ -27,8 +27,8 @@ impl Session {
     /// The same, unless something has to be waited for: then it says no.
     pub(in crate::session) fn borrow_at_once(&mut self) -> bool {
         let Some(pooling) = self.pooling.as_mut().filter(|pooling| pooling.lease.is_none()) else { return true };
-        let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
-        let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
+        let taker = Taker { attachment: Some(&self.who.attachment), principal: self.who.principal, profile: &pooling.profile };
+        let next = Next { attachment: &self.who.attachment, carried: &pooling.carried };
         let Some(mut shared) = pooling.offered.take().or_else(|| pooling.sharing.acquire_at_once(taker)) else {
             return false;
         };
@@ -43,8 +43,8 @@ impl Session {
     /// Waits for a connection, or for what has to be done with the one that is there.
     async fn borrow_one(&mut self) -> Result<(), Stop> {
         let Some(pooling) = &mut self.pooling else { return Ok(()) };
-        let taker = Taker { slot: Some(self.who.slot), principal: self.who.principal, profile: &pooling.profile };
-        let next = Next { slot: self.who.slot, principal: self.who.principal, token: &self.who.token, carried: &pooling.carried };
+        let taker = Taker { attachment: Some(&self.who.attachment), principal: self.who.principal, profile: &pooling.profile };
+        let next = Next { attachment: &self.who.attachment, carried: &pooling.carried };
         let key = self.environment.key.load_full();
         let (sharing, mut offered) = (pooling.sharing.clone(), pooling.offered.take());
         let borrowed = pooling.aim.unless_canceled(async {

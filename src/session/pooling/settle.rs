@@ -66,7 +66,7 @@ impl Session {
         if let Some(lease) = &mut pooling.lease {
             lease.trace.applied = applied;
             if loosened {
-                lease.trace.attached = None;
+                lease.trace.detach();
                 lease.trace.wrote = true;
             }
         }

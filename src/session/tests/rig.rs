@@ -16,7 +16,7 @@ use crate::error::session::SessionError;
 use crate::event::{Event, Events, Identity, Interpreter, Receipts, SessionId};
 use crate::governance::Command;
 use crate::name::QualifiedName;
-use crate::policy::{PolicyParts, PolicySnapshot, Subject};
+use crate::policy::{Bearing, PolicyParts, PolicySnapshot, PrincipalId, Subject};
 use crate::session::exchange::{Clock, Exchange};
 use crate::session::run::{Session, Start, Who};
 use crate::session::settings::PathTracker;
@@ -26,7 +26,8 @@ use crate::upstream::owner::SigningKey;
 use crate::upstream::send::Link;
 use crate::upstream::tls::UpstreamTls;
 use crate::upstream::{
-    Account, BoxFuture, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Registry, SharedSettings, Upstream,
+    Account, Attachment, Attachments, BoxFuture, Claim, Host, LaneSettings, OwnerChannel, Pool, PoolSettings, Registry,
+    SharedSettings, Upstream,
 };
 use crate::wire::frame::{HEADER, Header, put_text, write};
 use crate::wire::{ClientStream, UpstreamStream, backend};
@@ -172,11 +173,11 @@ pub(super) fn scene_until(subject: Subject, expires: Option<tokio::time::Instant
         principal: subject.principal,
         name: subject.name.clone(),
         token: "t".into(),
-        bearing: crate::policy::Bearing::default(),
+        bearing: Bearing::default(),
         admin: subject.admin,
         process_id: 7,
         shown_process_id: 70,
-        slot: 9,
+        attachment: attachment(subject.principal),
     };
     let identity = Arc::new(Identity {
         session: SessionId(1),
@@ -488,4 +489,9 @@ pub(super) fn without_alice() -> Arc<Footing> {
     let footing = fixture::footing();
     let policies = Arc::new(PolicySnapshot::new(2, PolicyParts::default()));
     Arc::new(Footing::new(footing.catalog, policies, (*footing.governed).clone()))
+}
+
+fn attachment(principal: PrincipalId) -> Arc<Attachment> {
+    let claim = Claim { principal, token: "t".into(), bearing: Bearing::default(), actors: Vec::new() };
+    Attachments::default().made(9, claim)
 }
