@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use tokio_postgres::error::SqlState;
 
 use super::Reply;
 use super::ground::Stop;
 use super::run::Session;
 use super::state::State;
+use crate::error::Report;
 use crate::error::session::Refusal;
 use crate::governance::Command;
 use crate::upstream::housekeeping::Housekeeping;
+use crate::upstream::{OwnerChannel, OwnerError};
 use crate::wire::backend::{self, Status};
 
 /// Replies of which a row limit left rows to be asked for.
@@ -129,17 +132,26 @@ impl Session {
         // Even what only looks at policies leaves a row behind: the spent signature. What changes them is held to the client's settings.
         let begin = if command.changes() { Housekeeping::Begin } else { Housekeeping::BeginWriting };
         self.begin_by(begin, opened).await?;
-        // That tells of the row by which upstream knows who asks, which may be that of a session like it.
-        if matches!(command, Command::ShowSession)
-            && self.pooling.as_ref().is_some_and(|pooling| !pooling.is_by(&self.who.attachment))
-        {
-            self.attach_again().await?;
-        }
         let (environment, ground) = (self.environment.clone(), self.ground());
-        let mut reply = self
-            .with_owner(async |channel| environment.governor.govern(command, &ground.subject, &ground.path, channel).await)
-            .await?
-            .map_err(|report| Refusal::Told(Box::new(report)))?;
+        // That tells of the row by which upstream knows who asks, which may be that of a session like it.
+        let lent = self.pooling.as_ref().is_some_and(|pooling| !pooling.is_by(&self.who.attachment));
+        let own = (matches!(command, Command::ShowSession) && lent).then(|| self.who.attachment.clone());
+        let mut known = false;
+        let reply = self
+            .with_owner(async |channel| {
+                if let Some(own) = &own {
+                    let sql = format!("SELECT pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, {}, true)", own.slot);
+                    let told = |error: OwnerError| Report::error(SqlState::from_code(&error.code), error.message);
+                    channel.execute(&sql).await.map_err(told)?;
+                    known = true;
+                }
+                environment.governor.govern(command, &ground.subject, &ground.path, channel).await
+            })
+            .await?;
+        if let (Some(own), true, Some(pooling)) = (&own, known, &mut self.pooling) {
+            pooling.attached(own);
+        }
+        let mut reply = reply.map_err(|report| Refusal::Told(Box::new(report)))?;
         if let (Command::ShowSession, Some(row)) = (command, reply.rows.first_mut())
             && let Some(last) = row.last_mut()
         {

@@ -36,9 +36,14 @@ impl Attachment {
     }
 
     /// Whether what runs by this one runs by the other one as it should: it is there, and upstream would say of neither what it does not
-    /// say of the other.
+    /// say of the other. One that was made while groups were changing may not know of that for a moment, so none serves who was there before.
     pub fn serves(&self, other: &Self) -> bool {
-        !self.gone.load(Ordering::Acquire) && self.claim == other.claim
+        !self.is_gone() && self.slot <= other.slot && self.claim == other.claim
+    }
+
+    /// Whether there was no such row any more when that was last looked at.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 }
 
@@ -102,7 +107,8 @@ mod tests {
             |claim| claim.bearing.acted = true,
             |claim| claim.actors = vec!["bi_tool".into()],
         ];
-        assert!(one.serves(&all.made(2, claim("t"))));
+        let other = all.made(2, claim("t"));
+        assert!(one.serves(&other) && !other.serves(&one), "nor one that was there before");
         for tell in told {
             let mut other = claim("t");
             tell(&mut other);
@@ -113,9 +119,9 @@ mod tests {
     #[test]
     fn an_attachment_whose_row_is_gone_serves_nobody() {
         let all = Attachments::default();
-        let (one, other) = (all.made(1, claim("t")), all.made(2, claim("t")));
-        follow(&all.held(), |slot| slot == 2);
-        assert!(!one.serves(&other) && other.serves(&one));
+        let [one, two, three] = [1, 2, 3].map(|slot| all.made(slot, claim("t")));
+        follow(&all.held(), |slot| slot != 1);
+        assert!(one.is_gone() && !one.serves(&two) && two.serves(&three));
     }
 
     #[test]

@@ -341,12 +341,14 @@ impl Sharing {
             return None;
         }
         loop {
+            // Other startup settings are another connection's, whoever's it was.
+            let fits = |shared: &Shared| shared.lease.profile == *taker.profile;
             let found = |is: fn(&Trace, &Attachment) -> bool| {
-                taker.attachment.and_then(|by| state.idle.iter().rposition(|shared| is(&shared.lease.trace, by)))
+                taker.attachment.and_then(|by| state.idle.iter().rposition(|shared| is(&shared.lease.trace, by) && fits(shared)))
             };
             let own = found(Trace::is_of);
             let ready = own.or_else(|| found(Trace::serves));
-            let at = ready.or_else(|| state.idle.iter().position(|shared| shared.lease.profile == *taker.profile))?;
+            let at = ready.or_else(|| state.idle.iter().position(|shared| fits(shared)))?;
             let mut shared = state.idle.remove(at);
             if shared.link.is_disturbed() || (shared.lease.trace.spoiled && own.is_none()) {
                 gone.push(shared);

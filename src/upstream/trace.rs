@@ -151,6 +151,11 @@ impl Trace {
         self.attached.as_ref().is_some_and(|attached| attached.by.slot == attachment.slot)
     }
 
+    /// Whether upstream knows a session that had it last by its own identity, or by one that is there yet.
+    fn stands_for(&self, attachment: &Attachment) -> bool {
+        self.is_by(attachment) || self.attached.as_ref().is_some_and(|attached| !attached.by.is_gone())
+    }
+
     /// Whether upstream would answer a session by what it has now, and nobody has left anything that is not known.
     pub fn serves(&self, attachment: &Attachment) -> bool {
         let Self { attached, taken: _, kept: _, wrote, shaken, spoiled, applied: _, statements: _, doubtful, uses: _ } = self;
@@ -260,7 +265,7 @@ impl Shared {
         let same = trace.is_of(next.attachment);
         // A turn that is not yet begun is prepared again: what it is signed with is not good for long.
         let as_it_is = trace.applied == *next.carried && !self.link.has_turn_to_begin();
-        if as_it_is && same {
+        if as_it_is && same && trace.stands_for(next.attachment) {
             return true;
         }
         if as_it_is && trace.serves(next.attachment) {
@@ -337,7 +342,7 @@ const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_tra
 mod tests {
     use super::*;
     use crate::policy::{Bearing, PrincipalId};
-    use crate::upstream::attachment::Attachments;
+    use crate::upstream::attachment::{Attachments, follow};
 
     fn attachment(slot: i64, token: &str) -> Arc<Attachment> {
         let claim = Claim { principal: PrincipalId(1), token: token.into(), bearing: Bearing::default(), actors: Vec::new() };
@@ -377,6 +382,20 @@ mod tests {
         for leave in left {
             assert!(!passed(&like, &carried, leave));
         }
+    }
+
+    #[test]
+    fn who_was_known_by_another_that_is_gone_takes_a_turn() {
+        let (key, carried, all) = (SigningKey::new(b"key"), Carried::default(), Attachments::default());
+        let claim = attachment(7, "t").claim().clone();
+        let (one, like) = (all.made(7, claim.clone()), all.made(8, claim));
+        let mut shared = had_by(&one, &carried);
+        let mut passes = |to: &Arc<Attachment>| {
+            shared.pass_at_once(Next { attachment: to, carried: &carried }, &key) && !shared.link.has_turn_to_begin()
+        };
+        assert!(passes(&like) && passes(&like));
+        follow(&all.held(), |slot| slot == 8);
+        assert!(!passes(&like));
     }
 
     #[test]

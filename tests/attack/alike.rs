@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Mechanism, Shop, until, within};
+use crate::harness::{Mechanism, RawClient, Shop, frame, until, within};
 use crate::spec::pooling::sharing;
 
 /// How many turns were taken on the connections of sessions, and how many of them on one that was left as it was.
@@ -56,10 +56,13 @@ fn a_session_of_another_token_does_not_live_by_this_one() {
 #[test]
 fn a_session_that_ends_takes_nothing_from_one_like_it() {
     let shop = sharing(Mechanism::Rls, 2, "");
-    let (other, bob) = (shop.ana(), shop.bob());
-    bob.run("BEGIN");
-    // The only connection that is left is attached for this one.
     let one = shop.ana();
+    one.run("BEGIN");
+    // The login of this one has the other connection, which then is somebody else's.
+    let other = shop.ana();
+    one.run("COMMIT");
+    let bob = shop.bob();
+    bob.run("BEGIN");
     assert_eq!((one.one(MINE), other.one(MINE)), (ANAS.to_owned(), ANAS.to_owned()));
     drop((one, bob));
     // Rows of sessions that have ended are taken away twice a minute; this one has somebody yet who lives by it.
@@ -127,4 +130,27 @@ fn show_session_tells_of_the_session_that_asks() {
         assert_eq!((is_old(&one), is_old(&other)), (true, false));
         assert_eq!((one.one(MINE), other.one(MINE)), (ANAS.to_owned(), ANAS.to_owned()));
     }
+    // Where its identity cannot be had, the statement fails as it would if the session had it.
+    other.run("BEGIN READ ONLY");
+    other.refused("SHOW SESSION", "25006");
+    other.refused("SELECT 1", "25P02");
+    other.run("ROLLBACK");
+    assert_eq!(other.one(MINE), ANAS);
+}
+
+#[test]
+fn a_connection_with_other_startup_settings_is_not_taken_as_it_is() {
+    let shop = sharing(Mechanism::Rls, 1, "");
+    let plain = shop.ana();
+    let told = |options: &[(&str, &str)]| {
+        let mut raw = RawClient::connect(shop.proxy.port);
+        raw.login(&shop.database, "ana@example.com", shop.token("ana@example.com"), options);
+        // Whoever has it between leaves it as it is.
+        assert_eq!(plain.one("SELECT '01/02/2020'::date::text"), "2020-01-02");
+        raw.send(&[frame::query("SELECT '01/02/2020'::date::text")]);
+        let day = raw.until_ready().into_iter().find(|answer| answer.tag == 'D').expect("a row");
+        String::from_utf8_lossy(&day.body[6..]).into_owned()
+    };
+    assert_eq!(told(&[("options", "-c DateStyle=ISO,DMY")]), "2020-02-01");
+    assert_eq!(told(&[]), "2020-01-02");
 }
