@@ -87,7 +87,9 @@ impl Session {
     async fn prepare_script(&mut self, name: &str, script: Arc<Script>, types: Bytes) -> Result<(), Stop> {
         let [_] = &script.parts[..] else { return Err(Refusal::Several.into()) };
         // Upstream knows the names it holds; governance commands are only held here.
-        if let Some(Body::Governance(_)) = self.names.prepared(name).map(|prepared| &prepared.body) {
+        if !name.is_empty()
+            && let Some(Body::Governance(_)) = self.names.prepared(name).map(|prepared| &prepared.body)
+        {
             return Err(Refusal::TakenStatement(name.to_owned()).into());
         }
         self.touch(&script);
@@ -154,6 +156,10 @@ impl Session {
         let mut prepared = prepared.clone();
         match &prepared.body {
             Body::Governance(_) => {
+                // What was bound by the name before is confirmed first: it would take the place of this.
+                if self.names.is_portal_waiting(portal) {
+                    self.quiesce_or_skip().await?;
+                }
                 self.replies.forget(portal);
                 self.names.bind(portal, prepared);
                 self.say(false, backend::write_bind_complete);

@@ -155,6 +155,11 @@ impl Names {
         waiting(&self.pending_portals, name).is_some_and(|waiting| waiting.batch != self.batch)
     }
 
+    /// Whether upstream has yet to confirm a portal of this name.
+    pub(super) fn is_portal_waiting(&self, name: &str) -> bool {
+        waiting(&self.pending_portals, name).is_some()
+    }
+
     /// A Parse went upstream: its statement waits for ParseComplete.
     pub(super) fn expect(&mut self, name: &str, prepared: Arc<Prepared>) {
         if name.is_empty() {

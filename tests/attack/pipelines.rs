@@ -245,6 +245,27 @@ both_mechanisms! {
         assert_ne!(frames[1].values()[0].as_deref(), Some(&b"inside"[..]), "{frames:?}");
     }
 
+    /// A portal that is not yet confirmed does not take the place of a command of the same name.
+    fn a_command_of_governance_in_a_pipeline_is_carried_out(shop: fresh) {
+        let (mut raw, ivan) = (shop.raw("admin@example.com"), shop.ivan());
+        shop.admin().run("CREATE TABLE public.secret (n integer)");
+        let (one, fails) = (frame::run("SELECT 1"), frame::run("SELECT 1/0"));
+        let command = |verb: &str| frame::run(&format!("{verb} interns"));
+        let (grant, revoke) = (command("GRANT SELECT ON TABLE public.secret TO"), command("REVOKE SELECT ON TABLE public.secret FROM"));
+        let mut run = |batch: &[&[Vec<u8>]]| {
+            raw.send(&[&batch.concat()[..], &[frame::sync()]].concat());
+            raw.tags()
+        };
+        assert_eq!(run(&[&one, &grant, &one]), "12DC12C12DCZI");
+        assert_eq!(ivan.one("SELECT count(*) FROM secret"), "0");
+        assert_eq!(run(&[&fails, &revoke]), "1EZI");
+        assert_eq!(ivan.one("SELECT count(*) FROM secret"), "0");
+        assert_eq!(run(&[&one, &one, &revoke, &grant, &revoke]), "12DC12DC12C12C12CZI");
+        ivan.refused("SELECT count(*) FROM secret", "42501");
+        // The unnamed statement gives way to the next one, whatever it is.
+        assert_eq!(run(&[&one, &grant[..1], &one]), "12DC112DCZI");
+    }
+
     /// Class 5: EXPLAIN EXECUTE is decided by what it explains now, however the statement came to its name.
     fn explain_execute_shows_no_plan_of_governed_tables(shop: shared) {
         let prepare = "PREPARE s AS SELECT email FROM employees WHERE salary > 50000";
