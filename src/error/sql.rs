@@ -123,9 +123,11 @@ fn denied(lacks: &[Lack]) -> Report {
     let Some(first) = lacks.first() else {
         return Report::error(SqlState::INSUFFICIENT_PRIVILEGE, "permission denied");
     };
+    // What there is one of has no name beside what it is called.
+    let object = if first.securable.is_empty() { first.noun.to_owned() } else { format!("{} {}", first.noun, first.label) };
     let message = match first.level {
-        Level::Privilege => format!("permission denied for {} {}", first.noun, first.label),
-        Level::OrManage | Level::Ownership => format!("must be owner of {} {}", first.noun, first.label),
+        Level::Privilege => format!("permission denied for {object}"),
+        Level::OrManage | Level::Ownership => format!("must be owner of {object}"),
     };
     let detail = lacks.iter().map(needed).collect::<Vec<_>>().join(" ");
     let report = Report::error(SqlState::INSUFFICIENT_PRIVILEGE, message).detail(detail);
@@ -142,7 +144,7 @@ fn denied(lacks: &[Lack]) -> Report {
 }
 
 fn needed(lack: &Lack) -> String {
-    let object = format!("{} {}", lack.noun, lack.securable);
+    let object = if lack.securable.is_empty() { lack.keyword.to_owned() } else { format!("{} {}", lack.noun, lack.securable) };
     let on = format!("{} on {object}", lack.privilege);
     let what = match lack.level {
         Level::Privilege => on,

@@ -91,7 +91,8 @@ both_mechanisms! {
         ];
         for statement in &statements {
             let refusal = ana.refused(statement, "42501");
-            assert!(refusal.to_string().contains("ANY FILE"), "{statement}: {refusal}");
+            assert_eq!(refusal.message, "permission denied for any file", "{statement}");
+            assert!(refusal.detail.as_ref().is_some_and(|detail| detail.ends_with(" on ANY FILE is needed.")), "{refusal}");
         }
         admin.run("GRANT SELECT, MODIFY ON ANY FILE TO analysts");
         for statement in &statements {
