@@ -333,6 +333,9 @@ impl Session {
         let feeds = !inner && matches!(effect, Some(Effect::CopyIn));
         let shakes = script.as_ref().is_some_and(|script| script.parts.iter().any(|part| part.shakes));
         self.barrier |= shakes || (!inner && effect.is_some_and(|effect| self.is_barrier(effect)));
+        if !inner && script.as_ref().is_some_and(|script| script.only_reads()) {
+            self.exchange.link.join_turn();
+        }
         self.exchange.link.pass(Passing::Execute, body.len(), body);
         self.sent(Expected::Execute(Running { parameters, ..Running::new(script, started, ending) }));
         feeds

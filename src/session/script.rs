@@ -12,7 +12,9 @@ use crate::governance::{self, Command};
 use crate::name::Name;
 use crate::policy::{Securable, Subject};
 use crate::sql::parse::{Route, route, split_statements};
-use crate::sql::{self, Analysis, Effect, Limits, Parsed, Remembered, Rewritten, SessionObjects, Touched, Transaction};
+use crate::sql::{
+    self, Analysis, Effect, Limits, Parsed, Remembered, Rewritten, SessionObjects, StatementKind, Touched, Transaction,
+};
 use crate::upstream::housekeeping::RESERVED;
 use crate::upstream::send::JOINT;
 
@@ -91,6 +93,15 @@ impl Script {
     /// again without a further look.
     pub(super) fn repeatable(&self) -> bool {
         self.text.len() <= LONG && self.parts.iter().all(|part| !stands_alone(part.rewritten.effect()))
+    }
+
+    /// Whether it is a query that leaves nothing behind, and so cannot be told from one that is the second in its transaction.
+    pub(super) fn only_reads(&self) -> bool {
+        let reads = |part: &Part| {
+            let plain = part.rewritten.kind() == StatementKind::Select && matches!(part.rewritten.effect(), Effect::None);
+            plain && part.leaves == Leaves::default()
+        };
+        self.parts.iter().all(reads)
     }
 
     /// Whether its analysis looked at the session's prepared statements or cursors: it holds only as long as those do.

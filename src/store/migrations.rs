@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// The schema version this program works with.
-pub const SCHEMA_VERSION: i32 = 18;
+pub const SCHEMA_VERSION: i32 = 19;
 
 /// The whole script, one transaction.
 pub fn script(options: &Script) -> String {
@@ -116,5 +116,6 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 15, name: "changes", sql: include_str!("migrations/015_changes.sql") },
     Migration { version: 16, name: "pages of sessions", sql: include_str!("migrations/016_session_pages.sql") },
     Migration { version: 17, name: "standing", sql: include_str!("migrations/017_standing.sql") },
-    Migration { version: SCHEMA_VERSION, name: "coupon", sql: include_str!("migrations/018_coupon.sql") },
+    Migration { version: 18, name: "coupon", sql: include_str!("migrations/018_coupon.sql") },
+    Migration { version: SCHEMA_VERSION, name: "turns by the proxy's numbers", sql: include_str!("migrations/019_turns.sql") },
 ];

@@ -32,17 +32,13 @@ pub enum Housekeeping<'a> {
         /// The signature.
         signature: &'a str,
     },
-    /// The same, by the number that the turn before has brought.
-    TakeNext {
-        /// That number.
-        coupon: &'a str,
-        /// The number that `pgusher.attach` gave the session.
-        session: &'a str,
-        /// The id of its principal.
-        principal: &'a str,
-        /// The id of its token.
-        token: &'a str,
-        /// Where `random()` is to begin, if the session before may have left what no setting is; else empty.
+    /// The same, by the number that the turn before has left for that.
+    TakeNext(Handover<'a>),
+    /// The same, where the session before may have left what no setting is: that is taken away.
+    TakeAfresh {
+        /// Who takes it.
+        turn: Handover<'a>,
+        /// Where `random()` is to begin.
         seed: &'a str,
     },
     /// Has a transaction write and see what others commit, whatever the session's defaults say.
@@ -113,13 +109,36 @@ pub enum Housekeeping<'a> {
     Look,
 }
 
+/// A session that takes its turn on a backend of which a turn is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handover<'a> {
+    /// By what this turn is taken.
+    pub coupon: &'a str,
+    /// By what the next one is.
+    pub coming: &'a str,
+    /// The number that `pgusher.attach` gave the session.
+    pub session: &'a str,
+    /// The id of its principal.
+    pub principal: &'a str,
+    /// The id of its token.
+    pub token: &'a str,
+}
+
+impl<'a> Handover<'a> {
+    fn parameters(&self) -> [(u32, &'a str); 5] {
+        let Self { coupon, coming, session, principal, token } = *self;
+        [(BIGINT, coupon), (BIGINT, coming), (BIGINT, session), (BIGINT, principal), (TEXT, token)]
+    }
+}
+
 impl Housekeeping<'_> {
     /// Its SQL.
     pub fn sql(&self) -> &'static str {
         match self {
             Self::Attach { .. } => "SELECT pgusher.attach($1, $2), pg_catalog.current_setting('search_path')",
             Self::Take { .. } => "SELECT pgusher.take($1, $2)",
-            Self::TakeNext { .. } => "SELECT pgusher.take_next($1, $2, $3, $4, $5)",
+            Self::TakeNext(_) => "SELECT pgusher.take_next($1, $2, $3, $4, $5)",
+            Self::TakeAfresh { .. } => "SELECT pgusher.take_afresh($1, $2, $3, $4, $5, $6)",
             Self::Writable => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE",
             Self::ResetAll => "RESET ALL",
             Self::Restore { .. } => {
@@ -185,8 +204,10 @@ impl Housekeeping<'_> {
             Self::Attach { payload, signature, as_it_is: _ } | Self::Take { payload, signature } => {
                 write(&[(TEXT, payload), (TEXT, signature)]);
             }
-            Self::TakeNext { coupon, session, principal, token, seed } => {
-                write(&[(BIGINT, coupon), (BIGINT, session), (BIGINT, principal), (TEXT, token), (TEXT, seed)]);
+            Self::TakeNext(turn) => write(&turn.parameters()),
+            Self::TakeAfresh { turn, seed } => {
+                let [coupon, coming, session, principal, token] = turn.parameters();
+                write(&[coupon, coming, session, principal, token, (TEXT, seed)]);
             }
             Self::Restore { settings } => write(&[(TEXT, settings)]),
             Self::Seed { seed } => write(&[(TEXT, seed)]),
@@ -232,6 +253,7 @@ pub struct Kept {
     writable: bool,
     reset: bool,
     take: bool,
+    afresh: bool,
     restore: bool,
 }
 
@@ -241,7 +263,8 @@ impl Kept {
         match statement {
             Housekeeping::Writable => Some(("pgusher$writable", &mut self.writable)),
             Housekeeping::ResetAll => Some(("pgusher$reset", &mut self.reset)),
-            Housekeeping::TakeNext { .. } => Some(("pgusher$take", &mut self.take)),
+            Housekeeping::TakeNext(_) => Some(("pgusher$take", &mut self.take)),
+            Housekeeping::TakeAfresh { .. } => Some(("pgusher$afresh", &mut self.afresh)),
             Housekeeping::Restore { .. } => Some(("pgusher$restore", &mut self.restore)),
             _ => None,
         }
@@ -261,6 +284,11 @@ pub(super) fn write_turn(out: &mut BytesMut, steps: &[Housekeeping<'_>], kept: &
         }
     }
     out.put_slice(&FRAME.1);
+}
+
+/// How long what stands before the steps of a turn is, and what behind them.
+pub(super) fn framed() -> (usize, usize) {
+    (FRAME.0.len(), FRAME.1.len())
 }
 
 /// What stands before the steps of a turn, and what behind them.

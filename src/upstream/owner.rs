@@ -74,11 +74,20 @@ impl SigningKey {
         (payload, signature)
     }
 
-    /// The payload and signature by which a session takes its turn on a backend of which no turn is known. `seed`: where `random()` is
-    /// to begin, if what the session before has drawn from sequences is to be forgotten, too, and its advisory locks released; else empty.
-    pub fn take(&self, process_id: i32, session: i64, principal: PrincipalId, token: &str, seed: &str) -> (String, String) {
-        let payload =
-            text_of(&TakeClaim { pid: process_id, nonce: nonce(), until: until(), session, principal: principal.0, token, seed });
+    /// The payload and signature by which a session takes its turn on a backend of which no turn is known. `coupon`: by what the next turn is
+    /// taken. `seed`: where `random()` is to begin, if what the session before has drawn from sequences is to be forgotten, too, and its
+    /// advisory locks released; else empty.
+    pub fn take(
+        &self,
+        process_id: i32,
+        coupon: i64,
+        session: i64,
+        principal: PrincipalId,
+        token: &str,
+        seed: &str,
+    ) -> (String, String) {
+        let (nonce, until) = (nonce(), until());
+        let payload = text_of(&TakeClaim { pid: process_id, nonce, until, coupon, session, principal: principal.0, token, seed });
         let signature = self.sign(&["take:", &payload]);
         (payload, signature)
     }
@@ -127,6 +136,7 @@ struct TakeClaim<'a> {
     pid: i32,
     nonce: String,
     until: u64,
+    coupon: i64,
     session: i64,
     principal: i64,
     token: &'a str,

@@ -22,7 +22,6 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 use std::thread::ThreadId;
 
@@ -30,7 +29,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::housekeeping::{FAIL, Housekeeping, REFUSED, STEP};
-use super::turn::{Beginning, Begun};
+use super::turn::{Beginning, Begun, Opening};
 use crate::sql::{Effect, Fill, Owned, Rewritten};
 use crate::wire::frame::give_back;
 use crate::wire::frontend::{
@@ -172,10 +171,19 @@ impl Link {
         self.beginning.coupon()
     }
 
-    /// Begins another session's turn: these frames go out before anything else does. They end with Sync and, behind it, with a Describe
-    /// that fails unless all before the Sync went well. `writes`: whether transactions write by default, where the frames rely on it.
-    pub(super) fn begin_turn(&mut self, frames: BytesMut, writes: Option<Arc<AtomicBool>>) {
-        self.beginning.ask(frames, writes);
+    /// Begins another session's turn: its frames go out before anything else does.
+    pub(super) fn begin_turn(&mut self, opening: Opening) {
+        self.beginning.ask(opening);
+    }
+
+    /// Whether a turn was canceled that was being taken in the transaction of a statement: the connection can be used no more.
+    pub(super) fn has_canceled_turn(&self) -> bool {
+        self.beginning.is_canceled()
+    }
+
+    /// What is executed next only reads, and PostgreSQL would begin a transaction with it: a turn that goes out with it may be taken in that.
+    pub fn join_turn(&mut self) {
+        self.beginning.join(&mut self.outgoing);
     }
 
     /// Tells when upstream runs what the session itself sends, where its turn has to begin before.
@@ -185,7 +193,7 @@ impl Link {
 
     /// Sends statements as one Query, [`JOINT`] between them.
     pub fn query<'r>(&mut self, statements: impl ExactSizeIterator<Item = &'r Rewritten>) {
-        let out = self.door();
+        let out = self.runs();
         if statements.len() == 1 {
             statements.for_each(|statement| write_query(out, statement.text()));
             return;
@@ -234,7 +242,7 @@ impl Link {
 
     /// Sends a statement of ours.
     pub fn housekeeping(&mut self, statement: &Housekeeping<'_>, end: End) {
-        statement.write(self.door());
+        statement.write(self.runs());
         match end {
             End::Sync => self.sync(),
             End::Flush => self.flush(),
@@ -244,20 +252,20 @@ impl Link {
     /// Prepares a statement under our name, binds and executes it. Answers: CloseComplete twice, ParseComplete, BindComplete,
     /// RowDescription or NoData when `describe`d, and those of the statement.
     pub fn step(&mut self, statement: &Rewritten, describe: bool) {
-        let out = self.door();
+        let out = self.runs();
         write_step(out, statement.text(), describe);
     }
 
     /// Sends a statement of ours that stands for one of the client's; what ends it follows. Answers: CloseComplete twice,
     /// ParseComplete, BindComplete, a row and CommandComplete.
     pub fn stand_in(&mut self, statement: &Housekeeping<'_>) {
-        statement.write(self.door());
+        statement.write(self.runs());
     }
 
     /// Like [`Link::step`], with what fills a table that a statement made; says no when nothing does.
     pub fn fill_step(&mut self, statement: &Rewritten) -> bool {
         let Effect::AsOwner(Owned { fill: Some(Fill::Insert(fill)), .. }) = statement.effect() else { return false };
-        write_step(self.door(), fill, false);
+        write_step(self.runs(), fill, false);
         true
     }
 
@@ -270,13 +278,13 @@ impl Link {
             CopyStep::Insert => &steps.insert,
             CopyStep::Drop => &steps.drop,
         };
-        write_step(self.door(), text, false);
+        write_step(self.runs(), text, false);
         true
     }
 
     /// Sends a Parse that fails: an open transaction is then failed, and the batch is skipped up to its Sync.
     pub fn fail(&mut self) {
-        write_parse(self.door(), REFUSED, FAIL, &[]);
+        write_parse(self.runs(), REFUSED, FAIL, &[]);
     }
 
     /// Closes a prepared statement.
@@ -307,7 +315,7 @@ impl Link {
 
     /// Passes on a client's frame: its length, and as much of its body as is here. The rest follows by [`Link::pass_more`].
     pub fn pass(&mut self, what: Passing, length: usize, body: &[u8]) {
-        let out = self.door();
+        let out = if what == Passing::Execute { self.runs() } else { self.door() };
         Header { tag: what.tag(), body: length }.write(out);
         self.open = length;
         self.pass_more(body);
@@ -333,12 +341,22 @@ impl Link {
         &mut self.outgoing
     }
 
+    /// The same for what upstream runs.
+    fn runs(&mut self) -> &mut BytesMut {
+        self.door();
+        self.beginning.part();
+        &mut self.outgoing
+    }
+
     /// Writes what waits. Ready when all of it is with the kernel, but for what waits for a turn.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.broken {
             return Poll::Ready(Err(io::Error::other("a frame inside a frame")));
         }
         let mut left = self.beginning.may_go(self.outgoing.len());
+        if self.beginning.is_canceled() && left < self.outgoing.len() {
+            return Poll::Ready(Err(io::Error::other("a batch behind a turn that was canceled")));
+        }
         if left == 0 && !self.unflushed {
             return Poll::Ready(Ok(()));
         }
@@ -367,12 +385,12 @@ impl Link {
             self.incoming.reserve(room);
             let mut limited = (&mut self.incoming).limit(room);
             let count = ready!(pin!(stream.read_buf(&mut limited)).poll(cx))?;
-            if count == 0 || self.beginning.is_over() {
+            if count == 0 || self.beginning.is_past() {
                 return Poll::Ready(Ok(count));
             }
             // What waited for the turn is never sent.
             self.beginning.take(&mut self.incoming).inspect_err(|_| self.broken = true)?;
-            if !self.incoming.is_empty() && self.beginning.is_over() {
+            if !self.incoming.is_empty() && self.beginning.is_past() {
                 return Poll::Ready(Ok(self.incoming.len()));
             }
         }

@@ -244,7 +244,7 @@ impl Sharing {
     /// its way to or from it.
     pub fn release(self: &Arc<Self>, mut shared: Box<Shared>) {
         let holding = shared.lease.holding.take();
-        if !shared.link.is_quiet() {
+        if !shared.link.is_quiet() || shared.link.has_canceled_turn() {
             return;
         }
         shared.lease.left_at = Instant::now();

@@ -8,10 +8,11 @@ use bytes::BytesMut;
 
 use super::attachment::{Attachment, Claim};
 use super::connect::UpstreamError;
-use super::housekeeping::{Housekeeping, Kept, write_turn};
+use super::housekeeping::{Handover, Housekeeping, Kept, write_turn};
 use super::owner::{ConverseError, SigningKey, converse};
 use super::send::End;
 use super::shared::Shared;
+use super::turn::Opening;
 use crate::wire::backend::Status;
 
 /// Settings that a session has set, to be set again wherever it goes: names and values as `pg_settings` has them.
@@ -26,7 +27,7 @@ pub fn written(settings: &Carried) -> String {
 #[derive(Debug, Default)]
 pub struct Trace {
     attached: Option<Attached>,
-    /// Its backend has let somebody have a turn, and so has told by what the next one is taken.
+    /// Its backend has let somebody have a turn, and was told by what the next one is taken.
     taken: bool,
     /// Statements of turns that are prepared on it.
     kept: Kept,
@@ -294,17 +295,21 @@ impl Shared {
         let Attachment { slot, .. } = **next.attachment;
         let Claim { principal: who, token, .. } = next.attachment.claim();
         let (session, principal) = (slot.to_string(), who.0.to_string());
+        // What it is, only the proxy knows until then.
+        let coming = rand::random::<i64>();
         let (first, second);
         let take = match self.link.coupon().filter(|_| trace.taken) {
             Some(coupon) => {
-                first = coupon.to_string();
-                Housekeeping::TakeNext { coupon: &first, session: &session, principal: &principal, token, seed: &seed }
+                (first, second) = (coupon.to_string(), coming.to_string());
+                let turn = Handover { coupon: &first, coming: &second, session: &session, principal: &principal, token };
+                if dirty { Housekeeping::TakeAfresh { turn, seed: &seed } } else { Housekeeping::TakeNext(turn) }
             }
             None => {
-                (first, second) = key.take(self.lease.process_id, slot, *who, token, &seed);
+                (first, second) = key.take(self.lease.process_id, coming, slot, *who, token, &seed);
                 Housekeeping::Take { payload: &first, signature: &second }
             }
         };
+        let taking = matches!(take, Housekeeping::TakeNext(_));
         let mut steps = Vec::with_capacity(4);
         let writes = !reset && self.lease.writes.load(Ordering::Relaxed) && has_usual_transactions(next.carried);
         if !writes {
@@ -319,7 +324,8 @@ impl Shared {
         }
         let mut frames = BytesMut::with_capacity(TURN_BYTES);
         write_turn(&mut frames, &steps, &mut trace.kept);
-        self.link.begin_turn(frames, writes.then(|| self.lease.writes.clone()));
+        let joins = taking && steps.len() == 1;
+        self.link.begin_turn(Opening { frames, coming, joins, writes: writes.then(|| self.lease.writes.clone()) });
         trace.taken = true;
         trace.attach(next.attachment);
         trace.applied = next.carried.clone();
@@ -340,6 +346,8 @@ const ONLY_OTHERWISE: [&str; 2] = ["default_transaction_read_only", "default_tra
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::policy::{Bearing, PrincipalId};
     use crate::upstream::attachment::{Attachments, follow};
@@ -422,6 +430,19 @@ mod tests {
         assert!(shared.pass_at_once(next, &key));
         let second = shared.link.turn_to_begin();
         assert!(!first.is_empty() && !second.is_empty() && first != second);
+    }
+
+    #[test]
+    fn what_the_next_turn_is_taken_by_is_drawn_for_each() {
+        let (key, carried) = (SigningKey::new(b"key"), Carried::default());
+        let drawn = |slot| {
+            let mut shared = Shared::nobodys();
+            shared.pass_at_once(Next { attachment: &attachment(slot, "t"), carried: &carried }, &key);
+            let frames = String::from_utf8_lossy(shared.link.turn_to_begin()).into_owned();
+            frames.split_once("\"coupon\":").and_then(|(_, rest)| rest.split_once(',')).map(|(coupon, _)| coupon.to_owned())
+        };
+        let coupons: HashSet<String> = (0..100).filter_map(drawn).collect();
+        assert_eq!(coupons.len(), 100);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use pgusher::policy::{Mechanism, PrincipalId};
 use pgusher::upstream::owner::SigningKey;
 
 use super::locks::{POLICIES, TABLES};
-use crate::harness::{Bench, Mechanism as Enforced, until};
+use crate::harness::{Bench, Mechanism as Enforced, RawClient, Shop, frame, until};
 use crate::spec::pooling::sharing;
 
 #[test]
@@ -21,45 +21,58 @@ fn a_claim_or_coupon_to_a_turn_is_good_once_and_for_its_backend_and_session() {
     let (anas, hanks) = (row("ana"), row("hank"));
     let shared = bench.role("pgusher_session");
     let pid: i32 = shared.one("SELECT pg_backend_pid()").parse().unwrap();
-    let claim = |of: &(i64, PrincipalId, String)| key.take(pid, of.0, of.1, &of.2, "");
+    // Each turn leaves the next number for the one after it.
+    let claim = |coupon: i64, of: &(i64, PrincipalId, String)| key.take(pid, coupon, of.0, of.1, &of.2, "");
+    let afresh = |coupon: i64, of: &(i64, PrincipalId, String)| key.take(pid, coupon, of.0, of.1, &of.2, "0.5");
     let number = |statement: &str| match shared.try_rows(statement) {
         Ok(rows) => Ok(rows[0][0].clone()),
         Err(refusal) => Err(refusal.code),
     };
     let take = |(payload, signature): &(String, String)| number(&format!("SELECT pgusher.take('{payload}', '{signature}')"));
-    let with = |coupon: &str, (sid, principal, token): &(i64, PrincipalId, String)| {
-        format!("SELECT pgusher.take_next({coupon}, {sid}, {}, '{token}', '')", principal.0)
+    let with = |coupon: &str, coming: &str, (sid, principal, token): &(i64, PrincipalId, String)| {
+        format!("SELECT pgusher.take_next({coupon}, {coming}, {sid}, {}, '{token}')", principal.0)
     };
-    let next = |coupon: &str, of: &(i64, PrincipalId, String)| number(&with(coupon, of));
+    let next = |coupon: &str, coming: &str, of: &(i64, PrincipalId, String)| number(&with(coupon, coming, of));
+    let refused = || Err("28000".to_owned());
     // Without a turn that is known there is no coupon.
-    assert_eq!(next("0", &anas), Err("55000".to_owned()));
-    let first = claim(&anas);
-    let one = take(&first).unwrap();
+    assert_eq!(next("0", "1", &anas), Err("55000".to_owned()));
+    let first = claim(-11, &anas);
+    assert_eq!(take(&first), Ok(anas.0.to_string()));
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "ana");
-    let two = next(&one, &hanks).unwrap();
+    assert_eq!(next("-11", "22", &hanks), Ok(hanks.0.to_string()));
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
-    // Neither a second time, nor by no number at all, nor after what is remembered of turns was thrown away.
-    assert_eq!(take(&first), Err("28000".to_owned()));
-    for coupon in [&*one, "0", "NULL", "9223372036854775807"] {
-        assert_eq!(next(coupon, &anas), Err("28000".to_owned()));
+    // Neither a second time, nor by no number at all, nor for none.
+    assert_eq!(take(&first), refused());
+    for (coupon, coming) in [("-11", "22"), ("0", "22"), ("NULL", "22"), ("9223372036854775807", "22"), ("22", "NULL")] {
+        assert_eq!(next(coupon, coming, &anas), refused());
+        let (sid, principal, token) = &anas;
+        let afresh = format!("SELECT pgusher.take_afresh({coupon}, {coming}, {sid}, {}, '{token}', '0.5')", principal.0);
+        if coming != "NULL" {
+            assert_eq!(number(&afresh), refused());
+        }
         assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
     }
-    assert_eq!(ana.try_rows(&with(&two, &hanks)).unwrap_err().code, "55000", "a coupon of another backend");
-    // One that was refused is spent.
-    assert_eq!(next(&two, &(anas.0, hanks.1, hanks.2.clone())), Err("28000".to_owned()));
+    assert_eq!(ana.try_rows(&with("22", "33", &hanks)).unwrap_err().code, "55000", "a coupon of another backend");
+    // One that was refused is spent, and leaves no number of anybody's choice.
+    assert_eq!(next("22", "33", &(anas.0, hanks.1, hanks.2.clone())), refused());
+    assert_eq!((next("22", "33", &hanks), next("33", "33", &hanks)), (refused(), refused()));
     assert_eq!(shared.one("SELECT pgusher.current_user()"), "hank");
-    let three = take(&claim(&anas)).unwrap();
+    // Nor after what is remembered of turns was thrown away.
+    take(&afresh(44, &anas)).unwrap();
     shared.run("DISCARD SEQUENCES");
-    assert_eq!(take(&first), Err("28000".to_owned()));
-    assert_eq!(next(&three, &hanks), Err("55000".to_owned()));
+    assert_eq!(take(&first), refused());
+    assert_eq!(next("44", "55", &hanks), Err("55000".to_owned()));
     shared.refused("SELECT pgusher.current_user()", "55000");
+    let unsaid = first.0.replace("\"coupon\":-11,", "");
+    assert_ne!(unsaid, first.0);
+    assert_eq!(take(&(unsaid, first.1.clone())), refused());
     // Not elsewhere, not for another session, not changed.
-    let third = claim(&anas);
+    let third = claim(66, &anas);
     assert_eq!(ana.try_rows(&format!("SELECT pgusher.take('{}', '{}')", third.0, third.1)).unwrap_err().code, "28000");
     let forged = third.0.replace(&format!("\"session\":{}", anas.0), &format!("\"session\":{}", hanks.0));
     assert_ne!(forged, third.0);
     assert_eq!(take(&(forged, third.1.clone())), Err("28000".to_owned()));
-    let crossed = claim(&(anas.0, hanks.1, hanks.2.clone()));
+    let crossed = claim(77, &(anas.0, hanks.1, hanks.2.clone()));
     assert_eq!(take(&crossed), Err("28000".to_owned()));
     assert_eq!(hank.one("SELECT pgusher.current_user()"), "hank");
 }
@@ -79,9 +92,6 @@ fn no_session_can_read_or_set_what_the_next_turn_is_taken_by() {
     }
     let known = "SELECT last_value IS NULL FROM pg_sequences WHERE schemaname = 'pgusher' AND sequencename = 'coupon'";
     assert_eq!(ana.rows(known).concat(), ["t"]);
-    // Two turns in a row are taken by numbers that have nothing to do with each other.
-    let drawn = "SELECT count(DISTINCT uuid_hash_extended(gen_random_uuid(), 0)) FROM generate_series(1, 1000)";
-    assert_eq!(ana.one(drawn), "1000");
 }
 
 /// A statement fails when its transaction is committed.
@@ -224,4 +234,162 @@ fn a_discard_all_that_is_canceled_half_way_ends_nobody_s_session() {
         ana.run("DROP TABLE held");
         assert_eq!(hana.one("SELECT current_user"), "hana@example.com");
     }
+}
+
+/// What a statement by the extended protocol has for an answer: one value, or a SQLSTATE.
+fn asked(raw: &mut RawClient, statement: &str) -> Result<String, String> {
+    raw.send(&[&frame::run(statement)[..], &[frame::sync()]].concat());
+    answer(raw)
+}
+
+fn answer(raw: &mut RawClient) -> Result<String, String> {
+    let frames = raw.until_ready();
+    match frames.iter().find(|frame| frame.tag == 'E') {
+        Some(error) => Err(error.refusal().code),
+        None => {
+            let row = frames.iter().find(|frame| frame.tag == 'D').map(|row| row.values()[0].clone().unwrap_or_default());
+            Ok(String::from_utf8(row.unwrap_or_default()).expect("text"))
+        }
+    }
+}
+
+const WHO: &str = "SELECT current_user()";
+
+/// How many sessions wait for what says whose turn it is.
+const HELD_UP: &str = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
+
+fn until_held_up(shop: &Shop) {
+    until("the turn to be held up", || (shop.truth().one(HELD_UP) == "1").then_some(()));
+}
+
+#[test]
+fn a_turn_that_is_taken_in_the_transaction_of_a_query_is_the_same_as_any_other() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (mut ana, mut bob) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
+    let seen = "SELECT string_agg(DISTINCT region, ',') || ' ' || current_user FROM orders";
+    for _ in 0..5 {
+        assert_eq!(asked(&mut ana, seen).unwrap(), "EMEA ana@example.com");
+        assert_eq!(asked(&mut bob, seen).unwrap(), "AMER bob@example.com");
+        // An error of the query leaves the turn taken.
+        assert_eq!(asked(&mut ana, "SELECT 1 / 0"), Err("22012".to_owned()));
+        assert_eq!(asked(&mut ana, WHO).unwrap(), "ana@example.com");
+        // What is pipelined behind it, too.
+        bob.send(&[&frame::run(WHO)[..], &[frame::sync()], &frame::run(seen), &[frame::sync()]].concat());
+        assert_eq!(
+            (answer(&mut bob).unwrap(), answer(&mut bob).unwrap()),
+            ("bob@example.com".into(), "AMER bob@example.com".into())
+        );
+    }
+}
+
+#[test]
+fn what_the_first_statement_of_a_transaction_may_do_it_may_after_a_turn() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (mut ana, mut bob) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
+    let mut others = || assert_eq!(asked(&mut bob, WHO).unwrap(), "bob@example.com");
+    for level in ["serializable", "repeatable read"] {
+        others();
+        assert_eq!(asked(&mut ana, &format!("BEGIN ISOLATION LEVEL {level}")), Ok(String::new()));
+        assert_eq!(asked(&mut ana, "SHOW transaction_isolation"), Ok(level.to_owned()));
+        assert_eq!(asked(&mut ana, "COMMIT"), Ok(String::new()));
+    }
+    for outside in ["DECLARE c CURSOR FOR SELECT 1", "SAVEPOINT s", "FETCH c"] {
+        others();
+        let refused = asked(&mut ana, outside);
+        let code = refused.clone().expect_err(outside);
+        assert!(["25P01", "34000"].contains(&&*code), "{outside}: {code}");
+        others();
+        ana.send(
+            &[&[frame::parse("", "SELECT 1"), frame::bind("", "", &[], 0)], &frame::run(outside)[..], &[frame::sync()]].concat(),
+        );
+        assert_eq!(answer(&mut ana), refused, "{outside}, behind a query that was bound");
+    }
+}
+
+#[test]
+fn a_query_whose_turn_is_refused_never_runs() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (mut ana, mut bob) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
+    assert_eq!(
+        (asked(&mut ana, WHO).unwrap(), asked(&mut bob, WHO).unwrap()),
+        ("ana@example.com".into(), "bob@example.com".into())
+    );
+    let truth = shop.truth();
+    truth.run("BEGIN; LOCK TABLE pgusher.session");
+    ana.send(&[&frame::run(WHO)[..], &[frame::sync()]].concat());
+    until_held_up(&shop);
+    truth.run("DELETE FROM pgusher.session WHERE name = 'ana@example.com'; COMMIT");
+    let frame = ana.next().expect("an error");
+    assert_eq!((frame.tag, frame.refusal().severity, frame.refusal().code), ('E', "FATAL".to_owned(), "28000".to_owned()));
+    assert!(ana.next().is_none());
+    assert_eq!(asked(&mut bob, WHO).unwrap(), "bob@example.com");
+}
+
+#[test]
+fn a_query_that_is_canceled_while_its_turn_is_taken_ends_nobody_s_session() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let mut ana = shop.raw("ana@example.com");
+    let mut bob = RawClient::connect(shop.proxy.port);
+    let greeting = bob.login(&shop.database, "bob@example.com", shop.token("bob@example.com"), &[]);
+    let key = greeting.iter().find(|frame| frame.tag == 'K').expect("a cancel key").body.clone();
+    let process = i32::from_be_bytes(key[..4].try_into().expect("four bytes"));
+    let cancel = || {
+        let mut canceler = RawClient::connect(shop.proxy.port);
+        canceler.send(&[frame::cancel(process, &key[4..])]);
+        assert!(canceler.closed());
+    };
+    let both = |ana: &mut RawClient, bob: &mut RawClient| {
+        for _ in 0..2 {
+            assert_eq!(asked(bob, WHO).unwrap(), "bob@example.com");
+            assert_eq!(asked(ana, WHO).unwrap(), "ana@example.com");
+        }
+    };
+    both(&mut ana, &mut bob);
+    // One that runs says nothing of its turn until it is done.
+    bob.send(&[&frame::run("SELECT pg_sleep(60), 'canceled'")[..], &[frame::sync()]].concat());
+    let runs = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%''canceled''%' AND wait_event = 'PgSleep'";
+    until("it to run", || (shop.truth().one(runs) == "1").then_some(()));
+    cancel();
+    assert_eq!(answer(&mut bob), Err("57014".to_owned()));
+    both(&mut ana, &mut bob);
+    // Upstream cannot tell now whose turn it is.
+    let truth = shop.truth();
+    truth.run("BEGIN; LOCK TABLE pgusher.session");
+    bob.send(&[&frame::run(WHO)[..], &[frame::sync()]].concat());
+    until_held_up(&shop);
+    cancel();
+    assert_eq!(answer(&mut bob), Err("57014".to_owned()));
+    truth.run("ROLLBACK");
+    both(&mut ana, &mut bob);
+    // What was pipelined behind it does not run as whoever had the connection before.
+    truth.run("BEGIN; LOCK TABLE pgusher.session");
+    bob.send(&[&frame::run(WHO)[..], &[frame::sync()], &frame::run(WHO), &[frame::sync()]].concat());
+    until_held_up(&shop);
+    cancel();
+    assert_eq!(bob.expect('E').refusal().code, "57014");
+    truth.run("ROLLBACK");
+    while let Some(frame) = bob.next() {
+        assert_ne!(frame.tag, 'D', "{frame:?}");
+    }
+    assert_eq!(asked(&mut ana, WHO).unwrap(), "ana@example.com");
+}
+
+#[test]
+fn a_time_limit_that_is_over_while_a_turn_is_taken_is_the_query_s() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (mut ana, mut bob) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
+    for raw in [&mut ana, &mut bob] {
+        raw.send(&[frame::query("SET statement_timeout = 300")]);
+        raw.until_ready();
+    }
+    let both = |ana: &mut RawClient, bob: &mut RawClient| {
+        assert_eq!(asked(bob, WHO).unwrap(), "bob@example.com");
+        assert_eq!(asked(ana, WHO).unwrap(), "ana@example.com");
+    };
+    both(&mut ana, &mut bob);
+    let truth = shop.truth();
+    truth.run("BEGIN; LOCK TABLE pgusher.session");
+    assert_eq!(asked(&mut bob, WHO), Err("57014".to_owned()));
+    truth.run("ROLLBACK");
+    both(&mut ana, &mut bob);
 }

@@ -15,33 +15,46 @@ BEGIN
 END
 $pgusher$;
 
--- Passes this backend on to a session that is attached already: to whoever knows the number that the turn before has drawn, which is
--- good once. Returns the one for the next turn. Nothing is written, so no transaction id is taken. With a `seed`, what the session before
--- has drawn from sequences is forgotten, its advisory locks are released, and random() begins elsewhere. Every turn runs this: names and
--- operators are qualified, for a SET clause takes time, and nothing is signed.
-CREATE OR REPLACE FUNCTION pgusher.take_next(coupon bigint, session bigint, principal bigint, token text, seed text) RETURNS bigint
+-- Passes this backend on to a session that is attached already: to whoever knows the number that the turn before was told, which is good
+-- once. `coming` is the one for the next turn. Nothing is written, so no transaction id is taken. Nearly every turn runs this, and what it
+-- says is what a turn costs: names and operators are qualified, for a SET clause takes time, nothing is signed or drawn, and what is
+-- assigned is evaluated without a plan, as PERFORM is not.
+CREATE OR REPLACE FUNCTION pgusher.take_next(coupon bigint, coming bigint, session bigint, principal bigint, token text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $pgusher$
 DECLARE
   number pg_catalog.int8;
-  coming pg_catalog.int8 := pg_catalog.uuid_hash_extended(pg_catalog.gen_random_uuid(), 0);
 BEGIN
-  IF (coupon OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.coupon'::pg_catalog.regclass)) IS NOT TRUE THEN
+  IF (coupon OPERATOR(pg_catalog.=) pg_catalog.currval('pgusher.coupon'::pg_catalog.regclass)) IS NOT TRUE OR coming IS NULL THEN
     RAISE EXCEPTION 'pgusher: the turn is not this session''s' USING ERRCODE = '28000';
   END IF;
-  IF seed OPERATOR(pg_catalog.<>) '' THEN
-    EXECUTE 'DISCARD SEQUENCES';
-    PERFORM pg_catalog.pg_advisory_unlock_all();
-    PERFORM pg_catalog.setseed(seed::pg_catalog.float8);
-  END IF;
-  PERFORM pg_catalog.setval('pgusher.coupon'::pg_catalog.regclass, coming, true);
   SELECT s.sid INTO number FROM pgusher.session AS s
     WHERE s.sid OPERATOR(pg_catalog.=) session AND s.principal OPERATOR(pg_catalog.=) take_next.principal
       AND s.token OPERATOR(pg_catalog.=) take_next.token;
   IF number IS NULL THEN
+    -- Nobody tries another one by it.
+    number := pg_catalog.setval('pgusher.coupon'::pg_catalog.regclass,
+      pg_catalog.uuid_hash_extended(pg_catalog.gen_random_uuid(), 0), true);
     RAISE EXCEPTION 'pgusher: the session has ended' USING ERRCODE = '28000';
   END IF;
-  PERFORM pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);
-  RETURN coming;
+  coming := pg_catalog.setval('pgusher.coupon'::pg_catalog.regclass, coming, true);
+  RETURN pg_catalog.setval('pgusher.slot'::pg_catalog.regclass, number, true);
+END
+$pgusher$;
+
+-- The same, where the session before may have left what no setting is: what it has drawn from sequences is forgotten, its advisory locks are
+-- released, and random() begins elsewhere.
+CREATE OR REPLACE FUNCTION pgusher.take_afresh(coupon bigint, coming bigint, session bigint, principal bigint, token text, seed text)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $pgusher$
+BEGIN
+  IF (coupon = currval('pgusher.coupon'::regclass)) IS NOT TRUE THEN
+    RAISE EXCEPTION 'pgusher: the turn is not this session''s' USING ERRCODE = '28000';
+  END IF;
+  EXECUTE 'DISCARD SEQUENCES';
+  PERFORM pg_advisory_unlock_all();
+  PERFORM setseed(seed::float8);
+  PERFORM setval('pgusher.coupon'::regclass, coupon, true);
+  RETURN pgusher.take_next(coupon, coming, session, principal, token);
 END
 $pgusher$;
 
@@ -58,7 +71,11 @@ BEGIN
   claim := payload::jsonb;
   PERFORM pgusher.spend(claim);
   PERFORM setval('pgusher.coupon'::regclass, coupon, true);
-  RETURN pgusher.take_next(coupon, (claim ->> 'session')::int8, (claim ->> 'principal')::int8, claim ->> 'token', coalesce(claim ->> 'seed', ''));
+  IF claim ->> 'seed' <> '' THEN
+    RETURN pgusher.take_afresh(coupon, (claim ->> 'coupon')::int8, (claim ->> 'session')::int8, (claim ->> 'principal')::int8,
+                               claim ->> 'token', claim ->> 'seed');
+  END IF;
+  RETURN pgusher.take_next(coupon, (claim ->> 'coupon')::int8, (claim ->> 'session')::int8, (claim ->> 'principal')::int8, claim ->> 'token');
 END
 $pgusher$;
 
@@ -88,5 +105,7 @@ BEGIN
 END
 $pgusher$;
 
-REVOKE ALL ON FUNCTION pgusher.take(text, text), pgusher.take_next(bigint, bigint, bigint, text, text), pgusher.carry() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION pgusher.take(text, text), pgusher.take_next(bigint, bigint, bigint, text, text), pgusher.carry() TO pgusher_session, pgusher_control;
+REVOKE ALL ON FUNCTION pgusher.take(text, text), pgusher.take_next(bigint, bigint, bigint, bigint, text),
+  pgusher.take_afresh(bigint, bigint, bigint, bigint, text, text), pgusher.carry() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgusher.take(text, text), pgusher.take_next(bigint, bigint, bigint, bigint, text),
+  pgusher.take_afresh(bigint, bigint, bigint, bigint, text, text), pgusher.carry() TO pgusher_session, pgusher_control;
