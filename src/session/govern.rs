@@ -137,6 +137,10 @@ impl Session {
         let lent = self.pooling.as_ref().is_some_and(|pooling| !pooling.is_by(&self.who.attachment));
         let own = (matches!(command, Command::ShowSession) && lent).then(|| self.who.attachment.clone());
         let mut known = false;
+        // Whose it is then shows only in the answer.
+        if let (Some(_), Some(pooling)) = (&own, &mut self.pooling) {
+            pooling.in_doubt();
+        }
         let reply = self
             .with_owner(async |channel| {
                 if let Some(own) = &own {

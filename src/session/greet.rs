@@ -242,6 +242,7 @@ impl Opening {
         found: &Opens,
         settings: Option<&str>,
     ) -> Result<Attached, SessionError> {
+        let version = environment.registry.attachments.version();
         let mut answer = self.try_to_attach(of, environment, found.reset, settings, found.writes.is_some()).await?;
         if let (Err(error), Some(writes)) = (&answer, &found.writes)
             && error.code == SqlState::READ_ONLY_SQL_TRANSACTION
@@ -262,7 +263,7 @@ impl Opening {
         let slot = slot.ok_or_else(|| SessionError::Attach("attach answered no number".to_owned()))?;
         let claim =
             Claim { principal: of.principal, token: of.token.clone(), bearing: of.bearing.clone(), actors: of.actors.clone() };
-        let attachment = environment.registry.attachments.made(slot, claim);
+        let attachment = environment.registry.attachments.made(slot, claim, version);
         Ok(Attached { attachment, path: columns.next().flatten().unwrap_or_default() })
     }
 

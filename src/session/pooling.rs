@@ -198,6 +198,13 @@ impl Pooling {
         self.lease.as_ref().is_some_and(|lease| lease.trace.is_by(own))
     }
 
+    /// The connection in hand is about to be given another identity.
+    pub(super) fn in_doubt(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.trace.detach();
+        }
+    }
+
     /// The session's identity was given to the connection in hand once more.
     pub(super) fn attached(&mut self, by: &Arc<Attachment>) {
         if let Some(lease) = &mut self.lease {

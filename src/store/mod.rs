@@ -186,6 +186,7 @@ impl Store {
         self.known.store(line.loader.known().map(Arc::new));
         if let Some(footing) = look.footing {
             let (catalog, policies) = footing.versions();
+            self.registry.attachments.publish(policies);
             self.published.store(Some(footing));
             self.events.emit(Event::Published { catalog, policies });
         }

@@ -64,7 +64,10 @@ async fn settle(store: &Arc<Store>, state: &mut State) -> Result<(), StoreError>
     if version != state.settled {
         (state.settled, state.unsettled) = (version, TIMES);
     }
+    // Taken before they are settled.
+    let held = if state.unsettled > 0 { store.registry().attachments.held() } else { Vec::new() };
     if state.unsettled > 0 && store.settle().await? {
+        held.iter().for_each(|attachment| attachment.has_followed(version));
         state.unsettled -= 1;
         store.look(Depth::Policies, true).await?;
     }

@@ -1,7 +1,7 @@
 //! What `pgusher.attach` made of a session: the number by which upstream knows who asks. Connections that sessions share may go from one
 //! to another that differs in nothing but that number as they are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::policy::{Bearing, PrincipalId};
@@ -14,6 +14,9 @@ pub struct Attachment {
     claim: Claim,
     // The row is gone: its token was revoked, or its principal disabled, and be it for a moment.
     gone: AtomicBool,
+    // The version of the policies that the row is known to have followed, and the one that holds for everybody.
+    followed: AtomicI64,
+    published: Arc<AtomicI64>,
 }
 
 /// What a session was attached for.
@@ -36,9 +39,20 @@ impl Attachment {
     }
 
     /// Whether what runs by this one runs by the other one as it should: it is there, and upstream would say of neither what it does not
-    /// say of the other. One that was made while groups were changing may not know of that for a moment, so none serves who was there before.
+    /// say of the other. One that was made while groups were changing may not know of that for as long as somebody else changes policies: it
+    /// serves nobody until it has followed, and none serves who was there before.
     pub fn serves(&self, other: &Self) -> bool {
-        !self.is_gone() && self.slot <= other.slot && self.claim == other.claim
+        self.is_current() && self.slot <= other.slot && self.claim == other.claim
+    }
+
+    /// Whether there is such a row, and it says what the policies say that hold for everybody.
+    pub fn is_current(&self) -> bool {
+        !self.is_gone() && self.followed.load(Ordering::Acquire) >= self.published.load(Ordering::Acquire)
+    }
+
+    /// Its row has followed the policies of this version.
+    pub fn has_followed(&self, version: i64) {
+        self.followed.fetch_max(version, Ordering::AcqRel);
     }
 
     /// Whether there was no such row any more when that was last looked at.
@@ -49,12 +63,27 @@ impl Attachment {
 
 /// Every attachment of a proxy that somebody holds.
 #[derive(Debug, Default)]
-pub struct Attachments(Mutex<Vec<Weak<Attachment>>>);
+pub struct Attachments {
+    all: Mutex<Vec<Weak<Attachment>>>,
+    /// The version of the policies that hold for everybody.
+    published: Arc<AtomicI64>,
+}
 
 impl Attachments {
-    /// Upstream has made one, or made it again.
-    pub fn made(&self, slot: i64, claim: Claim) -> Arc<Attachment> {
-        let attachment = Arc::new(Attachment { slot, claim, gone: false.into() });
+    /// The version of the policies that hold for everybody. To be asked *before* upstream makes a row, which knows as much at least.
+    pub fn version(&self) -> i64 {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// From now on policies of this version hold for everybody.
+    pub fn publish(&self, version: i64) {
+        self.published.store(version, Ordering::Release);
+    }
+
+    /// Upstream has made one, when this was the version of the policies.
+    pub fn made(&self, slot: i64, claim: Claim, version: i64) -> Arc<Attachment> {
+        let published = self.published.clone();
+        let attachment = Arc::new(Attachment { slot, claim, gone: false.into(), followed: version.into(), published });
         self.lock().push(Arc::downgrade(&attachment));
         attachment
     }
@@ -74,7 +103,7 @@ impl Attachments {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<Attachment>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,7 +125,7 @@ mod tests {
     #[test]
     fn an_attachment_serves_who_differs_in_nothing_but_the_number() {
         let all = Attachments::default();
-        let one = all.made(1, claim("t"));
+        let one = all.made(1, claim("t"), 0);
         let told: [fn(&mut Claim); 8] = [
             |claim| claim.principal = PrincipalId(2),
             |claim| claim.token = "u".into(),
@@ -107,27 +136,43 @@ mod tests {
             |claim| claim.bearing.acted = true,
             |claim| claim.actors = vec!["bi_tool".into()],
         ];
-        let other = all.made(2, claim("t"));
+        let other = all.made(2, claim("t"), 0);
         assert!(one.serves(&other) && !other.serves(&one), "nor one that was there before");
         for tell in told {
             let mut other = claim("t");
             tell(&mut other);
-            assert!(!one.serves(&all.made(2, other)));
+            assert!(!one.serves(&all.made(2, other, 0)));
         }
     }
 
     #[test]
     fn an_attachment_whose_row_is_gone_serves_nobody() {
         let all = Attachments::default();
-        let [one, two, three] = [1, 2, 3].map(|slot| all.made(slot, claim("t")));
+        let [one, two, three] = [1, 2, 3].map(|slot| all.made(slot, claim("t"), 0));
         follow(&all.held(), |slot| slot != 1);
         assert!(one.is_gone() && !one.serves(&two) && two.serves(&three));
     }
 
     #[test]
+    fn an_attachment_serves_nobody_until_its_row_has_followed_the_policies() {
+        let all = Attachments::default();
+        all.publish(7);
+        let (before, version) = (all.made(1, claim("t"), all.version()), all.version());
+        assert!(before.is_current());
+        all.publish(8);
+        let after = all.made(2, claim("t"), all.version());
+        let late = all.made(3, claim("t"), version);
+        assert!(!before.serves(&after) && after.serves(&late) && !late.is_current());
+        before.has_followed(7);
+        assert!(!before.is_current());
+        before.has_followed(8);
+        assert!(before.serves(&after));
+    }
+
+    #[test]
     fn an_attachment_is_held_as_long_as_anybody_holds_it() {
         let all = Attachments::default();
-        let one = all.made(1, claim("t"));
+        let one = all.made(1, claim("t"), 0);
         let slots = || all.held().iter().map(|attachment| attachment.slot).collect::<Vec<_>>();
         let again = one.clone();
         drop(one);

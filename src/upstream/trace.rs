@@ -152,9 +152,9 @@ impl Trace {
         self.attached.as_ref().is_some_and(|attached| attached.by.slot == attachment.slot)
     }
 
-    /// Whether upstream knows a session that had it last by its own identity, or by one that is there yet.
+    /// Whether upstream knows a session that had it last by its own identity, or by one that is as good yet.
     fn stands_for(&self, attachment: &Attachment) -> bool {
-        self.is_by(attachment) || self.attached.as_ref().is_some_and(|attached| !attached.by.is_gone())
+        self.is_by(attachment) || self.attached.as_ref().is_some_and(|attached| attached.by.is_current())
     }
 
     /// Whether upstream would answer a session by what it has now, and nobody has left anything that is not known.
@@ -354,7 +354,7 @@ mod tests {
 
     fn attachment(slot: i64, token: &str) -> Arc<Attachment> {
         let claim = Claim { principal: PrincipalId(1), token: token.into(), bearing: Bearing::default(), actors: Vec::new() };
-        Attachments::default().made(slot, claim)
+        Attachments::default().made(slot, claim, 0)
     }
 
     /// A connection that a session has had, whose turn has begun.
@@ -396,7 +396,7 @@ mod tests {
     fn who_was_known_by_another_that_is_gone_takes_a_turn() {
         let (key, carried, all) = (SigningKey::new(b"key"), Carried::default(), Attachments::default());
         let claim = attachment(7, "t").claim().clone();
-        let (one, like) = (all.made(7, claim.clone()), all.made(8, claim));
+        let (one, like) = (all.made(7, claim.clone(), 0), all.made(8, claim, 0));
         let mut shared = had_by(&one, &carried);
         let mut passes = |to: &Arc<Attachment>| {
             shared.pass_at_once(Next { attachment: to, carried: &carried }, &key) && !shared.link.has_turn_to_begin()

@@ -154,3 +154,71 @@ fn a_connection_with_other_startup_settings_is_not_taken_as_it_is() {
     assert_eq!(told(&[("options", "-c DateStyle=ISO,DMY")]), "2020-02-01");
     assert_eq!(told(&[]), "2020-01-02");
 }
+
+#[test]
+fn a_session_that_begins_after_a_change_of_groups_is_not_known_by_one_that_has_missed_it() {
+    let shop = sharing(Mechanism::Rls, 2, "");
+    let (one, two, bob) = (shop.admin(), shop.admin(), shop.bob());
+    one.run("GRANT SELECT ON TABLE orders TO \"ana@example.com\"");
+    // The login of the first is on the other connection, while its groups change.
+    bob.run("BEGIN; SELECT 1");
+    one.run("BEGIN");
+    one.run("ALTER GROUP emea_analysts DROP USER \"ana@example.com\"");
+    let first = shop.ana();
+    first.run("BEGIN; SELECT 1");
+    bob.run("COMMIT");
+    // Who changes policies next holds the rows of sessions that have yet to follow.
+    let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.schema_version'::regclass AND NOT granted";
+    two.run("BEGIN");
+    std::thread::scope(|scope| {
+        let next = scope.spawn(|| two.run("CREATE GROUP other"));
+        until("the next change to wait", || (shop.truth().one(waits) == "1").then_some(()));
+        one.run("COMMIT");
+        next.join().unwrap();
+    });
+    let (later, keeps) = (shop.ana(), shop.ana());
+    keeps.run("BEGIN; SELECT 1");
+    until("the first to give its connection back", || first.try_rows("ROLLBACK").ok());
+    for _ in 0..200 {
+        assert_eq!(later.one("SELECT count(*) FROM orders"), "0");
+    }
+    two.run("COMMIT");
+    keeps.run("COMMIT");
+    until("the first to follow", || (first.try_rows("SELECT count(*) FROM orders").ok()?.concat() == ["0"]).then_some(()));
+    // Where all have followed, they take connections from each other as before.
+    until("a connection to be taken as it is", || {
+        let before = turns(&shop);
+        assert_eq!((first.one("SELECT 1"), later.one("SELECT 1"), keeps.one("SELECT 1")), ("1".into(), "1".into(), "1".into()));
+        let after = turns(&shop);
+        (after.0 - before.0 == 3 && after.1 - before.1 == 3).then_some(())
+    });
+}
+
+#[test]
+fn a_show_session_that_is_canceled_leaves_nobody_without_identity() {
+    let shop = sharing(Mechanism::Rls, 1, "");
+    let one = shop.ana();
+    let mut other = RawClient::connect(shop.proxy.port);
+    let greeting = other.login(&shop.database, "ana@example.com", shop.token("ana@example.com"), &[]);
+    let key = greeting.iter().find(|frame| frame.tag == 'K').expect("a cancel key").body.clone();
+    let process = i32::from_be_bytes(key[..4].try_into().expect("four bytes"));
+    other.send(&[frame::query("SELECT 1")]);
+    other.until_ready();
+    assert_eq!(one.one(MINE), ANAS);
+    // What it is asked comes to its row, and no further.
+    let truth = shop.truth();
+    truth.run("BEGIN; LOCK TABLE pgusher.execution");
+    other.send(&[frame::query("SHOW SESSION")]);
+    let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.execution'::regclass AND NOT granted";
+    until("it to wait", || (shop.truth().one(waits) == "1").then_some(()));
+    let mut canceler = RawClient::connect(shop.proxy.port);
+    canceler.send(&[frame::cancel(process, &key[4..])]);
+    assert!(canceler.closed());
+    assert!(other.until_ready().iter().any(|frame| frame.tag == 'E'));
+    truth.run("ROLLBACK");
+    // The next to come takes a turn, whoever the connection is known by.
+    let before = turns(&shop);
+    assert_eq!(one.one(MINE), ANAS);
+    let after = turns(&shop);
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 0));
+}

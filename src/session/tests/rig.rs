@@ -493,5 +493,5 @@ pub(super) fn without_alice() -> Arc<Footing> {
 
 fn attachment(principal: PrincipalId) -> Arc<Attachment> {
     let claim = Claim { principal, token: "t".into(), bearing: Bearing::default(), actors: Vec::new() };
-    Attachments::default().made(9, claim)
+    Attachments::default().made(9, claim, 0)
 }
