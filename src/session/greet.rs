@@ -470,8 +470,9 @@ fn log(error: &SessionError, environment: &Environment) {
 }
 
 impl Session {
-    /// Gives the connection its identity again, under the slot it had.
-    pub(super) async fn attach_again(&mut self) -> Result<(), SessionError> {
+    /// Gives the connection its identity again, under the slot it had. In a transaction that only reads that cannot be done: the transaction has
+    /// failed then, with this error, and the identity comes back when it is over.
+    pub(super) async fn attach_again(&mut self) -> Result<Result<(), Report>, SessionError> {
         self.detached = false;
         let within = self.block || self.lingering;
         let key = self.environment.key.load();
@@ -486,11 +487,24 @@ impl Session {
         );
         drop(key);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: within };
-        self.converse(attach).await?.map_err(|report| SessionError::Attach(report.message))?;
+        match self.converse(attach).await? {
+            Ok(_) => {}
+            Err(report) if report.code == SqlState::READ_ONLY_SQL_TRANSACTION && self.status == Status::Failed => {
+                self.detached = true;
+                return Ok(Err(Report {
+                    hint: Some("Do it outside of the transaction, or in one that writes.".into()),
+                    ..Report::error(report.code, "cannot execute DISCARD SEQUENCES in a read-only transaction")
+                }));
+            }
+            Err(report) => return Err(SessionError::Attach(report.message)),
+        }
         if let Some(pooling) = &mut self.pooling {
             pooling.attached(&self.who.attachment);
         }
-        if within { Ok(()) } else { self.restore_name().await }
+        if !within {
+            self.restore_name().await?;
+        }
+        Ok(Ok(()))
     }
 
     /// A connection that is lost while a COMMIT is outstanding leaves its outcome unknown.

@@ -234,12 +234,15 @@ impl Session {
     }
 
     /// Does our part between the end of a transaction and the client's ReadyForQuery.
-    pub(super) async fn before_ready(&mut self, status: Status) -> Result<(), SessionError> {
+    pub(super) async fn before_ready(&mut self, mut status: Status) -> Result<(), SessionError> {
         if std::mem::take(&mut self.unpublished) {
             self.publish().await;
         }
         if self.detached && self.expected.is_empty() && status != Status::Failed {
-            self.attach_again().await?;
+            if let Err(report) = self.attach_again().await? {
+                report.write(&mut self.exchange.outbox);
+                status = self.status;
+            }
         }
         write_ready(&mut self.exchange.outbox, status);
         if matches!(self.state, State::Simple) {

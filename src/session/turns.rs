@@ -86,7 +86,10 @@ impl Session {
         let ok = self.failures == failures;
         // What comes behind DISCARD SEQUENCES asks who is there.
         if ok && self.detached {
-            self.attach_again().await?;
+            if let Err(report) = self.attach_again().await? {
+                report.write(&mut self.exchange.outbox);
+                return Ok(false);
+            }
         }
         Ok(ok)
     }

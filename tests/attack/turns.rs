@@ -393,3 +393,36 @@ fn a_time_limit_that_is_over_while_a_turn_is_taken_is_the_query_s() {
     truth.run("ROLLBACK");
     both(&mut ana, &mut bob);
 }
+
+#[test]
+fn discard_sequences_where_nothing_may_be_written_fails_the_transaction_and_not_the_session() {
+    let alone = Shop::alone(Enforced::Rls, |settings| settings);
+    let shared = sharing(Enforced::Rls, 1, "");
+    for shop in [&alone, &shared] {
+        let ana = shop.ana();
+        for (first, begin) in
+            [("", "BEGIN READ ONLY"), ("SET default_transaction_read_only = on", "BEGIN"), ("", "BEGIN; SET TRANSACTION READ ONLY")]
+        {
+            ana.run(first);
+            ana.run(begin);
+            let refusal = ana.refused("DISCARD SEQUENCES", "25006");
+            assert_eq!(refusal.message, "cannot execute DISCARD SEQUENCES in a read-only transaction");
+            ana.refused(WHO, "25P02");
+            ana.run("ROLLBACK; SET default_transaction_read_only = off");
+            assert_eq!(ana.one(WHO), "ana@example.com", "{begin}");
+            ana.run(first);
+            ana.refused(&format!("{begin}; DISCARD SEQUENCES; {WHO}; COMMIT"), "25006");
+            ana.run("ROLLBACK; SET default_transaction_read_only = off");
+            assert_eq!(ana.one(WHO), "ana@example.com", "{begin}");
+        }
+        let mut raw = shop.raw("ana@example.com");
+        assert_eq!(asked(&mut raw, "BEGIN READ ONLY"), Ok(String::new()));
+        assert_eq!(asked(&mut raw, "DISCARD SEQUENCES"), Err("25006".to_owned()));
+        assert_eq!(asked(&mut raw, WHO), Err("25P02".to_owned()));
+        assert_eq!(asked(&mut raw, "ROLLBACK"), Ok(String::new()));
+        assert_eq!(asked(&mut raw, WHO).unwrap(), "ana@example.com");
+        ana.run("BEGIN; DISCARD SEQUENCES");
+        assert_eq!(ana.one(WHO), "ana@example.com");
+        ana.run("COMMIT");
+    }
+}
