@@ -11,7 +11,7 @@ use super::script::{Outline, Script};
 use super::state::State;
 use crate::error::Report;
 use crate::error::session::{Refusal, SessionError};
-use crate::sql::{Discard, Effect, Parsed};
+use crate::sql::{Discard, Effect, Parsed, Transaction};
 use crate::upstream::housekeeping::Housekeeping;
 use crate::wire::backend::{Status, write_empty_query, write_ready};
 use crate::wire::frontend;
@@ -42,6 +42,8 @@ impl Session {
                         return Ok(());
                     }
                 }
+                // It may be what ends that.
+                Err(Stop::Refused(Refusal::GroupsLeft)) => {}
                 Err(stop) => return self.stopped_query(stop, Arc::from(text), started),
             }
         }
@@ -84,7 +86,15 @@ impl Session {
 
     /// `opened`: in a transaction that we began for the batch before it, and that it ends.
     async fn carry_out(&mut self, text: &Arc<str>, started: Instant, opened: bool) -> Result<(), Stop> {
-        self.stand().await?;
+        if let Err(stop) = self.stand().await {
+            return match self.ends_transaction(&stop, text).await {
+                Some(script) => {
+                    self.send_together(script, started);
+                    Ok(())
+                }
+                None => Err(stop),
+            };
+        }
         match self.outline(text).await? {
             Outline::Empty if opened => {
                 write_empty_query(&mut self.exchange.outbox);
@@ -112,6 +122,18 @@ impl Session {
             }
             Outline::OneByOne(statements) => self.one_by_one(text, statements, started, opened).await,
         }
+    }
+
+    /// A ROLLBACK of a transaction that does nothing more because the principal has left a group.
+    async fn ends_transaction(&mut self, stop: &Stop, text: &Arc<str>) -> Option<Arc<Script>> {
+        let named = |word: &str| text.trim_start().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        if !matches!(stop, Stop::Refused(Refusal::GroupsLeft)) || !(named("ROLLBACK") || named("ABORT")) {
+            return None;
+        }
+        let Ok(Outline::Together(script)) = self.outline(text).await else { return None };
+        let alone = script.parts.len() == 1;
+        let rolls_back = matches!(script.effect(), Some(Effect::Transaction(Transaction::Rollback { chain: false })));
+        (alone && rolls_back).then_some(script)
     }
 
     pub(super) fn send_together(&mut self, script: Arc<Script>, started: Instant) {

@@ -99,6 +99,34 @@ both_mechanisms! {
         ana.refused("SELECT count(*) FROM orders", "42501");
     }
 
+    /// It can be ended, and nothing else.
+    fn a_transaction_that_outlives_a_group_is_rolled_back_at_once(shop: fresh) {
+        let (admin, ana) = (shop.admin(), shop.ana());
+        let change = |how: &str| admin.run(&format!("ALTER GROUP emea_analysts {how} USER \"ana@example.com\""));
+        for (ends, refused) in [
+            ("ROLLBACK", false),
+            (" rollback work", false),
+            ("ABORT", false),
+            ("COMMIT", true),
+            ("ROLLBACK AND CHAIN", true),
+            ("ROLLBACK; SELECT 1", true),
+            ("ROLLBACK TO s", true),
+        ] {
+            ana.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SAVEPOINT s");
+            assert_ne!(ana.one("SELECT count(*) FROM orders"), "0");
+            change("DROP");
+            match ana.try_rows(ends) {
+                Ok(_) => assert!(!refused, "{ends}"),
+                Err(refusal) => assert!(refused && refusal.code == "40001", "{ends}: {refusal}"),
+            }
+            if refused {
+                ana.run("ROLLBACK");
+            }
+            ana.refused("SELECT count(*) FROM orders", "42501");
+            change("ADD");
+        }
+    }
+
     /// Nor after going back to a savepoint, in a batch without Sync, or in a cursor that outlives its transaction.
     fn a_group_that_was_left_lives_on_nowhere(shop: fresh) {
         let admin = shop.admin();
