@@ -238,11 +238,13 @@ impl Session {
         if std::mem::take(&mut self.unpublished) {
             self.publish().await;
         }
-        if self.detached && self.expected.is_empty() && status != Status::Failed {
-            if let Err(report) = self.attach_again().await? {
-                report.write(&mut self.exchange.outbox);
-                status = self.status;
-            }
+        if self.detached
+            && self.expected.is_empty()
+            && status != Status::Failed
+            && let Err(report) = self.attach_again().await?
+        {
+            report.write(&mut self.exchange.outbox);
+            status = self.status;
         }
         write_ready(&mut self.exchange.outbox, status);
         if matches!(self.state, State::Simple) {

@@ -85,11 +85,12 @@ impl Session {
         self.quiet = false;
         let ok = self.failures == failures;
         // What comes behind DISCARD SEQUENCES asks who is there.
-        if ok && self.detached {
-            if let Err(report) = self.attach_again().await? {
-                report.write(&mut self.exchange.outbox);
-                return Ok(false);
-            }
+        if ok
+            && self.detached
+            && let Err(report) = self.attach_again().await?
+        {
+            report.write(&mut self.exchange.outbox);
+            return Ok(false);
         }
         Ok(ok)
     }
