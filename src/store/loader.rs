@@ -51,6 +51,8 @@ pub(super) struct Look {
     pub(super) footing: Option<Arc<Footing>>,
     /// Live sessions' numbers; when asked for, and when policies moved.
     pub(super) sessions: Option<HashSet<i64>>,
+    /// How long PostgreSQL took to say whether anything moved; not what came of it.
+    pub(super) asked: Duration,
 }
 
 /// How closely to look.
@@ -108,9 +110,10 @@ impl Loader {
     pub(super) async fn look(&mut self, depth: Depth, sessions: bool) -> Result<Look, StoreError> {
         let began = Instant::now();
         let settings = self.settings.enforcement();
-        let (loaded, examined, live) = {
+        let (loaded, examined, live, asked) = {
             let mut owned = self.control.begin_at(IsolationLevel::RepeatableRead).await?;
             let mut pulse = pulse(&mut owned, depth, sessions).await?;
+            let asked = began.elapsed();
             let governed = self.last.as_ref().is_some_and(|last| last.footing.policies.version != pulse.version);
             if governed && !sessions {
                 pulse.sessions = self::pulse(&mut owned, Depth::Policies, true).await?.sessions;
@@ -124,21 +127,21 @@ impl Loader {
             });
             if !moved {
                 owned.commit().await?;
-                return Ok(Look { began, footing: None, sessions: live });
+                return Ok(Look { began, footing: None, sessions: live, asked });
             }
             let ground = Ground { last: self.last.as_ref(), anew: self.anew };
             let loaded = Loaded::load(&mut owned, ground, &self.versions, Some(pulse)).await?;
             if let Some(footing) = loaded.regranted(ground.last, &settings) {
                 owned.commit().await?;
-                return Ok(Look { began, footing: self.keep(loaded, footing, None), sessions: live });
+                return Ok(Look { began, footing: self.keep(loaded, footing, None), sessions: live, asked });
             }
             let examined = loaded.examine(&mut owned, &settings, HashMap::new()).await?;
             owned.commit().await?;
-            (loaded, examined, live)
+            (loaded, examined, live, asked)
         };
         let footing =
             if examined.in_line() { self.keep(loaded, examined.served(&settings), None) } else { self.mend(&settings).await? };
-        Ok(Look { began, footing, sessions: live })
+        Ok(Look { began, footing, sessions: live, asked })
     }
 
     /// Brings upstream in line in a transaction of its own, then loads again. What is still not in line is refused.

@@ -157,16 +157,17 @@ impl Store {
 
     /// Publishes what was committed before the call.
     pub async fn reload(&self) -> Result<(), StoreError> {
-        self.look(Depth::Everything, true).await
+        self.look(Depth::Everything, true).await.map(drop)
     }
 
-    /// Looks at the store and the catalog, publishes what moved, ends sessions whose rows are gone.
-    async fn look(&self, depth: Depth, sessions: bool) -> Result<(), StoreError> {
+    /// Looks at the store and the catalog, publishes what moved, ends sessions whose rows are gone. Returns how long PostgreSQL took to say
+    /// whether anything moved.
+    async fn look(&self, depth: Depth, sessions: bool) -> Result<Duration, StoreError> {
         let ticket = self.tickets.fetch_add(1, Ordering::SeqCst) + 1;
         let mut line = self.loader.lock().await;
         // A look that began after this one was asked for has seen everything this one would.
         if line.covered >= ticket && depth == Depth::Everything {
-            return Ok(());
+            return Ok(Duration::ZERO);
         }
         if let Some(key) = line.loader.revive().await? {
             self.key.store(Arc::new(key));
@@ -197,7 +198,7 @@ impl Store {
             follow(&held, |slot| live.contains(&slot));
             watch::end_revoked(self, &open, &live);
         }
-        Ok(())
+        Ok(look.asked)
     }
 
     async fn settle(&self) -> Result<bool, StoreError> {

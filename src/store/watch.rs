@@ -44,10 +44,11 @@ struct State {
 async fn tick(store: &Arc<Store>, state: &mut State, notified: bool, interval: Duration) -> Result<(), StoreError> {
     let due = notified || state.catalog.elapsed() >= interval * 2;
     let began = Instant::now();
-    store.look(if due { Depth::Everything } else { Depth::Policies }, due).await?;
+    let asked = store.look(if due { Depth::Everything } else { Depth::Policies }, due).await?;
     if due {
-        // A catalog so large that looking at it takes long is looked at less often.
-        state.catalog = Instant::now() + began.elapsed() * 10;
+        // A catalog so large that asking about it takes long is asked about less often. What came of the answer counts once: if it counted
+        // as much, whatever moves after a repair that waited for a lock would be noticed half a minute later.
+        state.catalog = Instant::now() + (asked * 10).max(began.elapsed());
     }
     settle(store, state).await?;
     if state.swept.elapsed() >= SWEEP_EVERY {

@@ -46,7 +46,7 @@ both_mechanisms! {
             "SELECT query_to_xml('SELECT * FROM public.employees', true, true, '')",
             "SELECT pgusher.execute('{}', 'SELECT 1', true, '')", "SELECT pgusher.attach('{}', '')",
             "SELECT pgusher.maintain('{}', 'SELECT 1', '')", "SELECT pgusher.define('{}', 'SELECT 1', '')",
-            "SELECT pgusher.attempt('SELECT 1')", "SELECT pg_catalog.setval('pgusher.slot', 1)",
+            "SELECT pgusher.attempt('SELECT 1', '1s')", "SELECT pg_catalog.setval('pgusher.slot', 1)",
             "SELECT pg_catalog.pg_read_file('/etc/passwd')",
         ].into_iter().map(raise).collect();
         keeps_secrets(shop, &ana, &attacks.iter().map(String::as_str).collect::<Vec<_>>());

@@ -349,7 +349,7 @@ fn nobody_becomes_somebody_else() {
             "SET ROLE pgusher_viewer",
             "SET SESSION AUTHORIZATION pgusher_control",
             "SELECT pgusher.signed('', '')",
-            "SELECT pgusher.attempt('SELECT 1')",
+            "SELECT pgusher.attempt('SELECT 1', '1s')",
             "SELECT pgusher.changed()",
             "SELECT pg_terminate_backend(1)",
             "SELECT lo_create(0)",

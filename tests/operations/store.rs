@@ -15,7 +15,7 @@ use pgusher::store::{Store, StoreError, StoreSettings};
 use pgusher::upstream::{Ending, Registry};
 
 use crate::attack::locks::{POLICIES, TABLES};
-use crate::harness::{Bench, Halted, PATIENCE, account, until};
+use crate::harness::{Bench, Halted, PATIENCE, account, until, within};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -60,6 +60,27 @@ fn what_upstream_changes_behind_our_back_is_mended_and_published() {
         let footing = store.footing().unwrap();
         (footing.versions().0 > first.versions().0 && footing.catalog.relations().any(|r| r.name.as_str() == "fresh")).then_some(())
     });
+}
+
+/// Found where a machine was so busy that every repair took seconds.
+#[test]
+fn a_repair_that_waits_for_a_lock_does_not_delay_what_moves_next() {
+    let runtime = runtime();
+    let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
+    let (store, _) = runtime.block_on(start(&bench, PATIENCE));
+    let (root, reader) = (bench.superuser(), bench.superuser());
+    let orders = oid(&bench, "orders");
+    reader.run("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
+    // As ALTER TABLE … DISABLE ROW LEVEL SECURITY would, which had to wait.
+    root.run("SET allow_system_table_mods = on; UPDATE pg_class SET relrowsecurity = false WHERE oid = 'orders'::regclass");
+    until("the table to be refused", || {
+        matches!(store.footing().unwrap().governed(orders), Some(Governed::Refused(_))).then_some(())
+    });
+    root.run("CREATE TABLE fresh (id int)");
+    within(PATIENCE / 2, "the new table", || {
+        store.footing().unwrap().catalog.relations().any(|r| r.name.as_str() == "fresh").then_some(())
+    });
+    reader.run("ROLLBACK");
 }
 
 /// The catalog is loaded again when this moves, which takes long: not each time that somebody writes a row.
@@ -157,7 +178,7 @@ fn what_cannot_be_confirmed_is_not_served_until_it_can_be_again() {
     let runtime = runtime();
     let bench = Bench::new(Mechanism::Rls, TABLES, POLICIES);
     let (store, _) = runtime.block_on(start(&bench, Duration::from_millis(600)));
-    store.published().unwrap();
+    until("the policies", || store.published().ok());
     let root = crate::harness::Upstream::shared().superuser("postgres");
     root.run(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", bench.database));
     root.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", bench.database));

@@ -468,9 +468,11 @@ $pgusher$;
 
 -- Runs statements so that a failure undoes them alone; says what the failure was. Who waits for a lock on a table lets everybody else wait
 -- behind it, so it does not wait long.
-CREATE OR REPLACE FUNCTION pgusher.attempt(statements text) RETURNS jsonb
+DROP FUNCTION IF EXISTS pgusher.attempt(text);
+CREATE OR REPLACE FUNCTION pgusher.attempt(statements text, patience text) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s' AS $pgusher$
 BEGIN
+  PERFORM set_config('lock_timeout', patience, true);
   EXECUTE statements;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN

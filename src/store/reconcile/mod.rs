@@ -14,6 +14,7 @@ mod views;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use apply::Patience;
 pub(super) use renew::renew;
 
 use super::governed::governed;
@@ -79,7 +80,7 @@ pub async fn line_up(
         if examined.tasks.is_empty() {
             return Ok(());
         }
-        let failures = apply::apply(channel, &examined.tasks).await?;
+        let failures = apply::apply(channel, &examined.tasks, Patience::COMMAND).await?;
         let footing = &examined.footing;
         let hit = focus
             .iter()
@@ -162,7 +163,7 @@ pub(super) async fn examine(
 
 /// One attempt at what is left to do; gives what failed.
 pub(super) async fn repair(channel: &mut dyn OwnerChannel, examined: &Examined) -> Result<HashMap<Oid, Arc<str>>, StoreError> {
-    let failures = apply::apply(channel, &examined.tasks).await?;
+    let failures = apply::apply(channel, &examined.tasks, Patience::REPAIR).await?;
     channel.execute("SELECT pgusher.follow_heirs(), pgusher.follow_ways()").await?;
     Ok(failures.into_iter().map(|(oid, error)| (oid, error.message.into())).collect())
 }
