@@ -396,6 +396,13 @@ impl Session {
                 return Ok(());
             }
         };
+        // Who is there has to be said before anything follows, which is done when nothing is on its way.
+        if self.detached {
+            self.quiesce().await?;
+            if matches!(self.state, State::Discarding(_) | State::Closed) {
+                return Ok(());
+            }
+        }
         let ours = name.starts_with(RESERVED);
         let governs = |prepared: Option<&Arc<Prepared>>| matches!(prepared.map(|p| &p.body), Some(Body::Governance(_)));
         let local = match target {

@@ -442,6 +442,9 @@ async fn end(mut session: Box<Session>, enlisted: Enlisted, served: Result<(), S
 /// How long upstream may take to forget a session.
 const CLEANING: Duration = Duration::from_secs(10);
 
+/// How often a connection is given its identity, if that is canceled.
+const ATTACHING: usize = 8;
+
 /// The bytes of a usual greeting, most of them parameters.
 const GREETING: usize = 768;
 
@@ -470,11 +473,40 @@ fn log(error: &SessionError, environment: &Environment) {
 }
 
 impl Session {
-    /// Gives the connection its identity again, under the slot it had. In a transaction that only reads that cannot be done: the transaction has
-    /// failed then, with this error, and the identity comes back when it is over.
+    /// Gives the connection its identity again, under the slot it had. In a transaction that only reads that cannot be done, and in others a
+    /// cancel may hit it: the transaction has failed then, with this error, and the identity comes back when it is over. A cancel
+    /// outside of them came too late for what it was meant for, and is as good as none.
     pub(super) async fn attach_again(&mut self) -> Result<Result<(), Report>, SessionError> {
         self.detached = false;
         let within = self.block || self.lingering;
+        let mut canceled = 0;
+        while let Err(report) = self.attach_once(within).await? {
+            if self.status == Status::Failed && report.code == SqlState::READ_ONLY_SQL_TRANSACTION {
+                self.detached = true;
+                return Ok(Err(Report {
+                    hint: Some("Do it outside of the transaction, or in one that writes.".into()),
+                    ..Report::error(report.code, "cannot execute DISCARD SEQUENCES in a read-only transaction")
+                }));
+            }
+            if self.status == Status::Failed && report.code == SqlState::QUERY_CANCELED {
+                self.detached = true;
+                return Ok(Err(report));
+            }
+            canceled += 1;
+            if report.code != SqlState::QUERY_CANCELED || canceled >= ATTACHING {
+                return Err(SessionError::Attach(report.message));
+            }
+        }
+        if let Some(pooling) = &mut self.pooling {
+            pooling.attached(&self.who.attachment);
+        }
+        if !within {
+            self.restore_name().await?;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn attach_once(&mut self, within: bool) -> Result<Result<(), Report>, SessionError> {
         let key = self.environment.key.load();
         let (payload, signature) = key.attach(
             self.environment.registry.proxy(),
@@ -487,24 +519,7 @@ impl Session {
         );
         drop(key);
         let attach = Housekeeping::Attach { payload: &payload, signature: &signature, as_it_is: within };
-        match self.converse(attach).await? {
-            Ok(_) => {}
-            Err(report) if report.code == SqlState::READ_ONLY_SQL_TRANSACTION && self.status == Status::Failed => {
-                self.detached = true;
-                return Ok(Err(Report {
-                    hint: Some("Do it outside of the transaction, or in one that writes.".into()),
-                    ..Report::error(report.code, "cannot execute DISCARD SEQUENCES in a read-only transaction")
-                }));
-            }
-            Err(report) => return Err(SessionError::Attach(report.message)),
-        }
-        if let Some(pooling) = &mut self.pooling {
-            pooling.attached(&self.who.attachment);
-        }
-        if !within {
-            self.restore_name().await?;
-        }
-        Ok(Ok(()))
+        Ok(self.converse(attach).await?.map(drop))
     }
 
     /// A connection that is lost while a COMMIT is outstanding leaves its outcome unknown.

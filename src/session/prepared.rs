@@ -335,6 +335,7 @@ impl Names {
     /// A transaction ended at the Sync of a batch; a later batch of the pipeline may already have bound portals of its own.
     pub(super) fn transaction_ended(&mut self, batches_in_flight: u64) {
         let ended = self.batch.saturating_sub(batches_in_flight);
+        self.unnamed_portal.take_if(|portal| portal.batch < ended);
         if !self.portals.is_empty() {
             self.portals.retain(|_, portal| portal.batch >= ended);
         }
@@ -446,11 +447,16 @@ mod tests {
     #[test]
     fn portals_of_a_later_batch_survive_the_end_of_an_earlier_one() {
         let mut names = Names::default();
-        names.bind("a", empty());
+        for name in ["a", ""] {
+            names.bind(name, empty());
+        }
         names.next_batch();
         names.bind("b", empty());
         names.transaction_ended(0);
-        assert!(names.portal("a").is_none());
+        assert!(names.portal("a").is_none() && names.portal("").is_none());
         assert!(names.portal("b").is_some());
+        names.bind("", empty());
+        names.transaction_ended(0);
+        assert!(names.portal("").is_some());
     }
 }

@@ -95,7 +95,8 @@ impl Session {
                     }
                 }
             }
-            if matches!(self.expected.front(), Some(Expected::Local { .. })) {
+            // Not before a ReadyForQuery that is held back.
+            if self.held_ready.is_none() && matches!(self.expected.front(), Some(Expected::Local { .. })) {
                 self.exchange.outbox.extend_from_slice(incoming.get(from..at).unwrap_or_default());
                 from = at;
                 self.say_what_is_due();

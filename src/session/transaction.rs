@@ -239,7 +239,7 @@ impl Session {
             self.publish().await;
         }
         if self.detached
-            && self.expected.is_empty()
+            && self.expected.iter().all(|expected| matches!(expected, Expected::Local { .. }))
             && status != Status::Failed
             && let Err(report) = self.attach_again().await?
         {
@@ -250,6 +250,7 @@ impl Session {
         if matches!(self.state, State::Simple) {
             self.state = State::Ready;
         }
+        self.say_what_is_due();
         Ok(())
     }
 

@@ -186,7 +186,8 @@ impl Housekeeping<'_> {
         write_execute(out, STEP, 0);
     }
 
-    /// Bind and Execute of a statement that stays prepared under a name of its own; before them what prepares it, unless it is there.
+    /// Bind and Execute of a statement that stays prepared under a name of its own; before them what prepares it, unless it is there. Its
+    /// portal is closed: in the transaction of a session's statement that session could run it, and take it for one of its own.
     fn write_kept(&self, out: &mut BytesMut, name: &str, there: bool) {
         self.with_parameters(|parameters| {
             if !there {
@@ -196,6 +197,7 @@ impl Housekeeping<'_> {
             write_bind(out, "", name, parameters.iter().map(|(_, value)| *value));
         });
         write_execute(out, "", 0);
+        write_close(out, Target::Portal, "");
     }
 
     /// Its parameters: their types and values.

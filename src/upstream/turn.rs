@@ -28,6 +28,8 @@ pub(super) enum Turn {
     Sent,
     /// They were sent without the Sync, and stand in the transaction of what comes behind.
     Joint,
+    /// Likewise, and they ran: the portal that they ran in is yet to be closed.
+    Closing,
     /// Only the Describe behind the Sync is to be answered.
     Guarded,
     /// It has it.
@@ -84,7 +86,7 @@ impl Beginning {
     pub(super) fn frames(&self) -> &[u8] {
         match &self.turn {
             Turn::Asked(frames) => frames,
-            Turn::Sent | Turn::Joint | Turn::Guarded | Turn::Taken | Turn::Canceled => &[],
+            Turn::Sent | Turn::Joint | Turn::Closing | Turn::Guarded | Turn::Taken | Turn::Canceled => &[],
         }
     }
 
@@ -187,7 +189,7 @@ impl Beginning {
         match (&self.begun, &self.turn) {
             (Some(begun), Turn::Guarded | Turn::Taken) => begun.is_now(BEGUN),
             (Some(begun), Turn::Canceled) => begun.is_now(GONE),
-            (Some(_), Turn::Asked(_) | Turn::Sent | Turn::Joint) | (None, _) => {}
+            (Some(_), Turn::Asked(_) | Turn::Sent | Turn::Joint | Turn::Closing) | (None, _) => {}
         }
         taken
     }
@@ -261,7 +263,7 @@ impl Turn {
             let tag = BackendTag::from_byte(header.tag).ok_or_else(nonsense)?;
             if tag == BackendTag::ErrorResponse {
                 let refused = TurnRefused::read(incoming.get(HEADER..header.whole()).unwrap_or_default());
-                if matches!(self, Self::Joint) && refused.code == QUERY_CANCELED {
+                if matches!(self, Self::Joint | Self::Closing) && ITS_OWN.contains(&&*refused.code) {
                     // It is the answer to the session's statement, too.
                     *self = Self::Canceled;
                     return Ok(());
@@ -271,10 +273,11 @@ impl Turn {
             incoming.advance(header.whole());
             *self = match (std::mem::replace(self, Self::Taken), tag) {
                 (Self::Sent, BackendTag::ReadyForQuery) => Self::Guarded,
-                (Self::Guarded, BackendTag::NoData) | (Self::Joint, BackendTag::CommandComplete) => Self::Taken,
+                (Self::Joint, BackendTag::CommandComplete) => Self::Closing,
+                (Self::Guarded, BackendTag::NoData) | (Self::Closing, BackendTag::CloseComplete) => Self::Taken,
                 // What upstream tells of settings the client knows: they are its own.
                 (
-                    now @ (Self::Sent | Self::Joint | Self::Guarded),
+                    now @ (Self::Sent | Self::Joint | Self::Closing | Self::Guarded),
                     BackendTag::ParseComplete
                     | BackendTag::BindComplete
                     | BackendTag::CloseComplete
@@ -312,8 +315,9 @@ impl TurnRefused {
 /// What PostgreSQL says of sequences that are set in a transaction that only reads.
 const READ_ONLY: &str = "25006";
 
-/// What it says of statements that were canceled, or took longer than they may.
-const QUERY_CANCELED: &str = "57014";
+/// What it says of statements that were canceled, or took longer than they may, and of those that waited for a lock longer than that. They
+/// say it of the session's statement as much as of what stands before it in its transaction.
+const ITS_OWN: [&str; 2] = ["57014", "55P03"];
 
 /// No answer to what begins a turn is longer.
 const TURN_BYTES: usize = 64 * 1024;
@@ -368,6 +372,10 @@ mod tests {
         let (mut beginning, _) = sent(true, b"", |_, _| {});
         let mut incoming = BytesMut::from(&b"2\0\0\0\x04D\0\0\0\x0b\0\x01\0\0\0\x013C\0\0\0\x0dSELECT 1\0"[..]);
         beginning.take(&mut incoming).expect("it is taken");
+        // What it ran in has yet to go.
+        assert!(!beginning.is_over() && incoming.is_empty());
+        incoming.put_slice(b"3\0\0\0\x04");
+        beginning.take(&mut incoming).expect("it is taken");
         assert!(beginning.is_over() && incoming.is_empty() && beginning.coupon() == Some(2));
         // What comes then is the session's.
         incoming.put_slice(b"2\0\0\0\x04");
@@ -379,7 +387,7 @@ mod tests {
     fn a_cancel_is_the_query_s_and_what_else_is_refused_is_nobody_s() {
         let error = |code: &str| BytesMut::from(&[b"E\0\0\0\x0cC", code.as_bytes(), b"\0\0"].concat()[..]);
         let (mut beginning, _) = sent(true, b"", |_, _| {});
-        let mut incoming = error(QUERY_CANCELED);
+        let mut incoming = error("57014");
         beginning.take(&mut incoming).expect("it is the session's");
         assert!(beginning.is_canceled() && !beginning.is_over() && incoming.len() == 13 && beginning.coupon().is_none());
         // The Sync of its batch goes out, and nothing behind that.
@@ -389,6 +397,6 @@ mod tests {
         assert_eq!(beginning.may_go(4), 0);
         assert!(sent(true, b"", |_, _| {}).0.take(&mut error("28000")).is_err());
         // By itself it is not known whose batch it was.
-        assert!(sent(false, b"", |_, _| {}).0.take(&mut error(QUERY_CANCELED)).is_err());
+        assert!(sent(false, b"", |_, _| {}).0.take(&mut error("57014")).is_err());
     }
 }

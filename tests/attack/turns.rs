@@ -378,20 +378,102 @@ fn a_query_that_is_canceled_while_its_turn_is_taken_ends_nobody_s_session() {
 fn a_time_limit_that_is_over_while_a_turn_is_taken_is_the_query_s() {
     let shop = sharing(Enforced::Rls, 1, "");
     let (mut ana, mut bob) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
-    for raw in [&mut ana, &mut bob] {
-        raw.send(&[frame::query("SET statement_timeout = 300")]);
-        raw.until_ready();
-    }
     let both = |ana: &mut RawClient, bob: &mut RawClient| {
         assert_eq!(asked(bob, WHO).unwrap(), "bob@example.com");
         assert_eq!(asked(ana, WHO).unwrap(), "ana@example.com");
     };
-    both(&mut ana, &mut bob);
-    let truth = shop.truth();
-    truth.run("BEGIN; LOCK TABLE pgusher.session");
-    assert_eq!(asked(&mut bob, WHO), Err("57014".to_owned()));
-    truth.run("ROLLBACK");
-    both(&mut ana, &mut bob);
+    for (limit, code) in [("statement_timeout", "57014"), ("lock_timeout", "55P03")] {
+        for raw in [&mut ana, &mut bob] {
+            raw.send(&[frame::query(&format!("RESET ALL; SET {limit} = 300"))]);
+            raw.until_ready();
+        }
+        both(&mut ana, &mut bob);
+        let truth = shop.truth();
+        truth.run("BEGIN; LOCK TABLE pgusher.session");
+        assert_eq!(asked(&mut bob, WHO), Err(code.to_owned()), "{limit}");
+        truth.run("ROLLBACK");
+        both(&mut ana, &mut bob);
+    }
+}
+
+/// What took the turn is in the transaction of the session's statement: no session may run it, and take that for a statement of its own.
+#[test]
+fn what_took_a_turn_is_gone_before_the_query_runs() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    shop.truth().run(
+        "CREATE SCHEMA near; CREATE FUNCTION near.f() RETURNS text LANGUAGE sql AS $$ SELECT 'near' $$; \
+         CREATE FUNCTION public.f() RETURNS text LANGUAGE sql AS $$ SELECT 'far' $$",
+    );
+    let admin = shop.admin();
+    until("the functions", || admin.try_rows("GRANT EXECUTE ON FUNCTION near.f TO \"ana@example.com\"").ok());
+    let (mut ana, mut bob) = (shop.raw("ana@example.com"), shop.raw("bob@example.com"));
+    let mut others = || assert_eq!(asked(&mut bob, WHO).unwrap(), "bob@example.com");
+    let (one, last) = (frame::parse("n", "SELECT 1"), frame::execute("", 0));
+    ana.send(&[one, frame::sync()]);
+    ana.until_ready();
+    for (again, code) in [(last.clone(), "34000"), (frame::describe('P', ""), "34000")] {
+        others();
+        ana.send(&[&frame::run("SET LOCAL search_path = near")[..], &[frame::sync()]].concat());
+        ana.until_ready();
+        others();
+        let batch = [frame::bind("p", "n", &[], 0), frame::execute("p", 0), again, frame::parse("", "SELECT f()")];
+        ana.send(&[&batch[..], &[frame::bind("", "", &[], 0), last.clone(), frame::sync()]].concat());
+        assert_eq!(answer(&mut ana), Err(code.to_owned()));
+    }
+    others();
+    let portals = "SELECT string_agg(quote_literal(name), ', ') FROM pg_cursors";
+    ana.send(&[frame::parse("", portals), frame::bind("p", "", &[], 0), frame::execute("p", 0), frame::sync()]);
+    assert_eq!(answer(&mut ana), Ok("'p'".to_owned()));
+}
+
+/// Found by random messages: the first answer came before the ReadyForQuery of DISCARD, and what followed did not know who asked.
+#[test]
+fn what_is_pipelined_behind_discard_is_answered_in_its_order_by_the_same_principal() {
+    let alone = Shop::alone(Enforced::Rls, |settings| settings);
+    let shared = sharing(Enforced::Rls, 1, "");
+    for shop in [&alone, &shared] {
+        for discard in ["DISCARD ALL", "DISCARD SEQUENCES"] {
+            for close in [frame::close('P', "none"), frame::close('S', "none"), frame::close('S', "kept")] {
+                let mut ana = shop.raw("ana@example.com");
+                ana.send(&[frame::parse("kept", "SELECT 1"), frame::sync()]);
+                ana.until_ready();
+                ana.send(&[&frame::run(discard)[..], &[frame::sync(), close], &frame::run(WHO), &[frame::sync()]].concat());
+                let first: String = ana.until_ready().iter().map(|frame| frame.tag).filter(|tag| *tag != 'S').collect();
+                assert!(["12nCZ", "12CZ"].contains(&&*first), "{discard}: {first}");
+                let second = ana.until_ready();
+                assert_eq!(second[0].tag, '3', "{discard}: {second:?}");
+                let row = second.iter().find(|frame| frame.tag == 'D').expect("who it is");
+                assert_eq!(row.values()[0].as_deref(), Some(&b"ana@example.com"[..]));
+            }
+        }
+    }
+}
+
+/// The cancel came too late for DISCARD ALL, and hits what gives the connection its identity again.
+#[test]
+fn a_cancel_behind_discard_all_ends_nobody_s_session() {
+    let alone = Shop::alone(Enforced::Rls, |settings| settings);
+    let shared = sharing(Enforced::Rls, 1, "");
+    for shop in [&alone, &shared] {
+        let ana = shop.ana();
+        let truth = shop.truth();
+        truth.run("BEGIN; LOCK TABLE pgusher.session");
+        let stopper = ana.canceller();
+        std::thread::scope(|scope| {
+            let discarding = scope.spawn(|| ana.try_rows("DISCARD ALL"));
+            for _ in 0..3 {
+                until_held_up(shop);
+                let waiter =
+                    "SELECT pid || ' ' || waitstart FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
+                let before = shop.truth().column(waiter);
+                stopper();
+                until("it to be canceled", || (shop.truth().column(waiter) != before).then_some(()));
+            }
+            truth.run("ROLLBACK");
+            assert!(discarding.join().unwrap().is_ok());
+        });
+        assert_eq!(ana.one(WHO), "ana@example.com");
+    }
 }
 
 #[test]
