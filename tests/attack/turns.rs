@@ -4,7 +4,7 @@ use pgusher::policy::{Mechanism, PrincipalId};
 use pgusher::upstream::owner::SigningKey;
 
 use super::locks::{POLICIES, TABLES};
-use crate::harness::{Bench, Mechanism as Enforced, RawClient, Shop, frame, until};
+use crate::harness::{ADMIN, Bench, Mechanism as Enforced, RawClient, Shop, frame, tags, until};
 use crate::spec::pooling::sharing;
 
 #[test]
@@ -428,7 +428,7 @@ fn what_took_a_turn_is_gone_before_the_query_runs() {
 
 /// Found by random messages: the first answer came before the ReadyForQuery of DISCARD, and what followed did not know who asked.
 #[test]
-fn what_is_pipelined_behind_discard_is_answered_in_its_order_by_the_same_principal() {
+fn what_is_pipelined_behind_a_sync_that_waits_is_answered_in_its_order_by_the_same_principal() {
     let alone = Shop::alone(Enforced::Rls, |settings| settings);
     let shared = sharing(Enforced::Rls, 1, "");
     for shop in [&alone, &shared] {
@@ -446,6 +446,15 @@ fn what_is_pipelined_behind_discard_is_answered_in_its_order_by_the_same_princip
                 assert_eq!(row.values()[0].as_deref(), Some(&b"ana@example.com"[..]));
             }
         }
+        // A ReadyForQuery that waits for what was committed to be published.
+        let mut admin = shop.raw(ADMIN);
+        admin.send(&[frame::parse("kept", "SELECT 1"), frame::sync()]);
+        admin.until_ready();
+        for statement in ["BEGIN", "CREATE TABLE public.fresh (a int)"] {
+            assert_eq!(asked(&mut admin, statement), Ok(String::new()));
+        }
+        admin.send(&[&frame::run("COMMIT")[..], &[frame::sync(), frame::close('S', "kept"), frame::sync()]].concat());
+        assert_eq!((tags(&admin.until_ready()), tags(&admin.until_ready())), ("12CZI".to_owned(), "3ZI".to_owned()));
     }
 }
 
