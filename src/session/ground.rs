@@ -61,7 +61,13 @@ impl Session {
 
     /// Whether nothing has changed that the next message stands on, and nothing is in doubt.
     pub(super) fn stands(&mut self) -> Result<bool, Stop> {
-        let doubtful = self.barrier || self.private || self.outlived || self.loosened || self.stale_plans || self.path.uncertain();
+        let doubtful = self.barrier
+            || self.detached
+            || self.private
+            || self.outlived
+            || self.loosened
+            || self.stale_plans
+            || self.path.uncertain();
         if doubtful || self.stood {
             return Ok(!doubtful);
         }
@@ -70,7 +76,8 @@ impl Session {
     }
 
     async fn stand_anew(&mut self) -> Result<(), Stop> {
-        if self.barrier {
+        // Who is there is said again at the end of a batch, when nothing is on its way.
+        if self.barrier || self.detached {
             self.barrier = false;
             self.quiesce_or_skip().await?;
         }

@@ -256,7 +256,8 @@ fn answer(raw: &mut RawClient) -> Result<String, String> {
 const WHO: &str = "SELECT current_user()";
 
 /// How many sessions wait for what says whose turn it is.
-const HELD_UP: &str = "SELECT count(*) FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
+const HELD_UP: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
+    WHERE d.datname = current_database() AND l.relation = 'pgusher.session'::regclass AND NOT l.granted";
 
 fn until_held_up(shop: &Shop) {
     until("the turn to be held up", || (shop.truth().one(HELD_UP) == "1").then_some(()));
@@ -444,6 +445,13 @@ fn what_is_pipelined_behind_a_sync_that_waits_is_answered_in_its_order_by_the_sa
                 assert_eq!(second[0].tag, '3', "{discard}: {second:?}");
                 let row = second.iter().find(|frame| frame.tag == 'D').expect("who it is");
                 assert_eq!(row.values()[0].as_deref(), Some(&b"ana@example.com"[..]));
+                // In the same batch nobody can be told any more; in the next one, that is there already, they can.
+                ana.send(
+                    &[&frame::run(discard)[..], &frame::run(WHO), &[frame::sync()], &frame::run(WHO), &[frame::sync()]].concat(),
+                );
+                let unknown = answer(&mut ana);
+                assert!(unknown.is_err_and(|code| code == "55000") || discard == "DISCARD SEQUENCES", "{discard}");
+                assert_eq!(answer(&mut ana).unwrap(), "ana@example.com", "{discard}");
             }
         }
         // A ReadyForQuery that waits for what was committed to be published.
@@ -474,9 +482,9 @@ fn a_cancel_behind_discard_all_ends_nobody_s_session() {
                 until_held_up(shop);
                 let waiter =
                     "SELECT pid || ' ' || waitstart FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
-                let before = shop.truth().column(waiter);
+                let before = shop.truth().column(&waiter);
                 stopper();
-                until("it to be canceled", || (shop.truth().column(waiter) != before).then_some(()));
+                until("it to be canceled", || (shop.truth().column(&waiter) != before).then_some(()));
             }
             truth.run("ROLLBACK");
             assert!(discarding.join().unwrap().is_ok());
