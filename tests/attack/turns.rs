@@ -256,8 +256,8 @@ fn answer(raw: &mut RawClient) -> Result<String, String> {
 const WHO: &str = "SELECT current_user()";
 
 /// How many sessions wait for what says whose turn it is.
-const HELD_UP: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
-    WHERE d.datname = current_database() AND l.relation = 'pgusher.session'::regclass AND NOT l.granted";
+const HELD_UP: &str = "SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
+    WHERE a.datname = current_database() AND a.usename = 'pgusher_session' AND l.relation = 'pgusher.session'::regclass AND NOT l.granted";
 
 fn until_held_up(shop: &Shop) {
     until("the turn to be held up", || (shop.truth().one(HELD_UP) == "1").then_some(()));
@@ -480,8 +480,7 @@ fn a_cancel_behind_discard_all_ends_nobody_s_session() {
             let discarding = scope.spawn(|| ana.try_rows("DISCARD ALL"));
             for _ in 0..3 {
                 until_held_up(shop);
-                let waiter =
-                    "SELECT pid || ' ' || waitstart FROM pg_locks WHERE relation = 'pgusher.session'::regclass AND NOT granted";
+                let waiter = HELD_UP.replace("count(*)", "l.pid || ' ' || l.waitstart");
                 let before = shop.truth().column(&waiter);
                 stopper();
                 until("it to be canceled", || (shop.truth().column(&waiter) != before).then_some(()));
