@@ -396,8 +396,7 @@ impl Session {
                 return Ok(());
             }
         };
-        // Who is there has to be said before anything follows, which is done when nothing is on its way.
-        if self.detached {
+        if self.owes_identity() {
             self.quiesce().await?;
             if matches!(self.state, State::Discarding(_) | State::Closed) {
                 return Ok(());

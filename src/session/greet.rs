@@ -478,23 +478,27 @@ impl Session {
     /// outside of them came too late for what it was meant for, and is as good as none.
     pub(super) async fn attach_again(&mut self) -> Result<Result<(), Report>, SessionError> {
         self.detached = false;
-        let within = self.block || self.lingering;
-        let mut canceled = 0;
+        let mut within = self.block || self.lingering;
+        let (mut tried, mut failed) = (0, None);
         while let Err(report) = self.attach_once(within).await? {
-            if self.status == Status::Failed && report.code == SqlState::READ_ONLY_SQL_TRANSACTION {
-                self.detached = true;
-                return Ok(Err(Report {
+            tried += 1;
+            let told = match report.code {
+                SqlState::QUERY_CANCELED if tried < ATTACHING => report,
+                SqlState::READ_ONLY_SQL_TRANSACTION if within => Report {
                     hint: Some("Do it outside of the transaction, or in one that writes.".into()),
                     ..Report::error(report.code, "cannot execute DISCARD SEQUENCES in a read-only transaction")
-                }));
-            }
-            if self.status == Status::Failed && report.code == SqlState::QUERY_CANCELED {
+                },
+                _ => return Err(SessionError::Attach(report.message)),
+            };
+            if self.status == Status::Failed {
                 self.detached = true;
-                return Ok(Err(report));
+                return Ok(Err(told));
             }
-            canceled += 1;
-            if report.code != SqlState::QUERY_CANCELED || canceled >= ATTACHING {
-                return Err(SessionError::Attach(report.message));
+            if self.skipping {
+                // A batch's transaction that went on behind a Query: it is over.
+                self.send_sync(false);
+                self.quiesce().await?;
+                (within, failed) = (false, Some(told));
             }
         }
         if let Some(pooling) = &mut self.pooling {
@@ -503,7 +507,7 @@ impl Session {
         if !within {
             self.restore_name().await?;
         }
-        Ok(Ok(()))
+        Ok(failed.map_or(Ok(()), Err))
     }
 
     async fn attach_once(&mut self, within: bool) -> Result<Result<(), Report>, SessionError> {

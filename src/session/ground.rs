@@ -62,7 +62,7 @@ impl Session {
     /// Whether nothing has changed that the next message stands on, and nothing is in doubt.
     pub(super) fn stands(&mut self) -> Result<bool, Stop> {
         let doubtful = self.barrier
-            || self.detached
+            || self.owes_identity()
             || self.private
             || self.outlived
             || self.loosened
@@ -75,9 +75,13 @@ impl Session {
         Ok(self.stood)
     }
 
+    /// Whether upstream has yet to end a batch behind which it is told again who is there, when nothing is on its way.
+    pub(super) fn owes_identity(&self) -> bool {
+        self.detached && self.expected.iter().any(Expected::ready)
+    }
+
     async fn stand_anew(&mut self) -> Result<(), Stop> {
-        // Who is there is said again at the end of a batch, when nothing is on its way.
-        if self.barrier || self.detached {
+        if self.barrier || self.owes_identity() {
             self.barrier = false;
             self.quiesce_or_skip().await?;
         }
