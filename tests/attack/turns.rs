@@ -327,6 +327,31 @@ fn a_query_whose_turn_is_refused_never_runs() {
 }
 
 #[test]
+fn a_session_whose_row_is_gone_reads_nothing_in_its_next_turn() {
+    let shop = sharing(Enforced::Rls, 1, "");
+    let (truth, mut bob) = (shop.truth(), shop.raw("bob@example.com"));
+    for read in ["SELECT region FROM orders", "SELECT count(*) FROM orders", "SELECT name FROM products", "SELECT 1"] {
+        let mut ana = shop.raw("ana@example.com");
+        for _ in 0..2 {
+            assert!(asked(&mut ana, read).is_ok());
+            assert!(asked(&mut bob, read).is_ok());
+        }
+        truth.run("DELETE FROM pgusher.session WHERE name = 'ana@example.com'");
+        ana.send(&[&frame::run(read)[..], &[frame::sync()]].concat());
+        let error = loop {
+            let frame = ana.next().expect("an answer");
+            assert_ne!(frame.tag, 'D', "{read}");
+            if frame.tag == 'E' {
+                break frame.refusal();
+            }
+        };
+        assert_eq!(error.code, "28000", "{read}: {error:?}");
+        assert!(asked(&mut bob, read).is_ok());
+    }
+    assert_eq!(asked(&mut bob, WHO).unwrap(), "bob@example.com");
+}
+
+#[test]
 fn a_query_that_is_canceled_while_its_turn_is_taken_ends_nobody_s_session() {
     let shop = sharing(Enforced::Rls, 1, "");
     let mut ana = shop.raw("ana@example.com");
