@@ -29,6 +29,7 @@ pub(crate) use shop::{both_mechanisms, every_mechanism};
 pub use tls::{Pki, Shown};
 pub use upstream::{Halted, Passing, Upstream, program, scratch};
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true before the test fails: generous, because the machine may be busy.
@@ -51,8 +52,18 @@ pub fn within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>
     }
 }
 
-/// A TCP port on the loopback that nobody listened on a moment ago.
+/// A TCP port on the loopback that nobody listened on a moment ago, and that this run of the tests gives out once only.
+/// It lies below the ports that Linux gives to outgoing connections (ip(7), `ip_local_port_range`: from 32768), so that
+/// none of the tests' own connections takes it before it is listened on.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("no free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Runs beside each other begin at different places.
+    let begin = std::process::id().wrapping_mul(977);
+    (0..COUNT)
+        .map(|_| FIRST + begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("no free port")
 }
