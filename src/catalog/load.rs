@@ -412,11 +412,11 @@ const FUNCTIONS: &str = r"SELECT p.oid::pg_catalog.int8 AS o, p.pronamespace::pg
       WHERE u.mode IS NULL OR u.mode IN ('i', 'b', 'v')) AS x WHERE p.proargnames IS NOT NULL), '[]'::pg_catalog.jsonb) AS m,
   coalesce((SELECT pg_catalog.jsonb_agg(pg_catalog.format_type(u.type, NULL) ORDER BY u.number)
       FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) WITH ORDINALITY AS u(type, number)), '[]'::pg_catalog.jsonb) AS t,
-  p.prosecdef AS d, coalesce((SELECT min(b.lanname)
+  p.prosecdef AS d, coalesce(CASE WHEN p.prokind = 'a' THEN (SELECT min(b.lanname)
       FROM pg_catalog.pg_aggregate AS g JOIN pg_catalog.pg_proc AS f ON f.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn,
         g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn) JOIN pg_catalog.pg_language AS b ON b.oid = f.prolang
-      WHERE g.aggfnoid = p.oid AND b.lanname NOT IN ('c', 'internal')), l.lanname) AS l,
-  p.provolatile = 'v' OR EXISTS (SELECT FROM pg_catalog.pg_aggregate AS g JOIN pg_catalog.pg_proc AS f ON f.oid IN (g.aggtransfn, g.aggfinalfn,
+      WHERE g.aggfnoid = p.oid AND b.lanname NOT IN ('c', 'internal')) END, l.lanname) AS l,
+  p.provolatile = 'v' OR p.prokind = 'a' AND EXISTS (SELECT FROM pg_catalog.pg_aggregate AS g JOIN pg_catalog.pg_proc AS f ON f.oid IN (g.aggtransfn, g.aggfinalfn,
       g.aggcombinefn, g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)
     WHERE g.aggfnoid = p.oid AND f.provolatile = 'v') AS v, pg_catalog.pg_get_function_result(p.oid) AS r, p.proretset AS e
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
@@ -445,17 +445,17 @@ const REST: &str = r"SELECT pg_catalog.current_database() AS database, pg_catalo
         WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
           AND d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid <> t.oid), '[]'::pg_catalog.jsonb),
       coalesce((SELECT pg_catalog.jsonb_agg(DISTINCT p.oid::pg_catalog.int8)
-        FROM pg_catalog.pg_depend AS d
+        FROM (
+          SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
+          UNION ALL SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_depend AS d
+            ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = c.oid WHERE c.contypid = t.oid) AS d
         LEFT JOIN pg_catalog.pg_operator AS o ON d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass AND o.oid = d.refobjid
         JOIN pg_catalog.pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_catalog.pg_proc'::pg_catalog.regclass THEN d.refobjid ELSE o.oprcode::pg_catalog.oid END
-        WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace
-          AND (d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid
-            OR d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-              AND d.objid IN (SELECT c.oid FROM pg_catalog.pg_constraint AS c WHERE c.contypid = t.oid))), '[]'::pg_catalog.jsonb)
+        WHERE p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace), '[]'::pg_catalog.jsonb)
       ) ORDER BY t.oid), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_type AS t LEFT JOIN pg_catalog.pg_class AS k ON k.oid = t.typrelid
    WHERE t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace AND t.typtype IN ('b', 'c', 'd', 'e', 'r', 'm')
-     AND coalesce(k.relkind, 'c') = 'c' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid)
+     AND coalesce(k.relkind, 'c') = 'c' AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.oid = t.typelem AND e.typarray = t.oid)
      AND t.typnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname LIKE 'pg\_%' OR n.nspname = 'information_schema')) AS types,
   (SELECT coalesce(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(c.conrelid::pg_catalog.int8, c.confrelid::pg_catalog.int8)), '[]'::pg_catalog.jsonb)
    FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'f') AS references,
